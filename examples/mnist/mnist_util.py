@@ -12,10 +12,12 @@ asks for one; MP2ML_DATA names a folder to look in first.
 import argparse
 import gzip
 import hashlib
+import http.client
 import os
 import struct
 import sys
 import urllib.request
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -95,9 +97,13 @@ def _read_bytes(folder: Path, name: str) -> bytes | None:
     """The contents of `name` or of `name`.gz in `folder`; None if neither is there."""
     if (folder / name).is_file():
         return (folder / name).read_bytes()
-    if (folder / f"{name}.gz").is_file():
-        return gzip.decompress((folder / f"{name}.gz").read_bytes())
-    return None
+    packed = folder / f"{name}.gz"
+    if not packed.is_file():
+        return None
+    try:
+        return gzip.decompress(packed.read_bytes())
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise ValueError(f"{packed}: damaged ({error})") from error
 
 
 def _identify(folder: Path, part: str) -> str | None:
@@ -122,14 +128,14 @@ def _local_folders() -> Iterator[Path]:
 
 def _download(part: str) -> str:
     """Fetch the official MNIST files of `part` into the cache; "" or why it failed."""
-    problem = "no mirror"
     for name in (f"{n}.gz" for n in _file_names(part)):
+        problems = []
         for mirror in MIRRORS:
             try:
                 with urllib.request.urlopen(mirror + name, timeout=DOWNLOAD_TIMEOUT_S) as reply:
                     body = reply.read(1 << 24)
-            except OSError as error:
-                problem = f"{mirror + name}: {error}"
+            except (OSError, http.client.HTTPException) as error:
+                problems.append(f"{mirror + name}: {error}")
                 continue
             digests = hashlib.md5(body).hexdigest(), hashlib.sha256(body).hexdigest()
             if digests == OFFICIAL[name]:
@@ -138,9 +144,9 @@ def _download(part: str) -> str:
                 partial.write_bytes(body)
                 partial.replace(CACHE / name)
                 break
-            problem = f"{mirror + name}: wrong checksum (md5 {digests[0]})"
+            problems.append(f"{mirror + name}: wrong checksum (md5 {digests[0]})")
         else:
-            return problem
+            return "; ".join(problems)
     return ""
 
 
