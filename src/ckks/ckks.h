@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * ckks: linear algebra under RLWE encryption, in the coefficient encoding (docs/protocol.md,
+ * "Encryption" and "One linear step").
+ *
+ * Words.
+ *   set      compiled-in parameters (S1, S2), named by an id; nobody takes N or q from a peer
+ *   c0, c1   a ciphertext; phase(c) = c0 + c1*s mod q. c1 is never sent towards the server: both
+ *            parties expand it from the transcript, in the NTT domain, at psi^(2*brv(i)+1)
+ *   E(x)     round(q*x / 2^l), x in Z_{2^l}: coefficient b carries value b; a wrap of x is free
+ *   used     B, the number of coefficients that carry a value (first B of N)
+ *   switch   the asymmetric modulus switch to k bits (c0) and k+g bits (c1), which truncates
+ *   C1, C0   the server's linear combinations; c1', c0' what it returns after the switch
+ * Layout in memory: residues [ciphertext][prime][coefficient], all in [0, q_prime), uint64_t.
+ * Rounding is floor(x + 1/2), in exact integer arithmetic.
+ *
+ * Read in this order: params.h, then this file, keys.c, encrypt.c, eval.c, modswitch.c,
+ * noise_model.c. */
+#ifndef CKKS_CKKS_H
+#define CKKS_CKKS_H
+
+#include "base/arena.h"
+#include "base/cost.h"
+#include "base/status.h"
+#include "ckks/params.h"
+#include "crypto/prg.h"
+
+struct ckks;            /* a set with its tables and kernels; read-only after ckks_new */
+struct ckks_secret;     /* the client's s */
+struct ckks_public_key; /* (a, b) in the NTT domain */
+
+MUST_CHECK mp2ml_status ckks_new(struct ckks **out, const struct ckks_params *params);
+void ckks_free(struct ckks *ck);
+const struct ckks_params *ckks_params_of(const struct ckks *ck);
+
+/* ---- keys -------------------------------------------------------------------------------- */
+
+/* Bytes of b on the wire: N residues of every prime, bit-packed, NTT domain. */
+size_t ckks_public_key_bytes(const struct ckks_params *params);
+/* Client: fresh uniform ternary s, and b = -(a*s) + e for a = XOF(h0, "pk-a", set), written to
+ * wire[ckks_public_key_bytes]. CT: nothing leaks. */
+MUST_CHECK mp2ml_status ckks_secret_new(struct ckks_secret **out, const struct ckks *ck,
+                                        const uint8_t h0[32], struct prg *g, uint8_t *wire);
+void ckks_secret_free(struct ckks_secret *s);
+/* Server: reads b; ERR_PROTOCOL for a residue >= q or padding that is not zero. */
+MUST_CHECK mp2ml_status ckks_public_key_new(struct ckks_public_key **out, const struct ckks *ck,
+                                            const uint8_t h0[32], const uint8_t *wire);
+void ckks_public_key_free(struct ckks_public_key *pk);
+
+/* The stream that c1 of this session and set comes from: XOF(h0, "c1", set). */
+MUST_CHECK mp2ml_status ckks_c1_stream(struct xof **out, const struct ckks *ck,
+                                       const uint8_t h0[32]);
+
+/* ---- client ------------------------------------------------------------------------------ */
+
+/* Encrypts x[count][used] in Z_{2^l} to c0[count][primes][used]; ciphertext i takes block
+ * counter + i of the c1 stream. Scratch comes from the arena (ckks_encrypt_scratch bytes).
+ * CT: nothing leaks but the sizes. */
+MUST_CHECK mp2ml_status ckks_encrypt(const struct ckks *ck, const struct ckks_secret *s,
+                                     struct xof *c1_stream, uint64_t counter, struct prg *g,
+                                     struct arena *arena, uint64_t *c0, const uint64_t *x,
+                                     unsigned l, size_t count, size_t used);
+/* y = c0' + round((c1'*s mod 2^(k+g)) / 2^g) mod 2^k: y[count][used] from c1s[count][N] and
+ * c0s[count][used]. y may be c0s. */
+MUST_CHECK mp2ml_status ckks_decode(const struct ckks *ck, const struct ckks_secret *s,
+                                    struct arena *arena, uint64_t *y, const uint64_t *c1s,
+                                    const uint64_t *c0s, unsigned k, size_t count, size_t used);
+
+/* ---- server ------------------------------------------------------------------------------ */
+
+/* c1[count][primes][N], NTT domain, of stream blocks counter, counter + 1, ... */
+MUST_CHECK mp2ml_status ckks_expand_c1(const struct ckks *ck, struct xof *c1_stream,
+                                       uint64_t counter, struct arena *arena, uint64_t *c1,
+                                       size_t count);
+/* c0 += E(x), x[count][used] in Z_{2^l}. */
+void ckks_add_plain(const struct ckks *ck, uint64_t *c0, const uint64_t *x, unsigned l,
+                    size_t count, size_t used);
+
+/* One dense integer matrix, with gathered inputs, over Z_q of every prime:
+ *   out[row][p][j] = sum over col of weights[row*cols + col] * in[index[col]][p][j]  mod q_p
+ * for j < width. `width` is N for c1 and `used` for c0; out and in have residue layout with that
+ * width. |weight| <= CKKS_MAX_WEIGHT; cols >= 1 of any size. CT: weights leak nothing, zeros too. */
+#define CKKS_MAX_WEIGHT 1023
+void ckks_matrix_product(const struct ckks *ck, uint64_t *out, const uint64_t *in,
+                         const uint32_t *index, const int16_t *weights, size_t rows, size_t cols,
+                         size_t width);
+
+/* Re-randomises and switches: for every row
+ *   C1 += a*u + e1, C0 += b*u + E(bias),
+ *   c1s[row][N] = round(2^(k+g)*C1/q) mod 2^(k+g), c0s[row][used] = round(2^k*C0/q) + r mod 2^k.
+ * C1[rows][primes][N] in the NTT domain and C0[rows][primes][used] are overwritten. bias[rows] is
+ * in Z_{2^l}; r[rows][used] < 2^k is the caller's fresh uniform mask (its share is -r). Fresh u and
+ * e1 for every row. CT: nothing leaks but the sizes. */
+MUST_CHECK mp2ml_status ckks_rerandomise_switch(const struct ckks *ck,
+                                                const struct ckks_public_key *pk, struct prg *g,
+                                                struct arena *arena, uint64_t *c1s, uint64_t *c0s,
+                                                uint64_t *C1, uint64_t *C0, const uint64_t *bias,
+                                                const uint64_t *r, unsigned l, unsigned k,
+                                                size_t rows, size_t used);
+
+/* Arena bytes that any of the calls above needs, whatever `count`. */
+size_t ckks_scratch_bytes(const struct ckks_params *params);
+
+/* ---- wire -------------------------------------------------------------------------------- */
+
+/* Bytes of a CT_IN body: per ciphertext `used` residues mod q1, then mod q2 if there is one. */
+size_t ckks_ct_in_bytes(const struct ckks_params *params, size_t count, size_t used);
+void ckks_ct_in_write(const struct ckks_params *params, uint8_t *body, const uint64_t *c0,
+                      size_t count, size_t used);
+/* ERR_PROTOCOL for a residue >= q or padding that is not zero. */
+MUST_CHECK mp2ml_status ckks_ct_in_read(const struct ckks_params *params, uint64_t *c0,
+                                        const uint8_t *body, size_t count, size_t used);
+/* Bytes of a CT_OUT body: per ciphertext N fields of k+g bits, then `used` fields of k bits. */
+size_t ckks_ct_out_bytes(const struct ckks_params *params, unsigned k, size_t count, size_t used);
+void ckks_ct_out_write(const struct ckks_params *params, uint8_t *body, const uint64_t *c1s,
+                       const uint64_t *c0s, unsigned k, size_t count, size_t used);
+MUST_CHECK mp2ml_status ckks_ct_out_read(const struct ckks_params *params, uint64_t *c1s,
+                                         uint64_t *c0s, const uint8_t *body, unsigned k,
+                                         size_t count, size_t used);
+
+/* ---- the same in the clear ---------------------------------------------------------------- */
+
+/* A seeded model of the error of a switched share: sum of the roundings and of the rounding of c1'
+ * times s. For clear twins and planning, never for keys or masks. */
+struct ckks_noise_model {
+    uint64_t state;
+};
+void ckks_noise_model_init(struct ckks_noise_model *m, uint64_t seed);
+/* round(2^(k-l)*sum + e) mod 2^k for sum in Z_{2^l}, with e as the set's switch makes it;
+ * norm2 = norm of the row's weights (adds the encryption noise). */
+uint64_t ckks_switch_clear(const struct ckks_params *params, struct ckks_noise_model *m,
+                           uint64_t sum, unsigned l, unsigned k, double norm2);
+
+/* ---- cost --------------------------------------------------------------------------------- */
+
+/* A batch-layout step: `inputs` ciphertexts in, `outputs` out, `products` weights times
+ * ciphertexts. Bytes without frame headers. */
+struct cost ckks_cost_linear(const struct ckks_params *params, size_t inputs, size_t outputs,
+                             uint64_t products, unsigned k, size_t used);
+
+#endif

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The one source of randomness, and the two public or shared streams of the protocol; all three are
+ * AES-256-CTR. `prg` is seeded from getrandom and reseeds itself in a forked child. `xof` expands a
+ * public seed. `stream` expands a 16-byte secret block (seeds of OT). Nothing else draws random
+ * numbers. */
+#ifndef CRYPTO_PRG_H
+#define CRYPTO_PRG_H
+
+#include "base/status.h"
+#include "crypto/digest.h"
+
+struct prg; /* one thread at a time */
+
+/* A generator with a fresh 32-byte key from the system. */
+MUST_CHECK mp2ml_status prg_new(struct prg **out);
+void prg_free(struct prg *g);
+/* n random bytes; on failure the output is wiped. */
+MUST_CHECK mp2ml_status prg_fill(struct prg *g, void *out, size_t n);
+
+#ifdef MP2ML_TEST_HOOKS
+/* A generator whose output depends on the seed alone. Not in release libraries. */
+MUST_CHECK mp2ml_status prg_new_seeded(struct prg **out, const uint8_t seed[32]);
+#endif
+
+/* XOF(seed, label, set, ctr): AES-256-CTR with key H(label || set, seed) and counter block
+ * ctr u64 | index u64, both little-endian, index = 0, 1, 2 ... within one ctr. */
+struct xof;
+/* `set` is the parameter set's name, for example "S1"; label || set is the label of H. */
+MUST_CHECK mp2ml_status xof_new(struct xof **out, const uint8_t *seed, size_t seed_bytes,
+                                const char *label, const char *set);
+void xof_free(struct xof *x);
+/* The n bytes from byte `offset` (a multiple of 16) of the stream of counter `ctr`. */
+MUST_CHECK mp2ml_status xof_read(struct xof *x, void *out, size_t n, uint64_t ctr, uint64_t offset);
+
+#endif

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Channels. Sending never waits for the peer to read: bytes go to a queue, and every call moves what
+ * can be moved in both directions. Two parties may therefore send large messages to each other at
+ * once without a deadlock. One thread uses a channel; only channel_cancel may come from another
+ * thread or a signal handler.
+ *
+ * A channel that failed stays failed: each later call returns the first failure. */
+#ifndef NET_CHANNEL_H
+#define NET_CHANNEL_H
+
+#include "base/status.h"
+
+struct channel;
+
+struct channel_stats {
+    uint64_t bytes_sent; /* payload given to channel_send (before TLS) */
+    uint64_t bytes_received;
+};
+
+/* Called at least every 100 ms while a call waits. Not 0 cancels the channel. */
+typedef int (*channel_tick)(void *context);
+
+/* Two channels joined in this process; each may be used by its own thread. */
+MUST_CHECK mp2ml_status channel_pair(struct channel **a, struct channel **b);
+
+/* Connects to host:port, trying every address, again and again until timeout_ms has passed (a
+ * server may still be starting). The error names host, port and the last reason. */
+MUST_CHECK mp2ml_status channel_tcp_connect(struct channel **out, const char *host, uint16_t port,
+                                            int timeout_ms, channel_tick tick, void *tick_context,
+                                            mp2ml_error *err);
+/* Takes a connected socket; it is closed on failure too. TCP_NODELAY is set where it applies. */
+MUST_CHECK mp2ml_status channel_from_socket(struct channel **out, int fd);
+
+/* True when the peer's address is a loopback address, a Unix socket or a pair. */
+bool channel_is_loopback(const struct channel *c);
+
+/* Calls fail with ERR_TIMEOUT when no byte moved for timeout_ms (default 120,000; 0 = for ever). */
+void channel_set_timeout(struct channel *c, int timeout_ms);
+void channel_set_tick(struct channel *c, channel_tick tick, void *context);
+
+/* Queues n bytes and moves what can be moved. Above 8 MiB queued it waits, still receiving. */
+MUST_CHECK mp2ml_status channel_send(struct channel *c, const void *data, size_t n);
+/* Waits until all that is queued has left. */
+MUST_CHECK mp2ml_status channel_flush(struct channel *c);
+/* Exactly n bytes. ERR_CLOSED when the peer closed before. Sends what is queued meanwhile. */
+MUST_CHECK mp2ml_status channel_recv(struct channel *c, void *data, size_t n);
+
+/* Makes the current or next call on the channel return ERR_CANCELLED. Async-signal-safe. */
+void channel_cancel(struct channel *c);
+
+struct channel_stats channel_stats(const struct channel *c);
+
+/* Closes without waiting and frees; queued bytes are tried once. NULL is accepted. */
+void channel_free(struct channel *c);
+
+#endif

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * ot: oblivious transfer. A sender holds two messages, a receiver a choice bit; the receiver gets
+ * the message of its choice and nothing else, the sender learns nothing. Many random transfers are
+ * stretched from 128 base transfers.
+ *
+ * Words.
+ *   direction   who sends. Both directions run in every session; each has its own pool
+ *   base OT     Masny-Rindal [eprint 2019/706] over ristretto255; base_ot.c
+ *   extension   SoftSpokenOT [eprint 2022/192] with k_ss in {2, 4, 8} and its malicious-receiver
+ *               check, one per at most 2^20 transfers; softspoken.c
+ *   pool        correlated transfers q = t ^ c*Delta, checked but not yet hashed
+ *   random OT   two pseudorandom blocks (k0, k1) at the sender; (c, k_c) at the receiver, c random
+ *
+ * The ladder: ot_reserve extends (with I/O); ot_take_* hash transfers out of the pool into random
+ * OTs (no I/O); the inline functions below make correlated and 1-of-4 transfers of short integers
+ * out of random ones, and leave the sending of corrections and messages to the caller, who puts many
+ * of them in one frame. Every transfer is used once.
+ *
+ * Both parties make the same calls in the same order with sender and receiver swapped. */
+#ifndef OT_OT_H
+#define OT_OT_H
+
+#include "base/cost.h"
+#include "base/status.h"
+#include "crypto/crypto.h"
+#include "net/frame.h"
+
+enum party { PARTY_SERVER = 0, PARTY_CLIENT = 1 };
+
+struct ot;
+
+/* k_ss = 2, 4 or 8: each step halves traffic and doubles the hashing, roughly. No I/O. Keeps link
+ * and prg. */
+MUST_CHECK mp2ml_status ot_new(struct ot **out, struct link *link, enum party party, struct prg *g,
+                               unsigned k_ss);
+/* Wipes and frees; NULL is accepted. */
+void ot_free(struct ot *ot);
+
+/* Frames BASE_OT and OT_SETUP: 128 base OTs (the server receives with its Delta, so the server is
+ * the first direction's sender), then one extension whose checked outputs are the base OTs of the
+ * other direction. sid binds it to the session (H0). */
+MUST_CHECK mp2ml_status ot_setup(struct ot *ot, const uint8_t sid[32]);
+/* Takes the hash keys of both directions from T, the hash of the whole set-up. After ot_setup,
+ * before the first ot_reserve. No I/O. */
+MUST_CHECK mp2ml_status ot_start(struct ot *ot, const uint8_t t[32]);
+
+/* Makes sure that the pools hold at least this many transfers in each direction: one exchange of
+ * OT_EXTEND frames (both parties send, then receive) for every 2^20, none where the pools suffice. */
+MUST_CHECK mp2ml_status ot_reserve(struct ot *ot, uint16_t step, size_t as_sender,
+                                   size_t as_receiver);
+
+/* n random OTs out of the pool (ERR_PROTOCOL never; taking more than reserved is a caller's bug).
+ * CT: leak n only. */
+void ot_take_send(struct ot *ot, struct block *k0, struct block *k1, size_t n);
+/* choice: bit i of choice[i / 64] at i % 64; unused bits of the last word are zero. */
+void ot_take_recv(struct ot *ot, struct block *kc, uint64_t *choice, size_t n);
+/* The same where one bit of each message is enough (Boolean triples): bit-packed like choice. */
+void ot_take_send_bits(struct ot *ot, uint64_t *m0, uint64_t *m1, size_t n);
+void ot_take_recv_bits(struct ot *ot, uint64_t *mc, uint64_t *choice, size_t n);
+
+/* Integers out of a block of a random OT; disjoint slices of one block are independent. */
+static inline uint64_t ot_slice(const struct block *key, unsigned at_bit, unsigned bits)
+{
+    /* at_bit < 128 is public; the shifts below never reach 64. */
+    uint64_t low = at_bit < 64 ? key->lo >> at_bit : key->hi >> (at_bit - 64);
+    if (at_bit > 0 && at_bit < 64)
+        low |= key->hi << (64 - at_bit);
+    return bits >= 64 ? low : low & (((uint64_t)1 << bits) - 1);
+}
+
+/* ---- cost --------------------------------------------------------------------------------- */
+
+/* What is left in the pools, for exact prediction. Starts at zero after ot_start. */
+struct ot_ledger {
+    uint64_t from_server, from_client; /* transfers left, by direction of sending */
+    unsigned k_ss;
+};
+/* Adds the frames and work of ot_reserve for this many transfers to *sum and updates the ledger. */
+void ot_cost_reserve(struct cost *sum, struct ot_ledger *ledger, uint64_t from_server,
+                     uint64_t from_client);
+/* Takes transfers out of the ledger. */
+void ot_cost_take(struct ot_ledger *ledger, uint64_t from_server, uint64_t from_client);
+/* ot_setup's own frames and work. */
+struct cost ot_cost_setup(unsigned k_ss);
+
+#endif
