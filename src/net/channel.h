@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Channels. Sending never waits for the peer to read: bytes go to a queue, and every call moves what
- * can be moved in both directions. Two parties may therefore send large messages to each other at
- * once without a deadlock. One thread uses a channel; only channel_cancel may come from another
+ * Channels. Sending never waits for the peer to read: bytes go to a queue, and every call moves
+ * what can be moved in both directions. Two parties may therefore send large messages to each other
+ * at once without a deadlock. One thread uses a channel; only channel_cancel may come from another
  * thread or a signal handler.
  *
  * A channel that failed stays failed: each later call returns the first failure. */

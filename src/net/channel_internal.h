@@ -11,8 +11,8 @@
 #include "net/net_wake.h"
 
 /* Both set *done and never wait. OK with *done == 0: nothing can be moved now; then read_want or
- * write_want of the channel holds the poll() event after which it is worth trying again. A peer that
- * closed is ERR_CLOSED. n > 0. */
+ * write_want of the channel holds the poll() event after which it is worth trying again. A peer
+ * that closed is ERR_CLOSED. n > 0. */
 struct channel_ops {
     mp2ml_status (*read_some)(struct channel *c, uint8_t *data, size_t n, size_t *done);
     mp2ml_status (*write_some)(struct channel *c, const uint8_t *data, size_t n, size_t *done);

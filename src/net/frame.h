@@ -79,8 +79,8 @@ MUST_CHECK mp2ml_status frame_recv_begin(struct link *l, enum frame_type type, u
                                          size_t length);
 MUST_CHECK mp2ml_status frame_recv_part(struct link *l, void *part, size_t length);
 /* Receives a frame whose length the receiver does not know, at most `max`; *body is malloced and
- * the caller frees it. For HELLO_C, HELLO_S, REQUEST, ACCEPT only. When alt is not 0 a frame of type
- * alt is accepted too; *got says which came. */
+ * the caller frees it. For HELLO_C, HELLO_S, REQUEST, ACCEPT only. When alt is not 0 a frame of
+ * type alt is accepted too; *got says which came. */
 MUST_CHECK mp2ml_status frame_recv_any(struct link *l, enum frame_type type, enum frame_type alt,
                                        size_t max, enum frame_type *got, uint8_t **body,
                                        size_t *length);

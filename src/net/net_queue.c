@@ -25,9 +25,13 @@ uint8_t *net_queue_reserve(struct net_queue *q, size_t n)
         memmove(q->data, q->data + q->head, size);
     } else {
         size_t capacity = q->capacity < FIRST_BYTES ? FIRST_BYTES : q->capacity;
-        while (capacity < need && size_mul(&capacity, capacity, 2))
-            ;
-        uint8_t *data = capacity < need ? NULL : malloc(capacity);
+        /* Half as much again as is needed, so that the next move is far away. */
+        if (!size_add(&need, need, size / 2))
+            return NULL;
+        while (capacity < need)
+            if (!size_mul(&capacity, capacity, 2))
+                return NULL;
+        uint8_t *data = malloc(capacity);
         if (data == NULL)
             return NULL;
         if (size > 0)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A flag that another thread or a signal handler raises and that poll() can wait for. Once raised it
- * stays so. */
+ * A flag that another thread or a signal handler raises and that poll() can wait for. Once raised
+ * it stays so. */
 #ifndef NET_WAKE_H
 #define NET_WAKE_H
 
