@@ -56,7 +56,7 @@ static bool take_word(struct scan *s, const char *word)
     return true;
 }
 
-/* A quoted string without escapes, cut off by out[max + 1]'s size. */
+/* A quoted string of at most max bytes, without escapes, to out[max + 1]. */
 static bool take_string(struct scan *s, char *out, size_t max)
 {
     skip_space(s);
@@ -140,7 +140,7 @@ static mp2ml_status parse_shape(struct npy *out, struct scan *s, const char *nam
         bool comma = take_char(s, ',');
         skip_space(s);
         bool closed = s->at < s->end && *s->at == ')';
-        if (comma ? false : !closed || out->rank == 1) /* (3) is a number in Python, no tuple */
+        if (!comma && (!closed || out->rank == 1)) /* (3) is a number in Python, no tuple */
             return status_fail(err, MP2ML_ERR_INPUT, "%s: the shape lacks a comma", name);
     }
     return MP2ML_OK;

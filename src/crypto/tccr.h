@@ -4,17 +4,13 @@
  * Guo, Katz, Wang, Weng and Yu [eprint 2019/1168, section 7.3]. H(x, t) = E_K(y) ^ y with
  * y = sigma(x), sigma(xL | xR) = (xL ^ xR | xL) where xL is the upper 64-bit half, and AES-128 key
  * K = domain key ^ t (t in the low half). Every tweak has its own key, so the kernel runs eight key
- * schedules at a time. A tweak is a 64-bit counter that a session never reuses with one domain key. */
+ * schedules at a time. A tweak is a 64-bit counter that a session never reuses with one domain key.
+ */
 #ifndef CRYPTO_TCCR_H
 #define CRYPTO_TCCR_H
 
 #include "base/status.h"
-
-struct block { /* lo = bytes 0..7, hi = bytes 8..15, both little-endian */
-    uint64_t lo, hi;
-};
-
-struct crypto_kernels;
+#include "crypto/block.h"
 
 struct tccr {
     struct block key; /* of one (direction, purpose) of one session */

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The 16-byte block, and the kernels that work on blocks. */
+#ifndef CRYPTO_BLOCK_H
+#define CRYPTO_BLOCK_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct block { /* lo = bytes 0..7, hi = bytes 8..15, both little-endian */
+    uint64_t lo, hi;
+};
+
+/* The table of one instruction set; see crypto_kernels.h. */
+struct crypto_kernels;
+
+/* The best table for this machine, or the one that MP2ML_CPU permits; never NULL. */
+const struct crypto_kernels *crypto_kernels_pick(void);
+
+#endif

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The contract of crypto's hot loops. crypto_kernels_portable.c is the specification; every other
+ * table gives the same bits. No pointer needs alignment beyond its type's. CT: the time of all
+ * kernels depends on sizes only, never on keys, blocks or tweaks. */
+#ifndef CRYPTO_KERNELS_H
+#define CRYPTO_KERNELS_H
+
+#include "crypto/block.h"
+
+struct crypto_kernels {
+    const char *name;
+
+    /* out[0..bytes) = the front of AES-128_key(offset) | AES-128_key(offset + 1) | ..., counters as
+     * 128-bit little-endian integers. Any size; out does not overlap the key. */
+    void (*stream)(uint8_t *out, size_t bytes, const struct block *key, uint64_t offset);
+
+    /* MITCCRH as in tccr.h: out[i*per + j] = AES-128_K(y) ^ y with y = sigma(in[i*per + j]) and
+     * K = *key ^ (tweak + i), for i < n, j < per; per = 1, 2 or 4. out = in or disjoint. */
+    void (*tccr)(struct block *out, const struct block *in, const struct block *key, uint64_t tweak,
+                 size_t n, unsigned per);
+
+    /* acc ^= sum of a[i] * b[i] as polynomials over GF(2), 256 bits, not reduced. acc overlaps
+     * neither input. */
+    void (*gf128_accumulate)(struct block acc[2], const struct block *a, const struct block *b,
+                             size_t n);
+};
+
+const struct crypto_kernels *crypto_kernels_portable(void);
+/* AES-NI and PCLMULQDQ; NULL when cpu_has_aes() is false. */
+const struct crypto_kernels *crypto_kernels_avx2(void);
+
+#endif
