@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The kernels: streams, the correlation-robust hash and GF(2^128), each table against known answers
+ * and against the portable one. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/bytes.h"
+#include "base/cpu.h"
+#include "crypto/crypto.h"
+#include "crypto/crypto_kernels.h"
+#include "vectors/crypto_vectors.h"
+
+#define TABLES_MAX 3
+
+/* The tables that this machine can run; the first one is the portable one. */
+static size_t tables(const struct crypto_kernels *out[TABLES_MAX])
+{
+    size_t n = 0;
+    out[n++] = crypto_kernels_portable();
+    if (crypto_kernels_avx2() != NULL)
+        out[n++] = crypto_kernels_avx2();
+    return n;
+}
+
+static struct block block_of(const char *bytes)
+{
+    const uint8_t *p = (const uint8_t *)bytes;
+    struct block b = {load_u64(p), load_u64(p + 8)};
+    return b;
+}
+
+static struct prg *new_prg(uint8_t first)
+{
+    uint8_t seed[32] = {first};
+    struct prg *g;
+    assert_int_equal(prg_new_seeded(&g, seed), MP2ML_OK);
+    return g;
+}
+
+/* The hash gives E_K(y) ^ y with y = sigma(x): invert sigma to reach the standard's plaintext. */
+static void test_aes_fips_197(void **state)
+{
+    (void)state;
+    static const uint8_t plain[16] = {0x00, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77,
+                                      0x88, 0x99, 0xaa, 0xbb, 0xcc, 0xdd, 0xee, 0xff};
+    static const uint8_t cipher[16] = {0x69, 0xc4, 0xe0, 0xd8, 0x6a, 0x7b, 0x04, 0x30,
+                                       0xd8, 0xcd, 0xb7, 0x80, 0x70, 0xb4, 0xc5, 0x5a};
+    uint8_t key[16];
+    for (unsigned i = 0; i < 16; i++)
+        key[i] = (uint8_t)i;
+    const uint64_t lo = load_u64(plain), hi = load_u64(plain + 8);
+    const struct block x = {hi ^ lo, lo}; /* sigma(x) = (lo, hi) */
+    const struct crypto_kernels *all[TABLES_MAX];
+    size_t n = tables(all);
+    for (size_t t = 0; t < n; t++) {
+        struct tccr h;
+        tccr_init(&h, key);
+        h.kernels = all[t];
+        struct block out;
+        tccr_hash(&h, &out, &x, 0, 1, 1);
+        assert_true((out.lo ^ lo) == load_u64(cipher));
+        assert_true((out.hi ^ hi) == load_u64(cipher + 8));
+    }
+}
+
+static void test_hash_known(void **state)
+{
+    (void)state;
+    const struct crypto_kernels *all[TABLES_MAX];
+    size_t n = tables(all);
+    for (size_t t = 0; t < n; t++) {
+        for (size_t v = 0; v < sizeof vectors_tccr / sizeof *vectors_tccr; v++) {
+            struct tccr h;
+            tccr_init(&h, (const uint8_t *)vectors_tccr[v].key);
+            h.kernels = all[t];
+            struct block x = block_of(vectors_tccr[v].in);
+            struct block want = block_of(vectors_tccr[v].out);
+            tccr_hash(&h, &x, &x, vectors_tccr[v].tweak, 1, 1); /* in place */
+            assert_memory_equal(&x, &want, sizeof x);
+        }
+    }
+}
+
+/* Any n and per, in place or not, is the hash of each block on its own. */
+static void test_hash_batches(void **state)
+{
+    (void)state;
+    const struct crypto_kernels *all[TABLES_MAX];
+    size_t count = tables(all);
+    struct prg *g = new_prg(1);
+    static struct block in[4 * 70], want[4 * 70], out[4 * 70 + 1];
+    for (unsigned per = 1; per <= 4; per *= 2) {
+        for (size_t n = 0; n <= 70; n += n < 20 ? 1 : 25) {
+            struct block key;
+            uint64_t tweak;
+            assert_int_equal(prg_fill(g, in, sizeof in), MP2ML_OK);
+            assert_int_equal(prg_fill(g, &key, sizeof key), MP2ML_OK);
+            assert_int_equal(prg_fill(g, &tweak, sizeof tweak), MP2ML_OK);
+            if (n == 3)
+                tweak = UINT64_MAX - 1; /* wraps within the batch */
+            for (size_t i = 0; i < n * per; i++)
+                all[0]->tccr(&want[i], &in[i], &key, tweak + i / per, 1, 1);
+            for (size_t t = 0; t < count; t++) {
+                memset(out, 0x5a, sizeof out);
+                all[t]->tccr(out, in, &key, tweak, n, per);
+                assert_memory_equal(out, want, n * per * sizeof *out);
+                assert_true(out[n * per].lo == UINT64_C(0x5a5a5a5a5a5a5a5a));
+                memcpy(out, in, n * per * sizeof *out);
+                all[t]->tccr(out, out, &key, tweak, n, per);
+                assert_memory_equal(out, want, n * per * sizeof *out);
+            }
+        }
+    }
+    prg_free(g);
+}
+
+static void test_stream_known(void **state)
+{
+    (void)state;
+    const struct crypto_kernels *all[TABLES_MAX];
+    size_t n = tables(all);
+    for (size_t t = 0; t < n; t++) {
+        for (size_t v = 0; v < sizeof vectors_stream / sizeof *vectors_stream; v++) {
+            uint8_t out[256];
+            struct block seed = block_of(vectors_stream[v].seed);
+            stream_expand(all[t], out, vectors_stream[v].size, &seed, vectors_stream[v].offset);
+            assert_memory_equal(out, vectors_stream[v].out, vectors_stream[v].size);
+        }
+    }
+}
+
+/* Every size, byte by byte the same as the portable one, nothing written behind; and a stream may
+ * be taken up in its middle. */
+static void test_stream_sizes(void **state)
+{
+    (void)state;
+    const struct crypto_kernels *all[TABLES_MAX];
+    size_t count = tables(all);
+    const struct block seed = {123, 456};
+    static uint8_t want[2048], out[2049];
+    all[0]->stream(want, sizeof want, &seed, 9);
+    for (size_t t = 0; t < count; t++) {
+        for (size_t size = 0; size <= sizeof want; size += size < 300 ? 1 : 101) {
+            memset(out, 0xa5, sizeof out);
+            stream_expand(all[t], out, size, &seed, 9);
+            assert_memory_equal(out, want, size);
+            assert_int_equal(out[size], 0xa5);
+        }
+        stream_expand(all[t], out, 500, &seed, 9 + 31);
+        assert_memory_equal(out, want + 31 * 16, 500);
+    }
+}
+
+static void test_gf128_known(void **state)
+{
+    (void)state;
+    const struct crypto_kernels *all[TABLES_MAX];
+    size_t n = tables(all);
+    for (size_t t = 0; t < n; t++) {
+        struct block sum[2] = {{0, 0}, {0, 0}};
+        struct block want[2] = {{0, 0}, {0, 0}};
+        for (size_t v = 0; v < sizeof vectors_gf128 / sizeof *vectors_gf128; v++) {
+            const struct vector_gf128 *g = &vectors_gf128[v];
+            struct block acc[2] = {{0, 0}, {0, 0}};
+            struct block product = g->a;
+            crypto_gf128_accumulate(all[t], acc, &g->a, &g->b, 1);
+            assert_memory_equal(&acc[0], &g->low, sizeof g->low);
+            assert_memory_equal(&acc[1], &g->high, sizeof g->high);
+            crypto_gf128_mul(all[t], &product, &product, &g->b);
+            assert_memory_equal(&product, &g->product, sizeof product);
+            crypto_gf128_accumulate(all[t], sum, &g->a, &g->b, 1);
+            want[0].lo ^= g->low.lo, want[0].hi ^= g->low.hi;
+            want[1].lo ^= g->high.lo, want[1].hi ^= g->high.hi;
+        }
+        assert_memory_equal(sum, want, sizeof sum);
+    }
+}
+
+static void test_gf128_laws(void **state)
+{
+    (void)state;
+    const struct crypto_kernels *all[TABLES_MAX];
+    size_t count = tables(all);
+    struct prg *g = new_prg(2);
+    struct block a[40], b[40];
+    for (size_t n = 0; n <= 40; n += 5) {
+        struct block start[2], want[2];
+        assert_int_equal(prg_fill(g, a, sizeof a), MP2ML_OK);
+        assert_int_equal(prg_fill(g, b, sizeof b), MP2ML_OK);
+        assert_int_equal(prg_fill(g, start, sizeof start), MP2ML_OK);
+        memcpy(want, start, sizeof want);
+        all[0]->gf128_accumulate(want, a, b, n);
+        for (size_t t = 0; t < count; t++) {
+            struct block acc[2];
+            memcpy(acc, start, sizeof acc);
+            crypto_gf128_accumulate(all[t], acc, a, b, n);
+            assert_memory_equal(acc, want, sizeof acc);
+            /* (a0 b0) b1 = a0 (b0 b1) */
+            struct block left, right;
+            crypto_gf128_mul(all[t], &left, &a[0], &b[0]);
+            crypto_gf128_mul(all[t], &left, &left, &b[1]);
+            crypto_gf128_mul(all[t], &right, &b[0], &b[1]);
+            crypto_gf128_mul(all[t], &right, &a[0], &right);
+            assert_memory_equal(&left, &right, sizeof left);
+        }
+    }
+    prg_free(g);
+}
+
+static void test_pick(void **state)
+{
+    (void)state;
+    const char *old = getenv("MP2ML_CPU");
+    char *keep = old != NULL ? strdup(old) : NULL;
+    setenv("MP2ML_CPU", "portable", 1);
+    assert_ptr_equal(crypto_kernels_pick(), crypto_kernels_portable());
+    assert_null(crypto_kernels_avx2());
+    setenv("MP2ML_CPU", "avx2", 1);
+    if (cpu_has_aes())
+        assert_ptr_equal(crypto_kernels_pick(), crypto_kernels_avx2());
+    else
+        assert_ptr_equal(crypto_kernels_pick(), crypto_kernels_portable());
+    if (keep != NULL)
+        setenv("MP2ML_CPU", keep, 1);
+    else
+        unsetenv("MP2ML_CPU");
+    free(keep);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_aes_fips_197), cmocka_unit_test(test_hash_known),
+        cmocka_unit_test(test_hash_batches), cmocka_unit_test(test_stream_known),
+        cmocka_unit_test(test_stream_sizes), cmocka_unit_test(test_gf128_known),
+        cmocka_unit_test(test_gf128_laws),   cmocka_unit_test(test_pick),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
