@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * plan: from a graph to a flat list of steps in fixed point.
+ *
+ * Words.
+ *   step       one row of work for both parties; its result is a *value set*: `count` values per
+ *              image, in memory [value][image], shares or (in the clear) the values themselves
+ *   public     what both parties know: kinds, operands, counts, rings, sets, windows. Travels to the
+ *              client as bytes (plan_bytes.c) and is checked there against the client's limits
+ *   private    the server's alone: the integer matrix of every linear step
+ *   scale S    integer = round-half-up(real * S)
+ *   k, l, t    a linear step reads values in Z_{2^l} and writes shares in Z_{2^k}; t = l - k
+ *
+ * The way: plan_new lowers the graph (lower.c: linear chains merged into one float matrix a step,
+ * merge.c) and measures ranges (ranges.c); plan_scale picks scales and quantises (scales.c) and may
+ * be called again with another k; plan_cost, plan_print and plan_json say what would happen.
+ *
+ * Read in this order: this file, step_kinds.h, linear.h, lower.c, merge.c, ranges.c, scales.c,
+ * plan_cost.c, plan_bytes.c, plan_print.c. */
+#ifndef PLAN_PLAN_H
+#define PLAN_PLAN_H
+
+#include "base/bytes.h"
+#include "base/cost.h"
+#include "base/log.h"
+#include "base/status.h"
+#include "ckks/ckks.h"
+#include "model/model.h"
+#include "mpc/mpc.h"
+#include "plan/linear.h"
+
+/* kind, its name, what it computes. A step's operands are earlier steps. */
+#define STEP_KIND_MAP(X)                                                                           \
+    X(INPUT, "input", "one input tensor, quantised by the client")                                 \
+    X(LINEAR, "linear", "integer matrix times the concatenated operands, plus bias, to k bits")    \
+    X(RELU, "relu", "max(0, x) into Z_{2^l}")                                                      \
+    X(REENTRY, "re-entry", "x into Z_{2^l}")                                                       \
+    X(MAX, "max", "maximum over windows, in Z_{2^k}")                                              \
+    X(ARGMAX, "argmax", "position of the maximum, or the sign of a single value")                  \
+    X(OUTPUT, "output", "opened to the client")
+
+enum step_kind {
+#define STEP_KIND_ENUM(name, text, what) STEP_##name,
+    STEP_KIND_MAP(STEP_KIND_ENUM)
+#undef STEP_KIND_ENUM
+        STEP_KIND_COUNT
+};
+const char *step_kind_name(enum step_kind kind);
+
+#define PLAN_MAX_OPERANDS 16
+#define PLAN_MAX_STEPS 4096
+#define PLAN_MAX_TENSORS 16
+#define PLAN_MAX_NAME 255
+#define PLAN_BLOCK_IMAGES 2048 /* images that go through the steps together */
+#define PLAN_FRAME_VALUES 65536u
+
+struct plan_step { /* public */
+    enum step_kind kind;
+    unsigned n_operands;
+    uint16_t operands[PLAN_MAX_OPERANDS];
+    uint32_t count;   /* values per image of the result */
+    unsigned k;       /* LINEAR: output ring. RELU, REENTRY, MAX, ARGMAX: input ring */
+    unsigned l;       /* LINEAR: input ring. RELU, REENTRY: output ring. else = out_bits */
+    unsigned out_bits; /* ring of the result: LINEAR, MAX k; RELU, REENTRY l; ARGMAX index bits */
+    unsigned set;     /* LINEAR: CKKS_S1 or CKKS_S2, else 0 */
+    unsigned tensor;  /* INPUT, OUTPUT: which one */
+    struct mpc_windows windows; /* MAX, ARGMAX (windows.count = count); arrays owned by the plan */
+    double scale;     /* INPUT, OUTPUT: public. Else the server's own (0 at the client) */
+};
+
+enum plan_dtype { PLAN_F32 = 1, PLAN_I64 = 2 };
+enum plan_post { PLAN_POST_NONE, PLAN_POST_SOFTMAX };
+enum plan_policy { PLAN_ARGMAX = 1, PLAN_LOGITS = 2 };
+
+struct plan_tensor { /* an input or an output as the client sees it */
+    char name[PLAN_MAX_NAME + 1];
+    unsigned rank;
+    uint32_t dims[GRAPH_MAX_RANK]; /* of one sample */
+    uint32_t count;                /* product of dims */
+    enum plan_dtype dtype;
+    double low, high;    /* inputs: declared range */
+    unsigned bits;       /* inputs: b_in */
+    double scale;        /* S_in or S_out; 1 for indices */
+    enum plan_post post; /* outputs, policy logits: done by the client on the last axis */
+};
+
+struct plan_public {
+    unsigned n_inputs, n_outputs, n_steps;
+    struct plan_tensor inputs[PLAN_MAX_TENSORS], outputs[PLAN_MAX_TENSORS];
+    enum plan_policy policy;
+    unsigned k_ss;
+    struct plan_step *steps;
+};
+
+/* ---- options ------------------------------------------------------------------------------- */
+
+enum plan_ranges { PLAN_RANGES_AUTO, PLAN_RANGES_STRICT, PLAN_RANGES_CALIBRATED };
+
+struct plan_options {
+    double low, high;          /* declared range of all inputs; default 0, 1 */
+    enum plan_ranges ranges;   /* default auto */
+    const float *calibration;  /* CALIBRATED: [samples][all inputs of a sample], borrowed */
+    size_t calibration_samples;
+    enum plan_policy policy;
+    bool policy_given;         /* false: argmax for vectors, else an error that asks */
+    unsigned b_in, b_w;        /* 0: 8 and 10 */
+    unsigned k_ss;             /* 0: 4 */
+};
+void plan_options_init(struct plan_options *o);
+
+/* ---- building ------------------------------------------------------------------------------ */
+
+struct plan {
+    struct plan_public pub;
+    struct linear *linear;      /* [n_steps], empty but for LINEAR */
+    struct plan_range *range;   /* [n_steps], of LINEAR and INPUT steps; ranges.c */
+    struct plan_options options;
+    unsigned k, k_out;          /* as last scaled; 0 before plan_scale */
+    size_t n_samples;           /* synthetic or calibration inputs, and the float outputs for them */
+    float *samples;             /* [sample][all inputs of a sample, in order] */
+    float *sample_outputs;      /* [sample][all outputs of a sample], before the policy */
+    struct plan_notes *notes;   /* per step: node names, error bound ...; for printing */
+};
+
+/* Lowers the graph and measures ranges. *graph is borrowed for the call. The errors name the node. */
+MUST_CHECK mp2ml_status plan_new(struct plan **out, const struct graph *graph,
+                                 const struct plan_options *options, mp2ml_error *err);
+void plan_free(struct plan *plan);
+
+/* Chooses scales for hidden rings of k bits and an opened (or argmax) ring of k_out bits, sets every
+ * l, set, out_bits and scale, and quantises the matrices. May be called again. */
+MUST_CHECK mp2ml_status plan_scale(struct plan *plan, unsigned k, unsigned k_out, mp2ml_error *err);
+
+/* The lowered network in floats: for tests and ranges. values[s] = [value][image] of step s. */
+typedef int (*plan_visit)(void *context, unsigned step, const float *values, size_t images);
+MUST_CHECK mp2ml_status plan_eval_float(const struct plan *plan, size_t images,
+                                        const float *const *inputs, float *const *outputs,
+                                        plan_visit visit, void *context);
+
+/* ---- bytes --------------------------------------------------------------------------------- */
+
+/* What the client may be asked to do. */
+struct plan_limits {
+    uint64_t max_values;  /* largest value set times images of a block */
+    uint64_t max_memory;  /* bytes */
+    unsigned min_k, max_k, max_l;
+    unsigned sets;        /* bit i = set with id i allowed */
+    unsigned policies;    /* bit i = policy i allowed; 0 = any */
+};
+void plan_limits_init(struct plan_limits *limits);
+
+MUST_CHECK mp2ml_status plan_public_write(struct writer *w, const struct plan_public *pub);
+/* Reads and checks everything: legal kinds, operands earlier than the step, counts that agree,
+ * windows in range, k, l, sets within the limits, at least one output, every set S2 (or behind a
+ * non-linear step) that is opened. */
+MUST_CHECK mp2ml_status plan_public_read(struct plan_public *out, struct reader *r,
+                                         const struct plan_limits *limits, mp2ml_error *err);
+void plan_public_wipe(struct plan_public *pub);
+/* Tensor descriptions alone, as HELLO_S carries them. */
+void plan_tensors_write(struct writer *w, const struct plan_tensor *tensors, unsigned n);
+MUST_CHECK mp2ml_status plan_tensors_read(struct plan_tensor *tensors, unsigned *n,
+                                          struct reader *r);
+
+/* Ciphertexts of one CT_IN and one CT_OUT frame, when `images` images are in the block. */
+size_t plan_ct_in_per_frame(const struct plan_step *step, size_t images);
+size_t plan_ct_out_per_frame(const struct plan_step *step, size_t images);
+/* Values per image that a LINEAR step reads: the sum of its operands' counts. */
+size_t plan_step_inputs(const struct plan_public *pub, const struct plan_step *step);
+
+/* ---- what would happen --------------------------------------------------------------------- */
+
+/* Exact bytes (frame headers included) and flights of one step for a block of images. `plain` has
+ * bit i set when input i travels in the clear. */
+struct cost plan_step_cost(const struct plan *plan, unsigned step, size_t images, uint64_t plain,
+                           struct ot_ledger *ledger);
+/* One request of `images` images: blocks of PLAN_BLOCK_IMAGES, all steps; session set-up apart. */
+struct cost plan_cost(const struct plan *plan, size_t images, uint64_t plain);
+/* Text for people and JSON for programs; malloced. Both state per step and in total kind, counts,
+ * bits, ciphertexts, bytes each way, flights, OTs, memory, expected error, and the leak table. */
+MUST_CHECK mp2ml_status plan_print(char **out, const struct plan *plan, size_t images);
+MUST_CHECK mp2ml_status plan_json(char **out, const struct plan *plan, size_t images);
+/* Largest error of output o against the float model that is expected (a stated multiple of the
+ * standard deviation), in units of the output. */
+double plan_expected_error(const struct plan *plan, unsigned output);
+
+#endif

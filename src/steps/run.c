@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Runs: one block through the table of steps, at one party or in the clear. */
+#include "steps/steps.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "steps/value_memory.h"
+
+static const struct {
+    step_half half[2]; /* by party */
+    step_clear clear;
+} step_table[STEP_KIND_COUNT] = {
+    [STEP_INPUT] = {{step_input_server, step_input_client}, step_input_clear},
+    [STEP_LINEAR] = {{step_linear_server, step_linear_client}, step_linear_clear},
+    [STEP_RELU] = {{step_relu, step_relu}, step_relu_clear},
+    [STEP_REENTRY] = {{step_reentry, step_reentry}, step_reentry_clear},
+    [STEP_MAX] = {{step_max, step_max}, step_max_clear},
+    [STEP_ARGMAX] = {{step_argmax, step_argmax}, step_argmax_clear},
+    [STEP_OUTPUT] = {{step_output_server, step_output_client}, step_output_clear},
+};
+
+bool step_is_plain(const struct plan_public *pub, const struct plan_step *step, uint64_t plain)
+{
+    for (unsigned o = 0; o < step->n_operands; o++) {
+        const struct plan_step *operand = &pub->steps[step->operands[o]];
+        if (operand->kind != STEP_INPUT || !(plain >> operand->tensor & 1))
+            return false;
+    }
+    return true;
+}
+
+void gather_operands(uint64_t *out, const struct plan_public *pub, const struct plan_step *step,
+                     uint64_t *const *values, size_t first, size_t count, size_t images,
+                     unsigned bits)
+{
+    const uint64_t mask = ((uint64_t)1 << bits) - 1;
+    for (unsigned o = 0; o < step->n_operands && count > 0; o++) {
+        size_t have = pub->steps[step->operands[o]].count;
+        if (first >= have) {
+            first -= have;
+            continue;
+        }
+        size_t take = have - first < count ? have - first : count;
+        const uint64_t *from = values[step->operands[o]] + first * images;
+        for (size_t i = 0; i < take * images; i++)
+            out[i] = from[i] & mask;
+        out += take * images;
+        count -= take;
+        first = 0;
+    }
+    assert(count == 0);
+}
+
+static size_t step_scratch(const struct plan_public *pub, unsigned s, enum party party,
+                           uint64_t plain, size_t images)
+{
+    const struct plan_step *step = &pub->steps[s];
+    switch (step->kind) {
+    case STEP_LINEAR:
+        return step_linear_scratch(pub, step, party, plain, images);
+    case STEP_MAX:
+    case STEP_ARGMAX:
+        return step_nonlinear_scratch(step, images);
+    case STEP_INPUT:
+    case STEP_OUTPUT:
+        return arena_need((size_t)step->count * images, sizeof(uint64_t));
+    default:
+        return 0;
+    }
+}
+
+/* Region of the value sets, then the largest scratch of a step. */
+static size_t memory_need(size_t *region, size_t *offset, uint32_t *last_use,
+                          const struct plan_public *pub, enum party party, uint64_t plain,
+                          size_t images)
+{
+    *region = value_memory_layout(offset, last_use, pub, images);
+    if (*region == SIZE_MAX)
+        return SIZE_MAX;
+    size_t most = 0;
+    for (unsigned s = 0; s < pub->n_steps; s++) {
+        size_t scratch = step_scratch(pub, s, party, plain, images);
+        most = scratch > most ? scratch : most;
+    }
+    size_t total = arena_need(*region, 1);
+    if (most == SIZE_MAX || total == SIZE_MAX || !size_add(&total, total, most))
+        return SIZE_MAX;
+    return total;
+}
+
+size_t run_memory(const struct plan_public *pub, enum party party, uint64_t plain, size_t images)
+{
+    size_t region = 0;
+    size_t *offset = calloc(pub->n_steps + 1, sizeof(*offset));
+    uint32_t *last_use = calloc(pub->n_steps + 1, sizeof(*last_use));
+    size_t need = SIZE_MAX;
+    if (offset && last_use)
+        need = memory_need(&region, offset, last_use, pub, party, plain, images);
+    free(offset);
+    free(last_use);
+    return need;
+}
+
+static mp2ml_status make_memory(struct run *run)
+{
+    const struct plan_public *pub = run->pub;
+    size_t region = 0;
+    size_t *offset = calloc(pub->n_steps + 1, sizeof(*offset));
+    uint32_t *last_use = calloc(pub->n_steps + 1, sizeof(*last_use));
+    run->values = calloc(pub->n_steps + 1, sizeof(*run->values));
+    mp2ml_status status = MP2ML_ERR_MEMORY;
+    if (!offset || !last_use || !run->values)
+        goto out;
+    size_t need = memory_need(&region, offset, last_use, pub, run->party, run->plain,
+                              run->max_images);
+    if (need == SIZE_MAX)
+        goto out;
+    TRY_OUT(arena_new(&run->arena, need));
+    uint8_t *base = arena_take(run->arena, region, 1);
+    if (!base) {
+        status = MP2ML_ERR_MEMORY;
+        goto out;
+    }
+    for (unsigned s = 0; s < pub->n_steps; s++)
+        run->values[s] = (uint64_t *)(void *)(base + offset[s]);
+out:
+    free(offset);
+    free(last_use);
+    return status;
+}
+
+static mp2ml_status make_row_maps(struct run *run)
+{
+    run->rows = calloc(run->pub->n_steps + 1, sizeof(*run->rows));
+    if (!run->rows)
+        return MP2ML_ERR_MEMORY;
+    for (unsigned s = 0; s < run->pub->n_steps; s++)
+        if (run->pub->steps[s].kind == STEP_LINEAR)
+            TRY(row_map_new(&run->rows[s], &run->linear[s]));
+    return MP2ML_OK;
+}
+
+mp2ml_status run_new(struct run **out, enum party party, struct link *link, struct mpc *mpc,
+                     struct prg *g, struct run_keys *keys, const struct plan_public *pub,
+                     const struct linear *linear, uint64_t plain, size_t max_images)
+{
+    *out = NULL;
+    struct run *run = calloc(1, sizeof(*run));
+    if (!run)
+        return MP2ML_ERR_MEMORY;
+    run->party = party;
+    run->link = link;
+    run->mpc = mpc;
+    run->prg = g;
+    run->keys = keys;
+    run->pub = pub;
+    run->linear = linear;
+    run->plain = plain;
+    run->max_images = max_images;
+    mp2ml_status status = make_memory(run);
+    if (status == MP2ML_OK && party == PARTY_SERVER)
+        status = make_row_maps(run);
+    if (status != MP2ML_OK) {
+        run_free(run);
+        return status;
+    }
+    *out = run;
+    return MP2ML_OK;
+}
+
+void run_free(struct run *run)
+{
+    if (!run)
+        return;
+    if (run->rows)
+        for (unsigned s = 0; s < run->pub->n_steps; s++)
+            row_map_wipe(&run->rows[s]);
+    free(run->rows);
+    free(run->values);
+    arena_free(run->arena);
+    free(run);
+}
+
+/* Steps weigh by the values that they touch; good enough for a bar. */
+static double step_weight(const struct plan_public *pub, const struct plan_step *step)
+{
+    switch (step->kind) {
+    case STEP_LINEAR:
+        return (double)step->count + (double)plan_step_inputs(pub, step);
+    case STEP_RELU:
+    case STEP_MAX:
+    case STEP_ARGMAX:
+        return 4.0 * (double)plan_step_inputs(pub, step);
+    default:
+        return 0.1;
+    }
+}
+
+void step_report(struct run *run, unsigned step, double fraction_of_step)
+{
+    if (!run->progress)
+        return;
+    double done = 0, total = 0;
+    for (unsigned s = 0; s < run->pub->n_steps; s++) {
+        double weight = step_weight(run->pub, &run->pub->steps[s]);
+        total += weight;
+        done += s < step ? weight : s == step ? weight * fraction_of_step : 0;
+    }
+    run->progress(run->progress_context, total > 0 ? done / total : 1);
+}
+
+mp2ml_status run_block(struct run *run, size_t images, const float *const *inputs,
+                       float *const *outputs)
+{
+    assert(images >= 1 && images <= run->max_images);
+    run->images = images;
+    run->inputs = inputs;
+    run->outputs = outputs;
+    mp2ml_status status = MP2ML_OK;
+    for (unsigned s = 0; s < run->pub->n_steps && status == MP2ML_OK; s++) {
+        size_t mark = arena_mark(run->arena);
+        status = step_table[run->pub->steps[s].kind].half[run->party](run, s);
+        arena_rewind(run->arena, mark);
+        if (status == MP2ML_OK)
+            step_report(run, s, 1);
+    }
+    if (status == MP2ML_OK)
+        status = channel_flush(link_channel(run->link));
+    run->inputs = NULL;
+    run->outputs = NULL;
+    return status;
+}
+
+/* Frees the value sets that no later step reads. */
+static void clear_release(struct clear_run *run, const uint32_t *last_use, unsigned done)
+{
+    for (unsigned s = 0; s <= done; s++)
+        if (last_use[s] <= done) {
+            free(run->values[s]);
+            run->values[s] = NULL;
+        }
+}
+
+static mp2ml_status clear_step(struct clear_run *run, unsigned s)
+{
+    const struct plan_step *step = &run->plan->pub.steps[s];
+    run->values[s] = calloc((size_t)step->count * run->images + 1, sizeof(uint64_t));
+    if (!run->values[s])
+        return MP2ML_ERR_MEMORY;
+    return step_table[step->kind].clear(run, s);
+}
+
+mp2ml_status run_clear(const struct plan *plan, size_t images, const float *const *inputs,
+                       float *const *outputs, bool noise, uint64_t seed, run_visit visit,
+                       void *context)
+{
+    const struct plan_public *pub = &plan->pub;
+    struct clear_run run = {.plan = plan, .images = images, .inputs = inputs, .outputs = outputs,
+                            .with_noise = noise};
+    ckks_noise_model_init(&run.noise, seed);
+    size_t *offset = calloc(pub->n_steps + 1, sizeof(*offset));
+    uint32_t *last_use = calloc(pub->n_steps + 1, sizeof(*last_use));
+    run.values = calloc(pub->n_steps + 1, sizeof(*run.values));
+    mp2ml_status status = MP2ML_ERR_MEMORY;
+    if (!offset || !last_use || !run.values ||
+        value_memory_layout(offset, last_use, pub, images) == SIZE_MAX)
+        goto out;
+    status = MP2ML_OK;
+    for (unsigned s = 0; s < pub->n_steps; s++) {
+        TRY_OUT(clear_step(&run, s));
+        if (visit && visit(context, s, run.values[s], images) != 0) {
+            status = MP2ML_ERR_CANCELLED;
+            goto out;
+        }
+        clear_release(&run, last_use, s);
+    }
+out:
+    for (unsigned s = 0; run.values && s < pub->n_steps; s++)
+        free(run.values[s]);
+    free(run.values);
+    free(offset);
+    free(last_use);
+    return status;
+}

@@ -1,0 +1,354 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * One linear step in the batch layout (docs/protocol.md, "One linear step"): a ciphertext per value,
+ * coefficient b = image b. Frames on the wire:
+ *
+ *   C->S  CT_IN  ...   c0 of every input, plan_ct_in_per_frame to a frame
+ *   S->C  CT_OUT ...   c1', c0' of every output, plan_ct_out_per_frame to a frame
+ *
+ * c1 never travels: both parties take it from the session's stream. Where all operands are inputs in
+ * the clear nothing is encrypted: the server computes, shares (x', 0). */
+#include "steps/steps.h"
+
+#include <stdlib.h>
+
+/* ---- client -------------------------------------------------------------------------------- */
+
+static mp2ml_status send_inputs(struct run *run, unsigned s, const struct ckks *ck)
+{
+    const struct plan_step *step = &run->pub->steps[s];
+    const struct ckks_params *params = ckks_params_of(ck);
+    struct run_keys *keys = run->keys;
+    const size_t images = run->images, inputs = plan_step_inputs(run->pub, step);
+    const size_t per = plan_ct_in_per_frame(step, images);
+    const size_t mark = arena_mark(run->arena);
+    uint64_t *x = arena_take(run->arena, per * images, sizeof(*x));
+    uint64_t *c0 = arena_take(run->arena, per * images, params->primes * sizeof(*c0));
+    uint8_t *body = arena_take(run->arena, ckks_ct_in_bytes(params, per, images), 1);
+    if (!x || !c0 || !body)
+        return MP2ML_ERR_MEMORY;
+    for (size_t first = 0; first < inputs; first += per) {
+        size_t count = inputs - first < per ? inputs - first : per;
+        gather_operands(x, run->pub, step, run->values, first, count, images, step->l);
+        TRY(ckks_encrypt(ck, keys->secret[step->set], keys->c1_stream[step->set],
+                         keys->c1_counter[step->set], run->prg, run->arena, c0, x, step->l, count,
+                         images));
+        keys->c1_counter[step->set] += count;
+        ckks_ct_in_write(params, body, c0, count, images);
+        TRY(frame_send(run->link, FRAME_CT_IN, (uint16_t)s, body,
+                       ckks_ct_in_bytes(params, count, images)));
+        step_report(run, s, 0.5 * (double)(first + count) / (double)inputs);
+    }
+    arena_rewind(run->arena, mark);
+    return MP2ML_OK;
+}
+
+static mp2ml_status recv_outputs(struct run *run, unsigned s, const struct ckks *ck)
+{
+    const struct plan_step *step = &run->pub->steps[s];
+    const struct ckks_params *params = ckks_params_of(ck);
+    const size_t images = run->images, outputs = step->count;
+    const size_t per = plan_ct_out_per_frame(step, images);
+    uint64_t *c1s = arena_take(run->arena, per * params->n, sizeof(*c1s));
+    uint8_t *body = arena_take(run->arena, ckks_ct_out_bytes(params, step->k, per, images), 1);
+    if (!c1s || !body)
+        return MP2ML_ERR_MEMORY;
+    for (size_t first = 0; first < outputs; first += per) {
+        size_t count = outputs - first < per ? outputs - first : per;
+        uint64_t *y = run->values[s] + first * images;
+        TRY(frame_recv(run->link, FRAME_CT_OUT, (uint16_t)s, body,
+                       ckks_ct_out_bytes(params, step->k, count, images)));
+        TRY(ckks_ct_out_read(params, c1s, y, body, step->k, count, images));
+        TRY(ckks_decode(ck, run->keys->secret[step->set], run->arena, y, c1s, y, step->k, count,
+                        images));
+        step_report(run, s, 0.5 + 0.5 * (double)(first + count) / (double)outputs);
+    }
+    return MP2ML_OK;
+}
+
+mp2ml_status step_linear_client(struct run *run, unsigned s)
+{
+    const struct plan_step *step = &run->pub->steps[s];
+    if (step_is_plain(run->pub, step, run->plain)) {
+        memset(run->values[s], 0, (size_t)step->count * run->images * sizeof(uint64_t));
+        return MP2ML_OK;
+    }
+    const struct ckks *ck = run->keys->ckks[step->set];
+    TRY(send_inputs(run, s, ck));
+    return recv_outputs(run, s, ck);
+}
+
+/* ---- server -------------------------------------------------------------------------------- */
+
+mp2ml_status row_map_new(struct row_map *map, const struct linear *lin)
+{
+    map->group = calloc(lin->n_out + 1, sizeof(*map->group));
+    map->row = calloc(lin->n_out + 1, sizeof(*map->row));
+    if (!map->group || !map->row)
+        return MP2ML_ERR_MEMORY;
+    for (size_t g = 0; g < lin->n_groups; g++)
+        for (uint32_t r = 0; r < lin->groups[g].rows; r++) {
+            uint32_t out = lin->out_index[lin->groups[g].out_at + r];
+            map->group[out] = (uint32_t)g;
+            map->row[out] = r;
+        }
+    return MP2ML_OK;
+}
+
+void row_map_wipe(struct row_map *map)
+{
+    free(map->group);
+    free(map->row);
+    map->group = NULL;
+    map->row = NULL;
+}
+
+/* c0 of all inputs, plus E(this party's share). */
+static mp2ml_status recv_inputs(struct run *run, unsigned s, const struct ckks *ck, uint64_t *c0)
+{
+    const struct plan_step *step = &run->pub->steps[s];
+    const struct ckks_params *params = ckks_params_of(ck);
+    const size_t images = run->images, inputs = plan_step_inputs(run->pub, step);
+    const size_t per = plan_ct_in_per_frame(step, images);
+    const size_t mark = arena_mark(run->arena);
+    uint64_t *x = arena_take(run->arena, per * images, sizeof(*x));
+    uint8_t *body = arena_take(run->arena, ckks_ct_in_bytes(params, per, images), 1);
+    if (!x || !body)
+        return MP2ML_ERR_MEMORY;
+    for (size_t first = 0; first < inputs; first += per) {
+        size_t count = inputs - first < per ? inputs - first : per;
+        uint64_t *at = c0 + first * params->primes * images;
+        TRY(frame_recv(run->link, FRAME_CT_IN, (uint16_t)s, body,
+                       ckks_ct_in_bytes(params, count, images)));
+        TRY(ckks_ct_in_read(params, at, body, count, images));
+        gather_operands(x, run->pub, step, run->values, first, count, images, step->l);
+        ckks_add_plain(ck, at, x, step->l, count, images);
+    }
+    arena_rewind(run->arena, mark);
+    return MP2ML_OK;
+}
+
+/* Rows [first, first + count) of the matrix times `in` of the given width. Outputs that stand next to
+ * each other and belong to consecutive rows of one group go through the kernel together. */
+static void multiply_rows(const struct ckks *ck, const struct linear *lin,
+                          const struct row_map *map, uint64_t *out, const uint64_t *in,
+                          size_t first, size_t count, size_t width)
+{
+    const size_t stride = ckks_params_of(ck)->primes * width;
+    for (size_t o = first; o < first + count;) {
+        const struct linear_group *g = &lin->groups[map->group[o]];
+        size_t rows = 1;
+        while (o + rows < first + count && map->group[o + rows] == map->group[o] &&
+               map->row[o + rows] == map->row[o] + rows)
+            rows++;
+        ckks_matrix_product(ck, out + (o - first) * stride, in, lin->in_index + g->in_at,
+                            lin->wi + g->weights_at + (size_t)map->row[o] * g->cols, rows, g->cols,
+                            width);
+        o += rows;
+    }
+}
+
+/* Uniform k-bit masks r, and this party's share -r. */
+static mp2ml_status draw_masks(struct prg *g, uint64_t *r, uint64_t *share, size_t n, unsigned k)
+{
+    const uint64_t mask = ((uint64_t)1 << k) - 1;
+    TRY(prg_fill(g, r, n * sizeof(*r)));
+    for (size_t i = 0; i < n; i++) {
+        r[i] &= mask;
+        share[i] = (0 - r[i]) & mask;
+    }
+    return MP2ML_OK;
+}
+
+struct row_buffers { /* of one CT_OUT frame */
+    uint64_t *C1, *C0, *c1s, *c0s, *r;
+    uint8_t *body;
+};
+
+static mp2ml_status take_row_buffers(struct row_buffers *b, struct arena *arena,
+                                     const struct ckks_params *params, unsigned k, size_t per,
+                                     size_t images)
+{
+    b->C1 = arena_take(arena, per * params->n, params->primes * sizeof(uint64_t));
+    b->C0 = arena_take(arena, per * images, params->primes * sizeof(uint64_t));
+    b->c1s = arena_take(arena, per * params->n, sizeof(uint64_t));
+    b->c0s = arena_take(arena, per * images, sizeof(uint64_t));
+    b->r = arena_take(arena, per * images, sizeof(uint64_t));
+    b->body = arena_take(arena, ckks_ct_out_bytes(params, k, per, images), 1);
+    bool all = b->C1 && b->C0 && b->c1s && b->c0s && b->r && b->body;
+    return all ? MP2ML_OK : MP2ML_ERR_MEMORY;
+}
+
+static mp2ml_status send_outputs(struct run *run, unsigned s, const struct ckks *ck,
+                                 const uint64_t *c1, const uint64_t *c0)
+{
+    const struct plan_step *step = &run->pub->steps[s];
+    const struct ckks_params *params = ckks_params_of(ck);
+    const struct linear *lin = &run->linear[s];
+    const size_t images = run->images, outputs = step->count;
+    const size_t per = plan_ct_out_per_frame(step, images);
+    struct row_buffers b;
+    TRY(take_row_buffers(&b, run->arena, params, step->k, per, images));
+    for (size_t first = 0; first < outputs; first += per) {
+        size_t count = outputs - first < per ? outputs - first : per;
+        multiply_rows(ck, lin, &run->rows[s], b.C1, c1, first, count, params->n);
+        multiply_rows(ck, lin, &run->rows[s], b.C0, c0, first, count, images);
+        TRY(draw_masks(run->prg, b.r, run->values[s] + first * images, count * images, step->k));
+        TRY(ckks_rerandomise_switch(ck, run->keys->pk[step->set], run->prg, run->arena, b.c1s,
+                                    b.c0s, b.C1, b.C0, lin->bi + first, b.r, step->l, step->k,
+                                    count, images));
+        ckks_ct_out_write(params, b.body, b.c1s, b.c0s, step->k, count, images);
+        TRY(frame_send(run->link, FRAME_CT_OUT, (uint16_t)s, b.body,
+                       ckks_ct_out_bytes(params, step->k, count, images)));
+        step_report(run, s, (double)(first + count) / (double)outputs);
+    }
+    return MP2ML_OK;
+}
+
+/* x' = round(2^(k-l) * (W x + bias)) for inputs that came in the clear. */
+static void multiply_plain(uint64_t *out, const struct linear *lin, const struct plan_step *step,
+                           const uint64_t *x, size_t images)
+{
+    const unsigned t = step->l - step->k;
+    const uint64_t half = t > 0 ? (uint64_t)1 << (t - 1) : 0;
+    const uint64_t mask = ((uint64_t)1 << step->k) - 1;
+    for (size_t g = 0; g < lin->n_groups; g++) {
+        const struct linear_group *group = &lin->groups[g];
+        for (uint32_t r = 0; r < group->rows; r++) {
+            uint32_t o = lin->out_index[group->out_at + r];
+            uint64_t *row = out + (size_t)o * images;
+            for (size_t b = 0; b < images; b++)
+                row[b] = lin->bi[o] + half;
+            for (uint32_t c = 0; c < group->cols; c++) {
+                const uint64_t *in = x + (size_t)lin->in_index[group->in_at + c] * images;
+                uint64_t w =
+                    (uint64_t)(int64_t)lin->wi[group->weights_at + (size_t)r * group->cols + c];
+                for (size_t b = 0; b < images; b++)
+                    row[b] += w * in[b];
+            }
+            for (size_t b = 0; b < images; b++)
+                row[b] = row[b] >> t & mask;
+        }
+    }
+}
+
+static mp2ml_status linear_in_the_clear(struct run *run, unsigned s)
+{
+    const struct plan_step *step = &run->pub->steps[s];
+    size_t inputs = plan_step_inputs(run->pub, step);
+    uint64_t *x = arena_take(run->arena, inputs * run->images, sizeof(*x));
+    if (!x)
+        return MP2ML_ERR_MEMORY;
+    gather_operands(x, run->pub, step, run->values, 0, inputs, run->images, step->l);
+    multiply_plain(run->values[s], &run->linear[s], step, x, run->images);
+    return MP2ML_OK;
+}
+
+mp2ml_status step_linear_server(struct run *run, unsigned s)
+{
+    const struct plan_step *step = &run->pub->steps[s];
+    if (step_is_plain(run->pub, step, run->plain))
+        return linear_in_the_clear(run, s);
+    struct run_keys *keys = run->keys;
+    const struct ckks *ck = keys->ckks[step->set];
+    const struct ckks_params *params = ckks_params_of(ck);
+    const size_t inputs = plan_step_inputs(run->pub, step);
+    uint64_t *c1 = arena_take(run->arena, inputs * params->n, params->primes * sizeof(*c1));
+    uint64_t *c0 = arena_take(run->arena, inputs * run->images, params->primes * sizeof(*c0));
+    if (!c1 || !c0)
+        return MP2ML_ERR_MEMORY;
+    TRY(recv_inputs(run, s, ck, c0));
+    TRY(ckks_expand_c1(ck, keys->c1_stream[step->set], keys->c1_counter[step->set], run->arena, c1,
+                       inputs));
+    keys->c1_counter[step->set] += inputs;
+    return send_outputs(run, s, ck, c1, c0);
+}
+
+/* ---- memory -------------------------------------------------------------------------------- */
+
+/* Sums in size_t are safe: counts and images were checked against the client's limits. */
+static size_t server_scratch(const struct ckks_params *p, const struct plan_step *step,
+                             size_t inputs, size_t images)
+{
+    const size_t word = sizeof(uint64_t);
+    size_t in = plan_ct_in_per_frame(step, images), out = plan_ct_out_per_frame(step, images);
+    size_t all = arena_need(inputs * p->n, p->primes * word) +
+                 arena_need(inputs * images, p->primes * word);
+    size_t receiving =
+        arena_need(in * images, word) + arena_need(ckks_ct_in_bytes(p, in, images), 1);
+    size_t sending = arena_need(out * p->n, p->primes * word) +
+                     arena_need(out * images, p->primes * word) + arena_need(out * p->n, word) +
+                     2 * arena_need(out * images, word) +
+                     arena_need(ckks_ct_out_bytes(p, step->k, out, images), 1);
+    return all + (receiving > sending ? receiving : sending) + ckks_scratch_bytes(p);
+}
+
+static size_t client_scratch(const struct ckks_params *p, const struct plan_step *step,
+                             size_t images)
+{
+    const size_t word = sizeof(uint64_t);
+    size_t in = plan_ct_in_per_frame(step, images), out = plan_ct_out_per_frame(step, images);
+    size_t sending = arena_need(in * images, word) + arena_need(in * images, p->primes * word) +
+                     arena_need(ckks_ct_in_bytes(p, in, images), 1);
+    size_t receiving = arena_need(out * p->n, word) +
+                       arena_need(ckks_ct_out_bytes(p, step->k, out, images), 1);
+    return (receiving > sending ? receiving : sending) + ckks_scratch_bytes(p);
+}
+
+size_t step_linear_scratch(const struct plan_public *pub, const struct plan_step *step,
+                           enum party party, uint64_t plain, size_t images)
+{
+    const struct ckks_params *params = ckks_params(step->set);
+    const size_t inputs = plan_step_inputs(pub, step);
+    if (step_is_plain(pub, step, plain))
+        return arena_need(inputs * images, sizeof(uint64_t));
+    return party == PARTY_SERVER ? server_scratch(params, step, inputs, images)
+                                 : client_scratch(params, step, images);
+}
+
+/* ---- in the clear -------------------------------------------------------------------------- */
+
+static void clear_row(struct clear_run *run, unsigned s, const uint64_t *x,
+                      const struct linear_group *g, uint32_t r)
+{
+    const struct plan_step *step = &run->plan->pub.steps[s];
+    const struct linear *lin = &run->plan->linear[s];
+    const unsigned t = step->l - step->k;
+    const uint64_t half = t > 0 ? (uint64_t)1 << (t - 1) : 0;
+    const uint64_t mask_l = ((uint64_t)1 << step->l) - 1, mask_k = ((uint64_t)1 << step->k) - 1;
+    const uint32_t o = lin->out_index[g->out_at + r];
+    uint64_t *row = run->values[s] + (size_t)o * run->images;
+    struct ckks_noise_model noise;
+    ckks_noise_model_init(&noise, run->noise.state ^ ((uint64_t)s << 40 | o));
+    for (size_t b = 0; b < run->images; b++)
+        row[b] = lin->bi[o];
+    for (uint32_t c = 0; c < g->cols; c++) {
+        const uint64_t *in = x + (size_t)lin->in_index[g->in_at + c] * run->images;
+        uint64_t w = (uint64_t)(int64_t)lin->wi[g->weights_at + (size_t)r * g->cols + c];
+        for (size_t b = 0; b < run->images; b++)
+            row[b] += w * in[b];
+    }
+    const struct ckks_params *params = ckks_params(step->set);
+    for (size_t b = 0; b < run->images; b++)
+        row[b] = run->with_noise ? ckks_switch_clear(params, &noise, row[b] & mask_l, step->l,
+                                                     step->k, (double)lin->norm2[o])
+                                 : (row[b] + half) >> t & mask_k;
+}
+
+mp2ml_status step_linear_clear(struct clear_run *run, unsigned s)
+{
+    const struct plan_public *pub = &run->plan->pub;
+    const struct plan_step *step = &pub->steps[s];
+    const struct linear *lin = &run->plan->linear[s];
+    const size_t inputs = plan_step_inputs(pub, step);
+    uint64_t *x = calloc(inputs * run->images + 1, sizeof(*x));
+    if (!x)
+        return MP2ML_ERR_MEMORY;
+    gather_operands(x, pub, step, run->values, 0, inputs, run->images, step->l);
+#pragma omp parallel for schedule(dynamic, 16)
+    for (size_t g = 0; g < lin->n_groups; g++)
+        for (uint32_t r = 0; r < lin->groups[g].rows; r++)
+            clear_row(run, s, x, &lin->groups[g], r);
+    free(x);
+    return MP2ML_OK;
+}

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Output: the server's shares of the result go to the client, which turns integers into floats and
+ * does the post-operation of the tail (docs/protocol.md, "Edges and output"). */
+#include "steps/steps.h"
+
+#include <math.h>
+
+static float to_float(uint64_t x, unsigned bits, double scale)
+{
+    uint64_t sign = (uint64_t)1 << (bits - 1);
+    int64_t v = (int64_t)(x ^ sign) - (int64_t)sign;
+    return (float)((double)v / scale);
+}
+
+static void softmax(float *v, size_t n)
+{
+    float top = v[0];
+    double sum = 0;
+    for (size_t i = 1; i < n; i++)
+        top = v[i] > top ? v[i] : top;
+    for (size_t i = 0; i < n; i++) {
+        v[i] = expf(v[i] - top);
+        sum += (double)v[i];
+    }
+    for (size_t i = 0; i < n; i++)
+        v[i] = (float)((double)v[i] / sum);
+}
+
+/* [value][image] integers to [image][value] floats. An index is not negative; all else is signed. */
+static void to_floats(float *out, const uint64_t *in, const struct plan_public *pub,
+                      const struct plan_step *step, size_t images)
+{
+    const struct plan_tensor *tensor = &pub->outputs[step->tensor];
+    size_t n = tensor->count;
+    for (size_t v = 0; v < n; v++)
+        for (size_t b = 0; b < images; b++) {
+            uint64_t x = in[v * images + b];
+            out[b * n + v] = tensor->dtype == PLAN_I64
+                                 ? (float)x
+                                 : to_float(x, step->out_bits, tensor->scale);
+        }
+    if (tensor->post != PLAN_POST_SOFTMAX)
+        return;
+    size_t row = tensor->rank > 0 ? tensor->dims[tensor->rank - 1] : 1;
+    for (size_t at = 0; row > 0 && at + row <= n * images; at += row)
+        softmax(out + at, row);
+}
+
+mp2ml_status step_output_client(struct run *run, unsigned s)
+{
+    const struct plan_step *step = &run->pub->steps[s];
+    TRY(mpc_open_to_client(run->mpc, (uint16_t)s, run->values[s], run->values[step->operands[0]],
+                           (size_t)step->count * run->images, step->out_bits));
+    to_floats(run->outputs[step->tensor], run->values[s], run->pub, step, run->images);
+    return MP2ML_OK;
+}
+
+mp2ml_status step_output_server(struct run *run, unsigned s)
+{
+    const struct plan_step *step = &run->pub->steps[s];
+    return mpc_open_to_client(run->mpc, (uint16_t)s, run->values[s],
+                              run->values[step->operands[0]], (size_t)step->count * run->images,
+                              step->out_bits);
+}
+
+mp2ml_status step_output_clear(struct clear_run *run, unsigned s)
+{
+    const struct plan_step *step = &run->plan->pub.steps[s];
+    memcpy(run->values[s], run->values[step->operands[0]],
+           (size_t)step->count * run->images * sizeof(uint64_t));
+    to_floats(run->outputs[step->tensor], run->values[s], &run->plan->pub, step, run->images);
+    return MP2ML_OK;
+}

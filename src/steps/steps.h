@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * steps: the kinds of step, each in one file with its client half, its server half and the same step
+ * in the clear (its twin).
+ *
+ *   step_input.c    quantise; a plain input travels here
+ *   step_linear.c   encrypt, multiply, switch, decode
+ *   step_nonlinear.c ReLU, re-entry, max, argmax on shares
+ *   step_output.c   open to the client, turn into floats, softmax
+ *
+ * A *run* is one party's state while a session computes. run_block takes one block of at most
+ * PLAN_BLOCK_IMAGES images through all steps. Value sets are [value][image]; at the client and at
+ * the server they hold shares, in the clear run the values. No step allocates: run_new makes one
+ * arena, in which every value set has its place from the step that makes it to the last that reads
+ * it (value_memory.c).
+ *
+ * The clear run (run_clear) is the fixed-point result of the same plan without cryptography, with
+ * the protocol's noise from a seeded model: the expected value in nearly all tests. */
+#ifndef STEPS_STEPS_H
+#define STEPS_STEPS_H
+
+#include "ckks/ckks.h"
+#include "crypto/crypto.h"
+#include "mpc/mpc.h"
+#include "net/net.h"
+#include "ot/ot.h"
+#include "plan/plan.h"
+
+#define STEPS_SETS 3 /* index = set id; 0 unused */
+
+/* What a session has made before any block; borrowed by the run. */
+struct run_keys {
+    struct ckks *ckks[STEPS_SETS];
+    struct ckks_secret *secret[STEPS_SETS]; /* client */
+    struct ckks_public_key *pk[STEPS_SETS]; /* server */
+    struct xof *c1_stream[STEPS_SETS];
+    uint64_t c1_counter[STEPS_SETS]; /* next block of the stream; never goes back in a session */
+};
+
+typedef void (*run_progress)(void *context, double fraction_of_block);
+
+struct run {
+    enum party party;
+    struct link *link;
+    struct mpc *mpc;
+    struct prg *prg;
+    struct run_keys *keys;
+    const struct plan_public *pub;
+    const struct linear *linear;  /* [n_steps]; NULL at the client */
+    struct row_map *rows;         /* [n_steps]; server: which group holds an output */
+    uint64_t plain;               /* bit i: input i travels in the clear */
+    size_t max_images;
+    struct arena *arena;
+    uint64_t **values;            /* [n_steps], valid while the step is alive */
+    size_t images;                /* of the current block */
+    const float *const *inputs;   /* client: [tensor] -> [image][count] of this block */
+    float *const *outputs;        /* client: [tensor] -> [image][count] */
+    run_progress progress;
+    void *progress_context;
+};
+
+/* Work memory for blocks of up to max_images images. All pointers are kept, none owned. `linear` is
+ * NULL at the client. */
+MUST_CHECK mp2ml_status run_new(struct run **out, enum party party, struct link *link,
+                                struct mpc *mpc, struct prg *g, struct run_keys *keys,
+                                const struct plan_public *pub, const struct linear *linear,
+                                uint64_t plain, size_t max_images);
+void run_free(struct run *run);
+/* One block through all steps. inputs and outputs: client only, NULL at the server. */
+MUST_CHECK mp2ml_status run_block(struct run *run, size_t images, const float *const *inputs,
+                                  float *const *outputs);
+/* Bytes that run_new allocates, for plans and limits; SIZE_MAX on overflow. */
+size_t run_memory(const struct plan_public *pub, enum party party, uint64_t plain, size_t images);
+
+/* The whole plan in the clear: inputs[t] = [image][count], outputs[t] likewise. `noise` false gives
+ * exact rounding instead of the model. `visit` (may be NULL) sees every step's values
+ * [value][image]. */
+typedef int (*run_visit)(void *context, unsigned step, const uint64_t *values, size_t images);
+MUST_CHECK mp2ml_status run_clear(const struct plan *plan, size_t images,
+                                  const float *const *inputs, float *const *outputs, bool noise,
+                                  uint64_t seed, run_visit visit, void *context);
+
+/* Client: checks a tensor against its description: ERR_INPUT for NaN, Inf or a value outside of the
+ * declared range, naming sample, value and range, and the server's flag that changes it. */
+MUST_CHECK mp2ml_status input_check(const struct plan_tensor *tensor, const float *values,
+                                    size_t images, mp2ml_error *err);
+
+/* ---- inside the folder --------------------------------------------------------------------- */
+
+struct row_map { /* output -> group and row */
+    uint32_t *group, *row;
+};
+
+struct clear_run {
+    const struct plan *plan;
+    size_t images;
+    const float *const *inputs;
+    float *const *outputs;
+    uint64_t **values;
+    struct ckks_noise_model noise;
+    bool with_noise;
+};
+
+typedef mp2ml_status (*step_half)(struct run *run, unsigned step);
+typedef mp2ml_status (*step_clear)(struct clear_run *run, unsigned step);
+
+mp2ml_status step_input_client(struct run *run, unsigned step);
+mp2ml_status step_input_server(struct run *run, unsigned step);
+mp2ml_status step_input_clear(struct clear_run *run, unsigned step);
+
+mp2ml_status step_linear_client(struct run *run, unsigned step);
+mp2ml_status step_linear_server(struct run *run, unsigned step);
+mp2ml_status step_linear_clear(struct clear_run *run, unsigned step);
+/* Arena bytes of the linear step's halves beside the value sets. */
+size_t step_linear_scratch(const struct plan_public *pub, const struct plan_step *step,
+                           enum party party, uint64_t plain, size_t images);
+MUST_CHECK mp2ml_status row_map_new(struct row_map *map, const struct linear *lin);
+void row_map_wipe(struct row_map *map);
+
+/* Both parties do the same on shares. */
+mp2ml_status step_relu(struct run *run, unsigned step);
+mp2ml_status step_relu_clear(struct clear_run *run, unsigned step);
+mp2ml_status step_reentry(struct run *run, unsigned step);
+mp2ml_status step_reentry_clear(struct clear_run *run, unsigned step);
+mp2ml_status step_max(struct run *run, unsigned step);
+mp2ml_status step_max_clear(struct clear_run *run, unsigned step);
+mp2ml_status step_argmax(struct run *run, unsigned step);
+mp2ml_status step_argmax_clear(struct clear_run *run, unsigned step);
+size_t step_nonlinear_scratch(const struct plan_step *step, size_t images);
+
+mp2ml_status step_output_client(struct run *run, unsigned step);
+mp2ml_status step_output_server(struct run *run, unsigned step);
+mp2ml_status step_output_clear(struct clear_run *run, unsigned step);
+
+/* Copies `count` values from `first` on of the concatenated operands of a step, reduced mod 2^bits. */
+void gather_operands(uint64_t *out, const struct plan_public *pub, const struct plan_step *step,
+                     uint64_t *const *values, size_t first, size_t count, size_t images,
+                     unsigned bits);
+/* True when every operand of the step is an input in the clear. */
+bool step_is_plain(const struct plan_public *pub, const struct plan_step *step, uint64_t plain);
+void step_report(struct run *run, unsigned step, double fraction_of_step);
+
+#endif
