@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The hot loops of a ring, and their contract. Every table gives bit-identical results. All arrays
+ * hold residues in [0, q) of the prime given, before and after; rows are N long. Callers' rows need
+ * only the alignment of uint64_t; the tables inside struct ring_prime are 64-byte aligned.
+ * CT: no branch, index or division depends on a residue. */
+#ifndef RING_RING_KERNELS_H
+#define RING_RING_KERNELS_H
+
+#include "ring/ring.h"
+
+struct ring_kernels {
+    const char *name;
+    /* In place, natural order -> index i at psi^(2*brv(i)+1), and back (scaled by 1/N). */
+    void (*ntt)(const struct ring_prime *prime, uint64_t *x);
+    void (*intt)(const struct ring_prime *prime, uint64_t *x);
+    /* out[i] = a[i]*b[i], i < n; out may be a, b or both, else no overlap. Any n. */
+    void (*mul)(const struct ring_prime *prime, uint64_t *out, const uint64_t *a, const uint64_t *b,
+                size_t n);
+    /* sum[i] += a[i]*b[i], i < n; sum overlaps neither. Any n. */
+    void (*mul_add)(const struct ring_prime *prime, uint64_t *sum, const uint64_t *a,
+                    const uint64_t *b, size_t n);
+};
+
+/* The specification; always there. */
+const struct ring_kernels *ring_kernels_portable(void);
+
+#endif
