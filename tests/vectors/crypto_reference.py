@@ -208,7 +208,7 @@ def main():
     print(f"\n#define PRG_SIZE {len(out)}")
     print(f"#define PRG_SEED {c_bytes(seed)}")
     print(f"#define PRG_FRONT {c_bytes(out[:48])}")
-    print(f"#define PRG_SHA256 {c_bytes(hashlib.sha256(out).digest())}")
+    print(f"#define PRG_H {c_bytes(h('prg', out))}")
 
 
 if __name__ == "__main__":
