@@ -46,16 +46,16 @@ struct mpc_windows {
     const uint32_t *first;  /* count + 1 offsets, each window has at least one member */
     const uint32_t *member; /* neuron numbers */
 };
-/* out[w*batch + b] = maximum over the window of in[neuron*batch + b], in Z_{2^k}. A tree; out is not
- * in. Needs `scratch` of mpc_max_scratch(windows, batch) values. */
+/* out[w*batch + b] = maximum over the window of in[neuron*batch + b], in Z_{2^k}. A tree; out is
+ * not in. Needs `scratch` of mpc_max_scratch(windows, batch) values. */
 MUST_CHECK mp2ml_status mpc_max(struct mpc *m, uint16_t step, uint64_t *out, const uint64_t *in,
                                 const struct mpc_windows *windows, size_t batch, unsigned k,
                                 uint64_t *scratch);
 size_t mpc_max_scratch(const struct mpc_windows *windows, size_t batch);
 
-/* For each window: the position inside the window (0, 1, ...) of the maximum, the first one at ties,
- * as shares in Z_{2^m}, m = mpc_index_bits(longest window). A window of one member gives
- * its sign, [x >= 0], as 0 or 1. Scratch of mpc_argmax_scratch values. */
+/* For each window: the position inside the window (0, 1, ...) of the maximum, the first one at
+ * ties, as shares in Z_{2^m}, m = mpc_index_bits(longest window). A window of one member gives its
+ * sign, [x >= 0], as 0 or 1. Scratch of mpc_argmax_scratch values. */
 MUST_CHECK mp2ml_status mpc_argmax(struct mpc *m, uint16_t step, uint64_t *out, const uint64_t *in,
                                    const struct mpc_windows *windows, size_t batch, unsigned k,
                                    uint64_t *scratch);

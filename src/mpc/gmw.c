@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * GMW with triples [Beaver]: to AND x and y the parties open d = x ^ a and e = y ^ b, which the
+ * random a and b hide. A frame holds, for each AND of the layer, n bits of d and then n bits of e.
+ */
+#include "mpc/gmw.h"
+
+#include <string.h>
+
+#include "mpc/triples.h"
+
+struct layer {
+    uint64_t *own[2], *peer[2]; /* d and e, one plane for each AND of the layer */
+    uint8_t *sent, *received;
+    size_t bits;
+};
+
+static mp2ml_status layer_take(struct mpc *m, struct layer *l, size_t n, unsigned ands)
+{
+    const size_t plane_bytes = mpc_words(n) * sizeof(uint64_t);
+    bool complete = true;
+    for (unsigned i = 0; i < 2; i++) {
+        l->own[i] = arena_take(m->arena, ands, plane_bytes);
+        l->peer[i] = arena_take(m->arena, ands, plane_bytes);
+        complete = complete && l->own[i] != NULL && l->peer[i] != NULL;
+    }
+    l->bits = 2 * n * ands;
+    l->sent = arena_take(m->arena, bits_size(l->bits, 1), 1);
+    l->received = arena_take(m->arena, bits_size(l->bits, 1), 1);
+    if (!complete || l->sent == NULL || l->received == NULL)
+        return MP2ML_ERR_MEMORY;
+    return MP2ML_OK;
+}
+
+/* Gates first .. first + ands - 1 with the triples from plane `used` on. */
+static mp2ml_status run_layer(struct mpc *m, uint16_t step, const struct circuit *c, unsigned first,
+                              unsigned ands, uint64_t *wires, size_t n, const struct triples *t,
+                              size_t used)
+{
+    const size_t words = mpc_words(n);
+    struct layer l;
+    TRY(layer_take(m, &l, n, ands));
+    size_t at = 0;
+    for (size_t i = 0; i < ands; i++) {
+        const struct circuit_gate *g = &c->gate[first + i];
+        const size_t plane = i * words;
+        const size_t triple = (used + i) * words;
+        m->kernels->and_open(l.own[0] + plane, l.own[1] + plane, wires + g->left * words,
+                             wires + g->right * words, t->a + triple, t->b + triple, words);
+        mpc_plane_pack(l.sent, &at, l.own[0] + plane, n);
+        mpc_plane_pack(l.sent, &at, l.own[1] + plane, n);
+    }
+    TRY(mpc_exchange(m, FRAME_AND_OPEN, step, l.sent, l.bits, l.received, l.bits));
+    at = 0;
+    for (size_t i = 0; i < ands; i++) {
+        const size_t plane = i * words;
+        const size_t triple = (used + i) * words;
+        mpc_plane_unpack(l.peer[0] + plane, l.received, &at, n);
+        mpc_plane_unpack(l.peer[1] + plane, l.received, &at, n);
+        const uint64_t *d[2] = {l.own[0] + plane, l.peer[0] + plane};
+        const uint64_t *e[2] = {l.own[1] + plane, l.peer[1] + plane};
+        const uint64_t *abc[3] = {t->a + triple, t->b + triple, t->c + triple};
+        m->kernels->and_close(wires + (2 * c->bits + first + i) * words, d, e, abc,
+                              m->party == PARTY_SERVER ? UINT64_MAX : 0, words);
+    }
+    return MP2ML_OK;
+}
+
+static void run_local(const struct mpc *m, const struct circuit *c, unsigned gate, uint64_t *wires,
+                      size_t words)
+{
+    const struct circuit_gate *g = &c->gate[gate];
+    uint64_t *out = wires + (2 * c->bits + gate) * words;
+    const uint64_t *left = wires + g->left * words;
+    const uint64_t *right = wires + g->right * words;
+    if (g->op == CIRCUIT_XOR) {
+        for (size_t i = 0; i < words; i++)
+            out[i] = left[i] ^ right[i];
+    } else { /* NOT: one party flips its share */
+        const uint64_t flip = m->party == PARTY_SERVER ? UINT64_MAX : 0;
+        for (size_t i = 0; i < words; i++)
+            out[i] = left[i] ^ flip;
+    }
+}
+
+mp2ml_status gmw_run(struct mpc *m, uint16_t step, const struct circuit *c, uint64_t *wires,
+                     size_t n)
+{
+    const size_t outer = arena_mark(m->arena);
+    struct triples t;
+    TRY(triples_take(m, &t, n, c->ands));
+    size_t used = 0;
+    for (unsigned gate = 0; gate < c->gates;) {
+        const unsigned ands = circuit_layer(c, gate);
+        if (ands == 0) {
+            run_local(m, c, gate++, wires, mpc_words(n));
+            continue;
+        }
+        const size_t mark = arena_mark(m->arena);
+        TRY(run_layer(m, step, c, gate, ands, wires, n, &t, used));
+        arena_rewind(m->arena, mark);
+        used += ands;
+        gate += ands;
+    }
+    arena_rewind(m->arena, outer);
+    return MP2ML_OK;
+}
+
+mp2ml_status gmw_sign(struct mpc *m, uint16_t step, uint64_t *d, const uint64_t *x, size_t n,
+                      unsigned k)
+{
+    const size_t words = mpc_words(n);
+    const size_t mark = arena_mark(m->arena);
+    struct circuit c;
+    circuit_sign(&c, k);
+    uint64_t *wires = arena_take(m->arena, 2 * c.bits + c.gates, words * sizeof *wires);
+    if (wires == NULL)
+        return MP2ML_ERR_MEMORY;
+    /* A party's share of the other's input bits is zero, as the arena's memory is. */
+    uint64_t *own = m->party == PARTY_SERVER ? wires : wires + k * words;
+    m->kernels->slice(own, words, x, n, k);
+    TRY(gmw_run(m, step, &c, wires, n));
+    memcpy(d, wires + c.result * words, words * sizeof *d);
+    arena_rewind(m->arena, mark);
+    return MP2ML_OK;
+}

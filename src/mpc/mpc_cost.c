@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the steps cost: the same blocks, frames and OTs as the protocols, counted. A flight is a run
+ * of frames as the client sees it, so an exchange is two. */
+#include "mpc/mpc_state.h"
+#include "mpc/relu.h"
+#include "mpc/tournament.h"
+
+/* Rough seconds of one party, apart from the OTs: a bit of an AND, a value of a multiplexer. */
+#define AND_SECONDS 1e-9
+#define MUX_SECONDS 20e-9
+
+static void add_exchange(struct cost *sum, uint64_t bits_to_client, uint64_t bits_to_server)
+{
+    if (bits_to_client > 0) {
+        sum->bytes_to_client += FRAME_HEADER_BYTES + (bits_to_client + 7) / 8;
+        sum->flights++;
+    }
+    if (bits_to_server > 0) {
+        sum->bytes_to_server += FRAME_HEADER_BYTES + (bits_to_server + 7) / 8;
+        sum->flights++;
+    }
+}
+
+static void add_seconds(struct cost *sum, double seconds)
+{
+    sum->client_seconds += seconds;
+    sum->server_seconds += seconds;
+}
+
+static void add_sign(struct cost *sum, uint64_t n, unsigned k)
+{
+    for (unsigned i = 0; i < k - 1; i++)
+        add_exchange(sum, 2 * n, 2 * n);
+    add_seconds(sum, AND_SECONDS * (double)n * (k - 1));
+}
+
+static void add_ots(struct cost *sum, struct ot_ledger *ledger, uint64_t from_server,
+                    uint64_t from_client)
+{
+    ot_cost_reserve(sum, ledger, from_server, from_client);
+    ot_cost_take(ledger, from_server, from_client);
+    sum->ots_from_server += from_server;
+    sum->ots_from_client += from_client;
+}
+
+static struct cost cost_start(void)
+{
+    const struct cost none = {.memory = sizeof(struct mpc) + MPC_WORK_BYTES};
+    return none;
+}
+
+struct cost mpc_cost_relu(struct ot_ledger *ledger, size_t n, unsigned k, unsigned l)
+{
+    struct cost sum = cost_start();
+    const unsigned h = l - k;
+    for (size_t done = 0; done < n; done += MPC_BLOCK) {
+        const uint64_t block = mpc_block(n, done);
+        add_ots(&sum, ledger, block * relu_ots_from_server(k, l), block * relu_ots_from_client(k));
+        add_sign(&sum, block, k);
+        add_exchange(&sum, block, (h > 0 ? 2 : 1) * block);
+        add_exchange(&sum, block * (k + 3 * h), block * l);
+        add_seconds(&sum, MUX_SECONDS * (double)block);
+    }
+    return sum;
+}
+
+struct cost mpc_cost_reentry(struct ot_ledger *ledger, size_t n, unsigned k, unsigned l)
+{
+    struct cost sum = cost_start();
+    for (size_t done = 0; l > k && done < n; done += MPC_BLOCK) {
+        const uint64_t block = mpc_block(n, done);
+        add_ots(&sum, ledger, block, 0);
+        add_exchange(&sum, 0, block);
+        add_exchange(&sum, block * (l - k), 0);
+        add_seconds(&sum, MUX_SECONDS * (double)block);
+    }
+    return sum;
+}
+
+struct cost mpc_cost_max(struct ot_ledger *ledger, const struct mpc_windows *windows, size_t batch,
+                         unsigned k)
+{
+    struct cost sum = cost_start();
+    const size_t longest = tournament_longest(windows, 1);
+    for (unsigned round = 0; tournament_left(longest, round) > 1; round++) {
+        const size_t n = tournament_pairs(windows, 1, round) * batch;
+        const struct cost relu = mpc_cost_relu(ledger, n, k, k);
+        cost_add(&sum, &relu);
+    }
+    sum.memory += mpc_max_scratch(windows, batch) * sizeof(uint64_t);
+    return sum;
+}
+
+struct cost mpc_cost_argmax(struct ot_ledger *ledger, const struct mpc_windows *windows,
+                            size_t batch, unsigned k)
+{
+    struct cost sum = cost_start();
+    const unsigned bits = mpc_index_bits(windows);
+    const size_t longest = tournament_longest(windows, 2);
+    for (unsigned round = 0; tournament_left(longest, round) > 1; round++) {
+        const unsigned width = bits + (tournament_left(longest, round) == 2 ? 0 : k);
+        const size_t n = tournament_pairs(windows, 2, round) * batch;
+        for (size_t done = 0; done < n; done += MPC_BLOCK) {
+            const uint64_t block = mpc_block(n, done);
+            add_ots(&sum, ledger, block * k, block * k);
+            add_sign(&sum, block, k);
+            add_exchange(&sum, block, block);
+            add_exchange(&sum, block * width, block * width);
+            add_seconds(&sum, MUX_SECONDS * (double)block);
+        }
+    }
+    sum.memory += mpc_argmax_scratch(windows, batch) * sizeof(uint64_t);
+    return sum;
+}
+
+struct cost mpc_cost_open(size_t n, unsigned k)
+{
+    struct cost sum = cost_start();
+    add_exchange(&sum, (uint64_t)n * k, 0);
+    return sum;
+}
