@@ -160,12 +160,17 @@ static void send_without_reader(void **state)
     assert_int_equal(channel_send(a, out, 8 * MIB), MP2ML_OK);
     assert_int_equal(channel_recv(b, in, 1000), MP2ML_OK);
     assert_memory_equal(in, out, 1000);
+    assert_int_equal(channel_send(b, out, 1000), MP2ML_OK);
     /* Nobody reads: as soon as kernel and queue are full, the time limit ends a send. */
     mp2ml_status status = MP2ML_OK;
-    channel_set_timeout(a, 50);
-    for (int i = 0; i < 16 && status == MP2ML_OK; i++)
+    int64_t cpu = 0;
+    channel_set_timeout(a, 300);
+    for (int i = 0; i < 16 && status == MP2ML_OK; i++) {
+        cpu = cpu_ms();
         status = channel_send(a, out, 8 * MIB);
+    }
     assert_int_equal(status, MP2ML_ERR_TIMEOUT);
+    assert_in_range(cpu_ms() - cpu, 0, 150); /* it slept, though the other direction was ready */
     channel_free(a);
     channel_free(b);
     free(out);

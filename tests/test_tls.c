@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -426,6 +427,31 @@ static void peer_vanishes(void **state)
     free(data);
 }
 
+/* A send that nobody reads sleeps until its time is up. */
+static void blocked_send(void **state)
+{
+    struct channel *c[2];
+    mp2ml_status status[2];
+    mp2ml_error err[2];
+    struct timespec before;
+    struct timespec after;
+    uint8_t *data = calloc(1, 64 * MIB);
+
+    (void)state;
+    shake_hands(c, files.pin, NULL, NULL, status, err);
+    assert_int_equal(channel_send(c[1], data, 1000), MP2ML_OK);
+    channel_set_timeout(c[0], 2000);
+    assert_int_equal(clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &before), 0);
+    assert_int_equal(channel_send(c[0], data, 64 * MIB), MP2ML_ERR_TIMEOUT);
+    assert_int_equal(clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &after), 0);
+    int64_t ms =
+        (int64_t)(after.tv_sec - before.tv_sec) * 1000 + (after.tv_nsec - before.tv_nsec) / 1000000;
+    assert_in_range(ms, 0, 1000);
+    channel_free(c[0]);
+    channel_free(c[1]);
+    free(data);
+}
+
 static void tls_timeout_and_cancel(void **state)
 {
     struct channel *a;
@@ -588,7 +614,7 @@ int main(void)
         cmocka_unit_test(big_duplex),     cmocka_unit_test(peer_vanishes),
         cmocka_unit_test(plain_client),   cmocka_unit_test(plain_server),
         cmocka_unit_test(damaged_record), cmocka_unit_test(tls_timeout_and_cancel),
-        cmocka_unit_test(old_peers),
+        cmocka_unit_test(old_peers),      cmocka_unit_test(blocked_send),
     };
 
     return cmocka_run_group_tests(tests, make_files, remove_files);
