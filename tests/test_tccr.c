@@ -26,6 +26,8 @@ static size_t tables(const struct crypto_kernels *out[TABLES_MAX])
     out[n++] = crypto_kernels_portable();
     if (crypto_kernels_avx2() != NULL)
         out[n++] = crypto_kernels_avx2();
+    if (crypto_kernels_avx512() != NULL)
+        out[n++] = crypto_kernels_avx512();
     return n;
 }
 
@@ -222,7 +224,12 @@ static void test_pick(void **state)
     setenv("MP2ML_CPU", "portable", 1);
     assert_ptr_equal(crypto_kernels_pick(), crypto_kernels_portable());
     assert_null(crypto_kernels_avx2());
+    assert_null(crypto_kernels_avx512());
+    setenv("MP2ML_CPU", "avx512", 1);
+    if (cpu_level() == CPU_AVX512)
+        assert_ptr_equal(crypto_kernels_pick(), crypto_kernels_avx512());
     setenv("MP2ML_CPU", "avx2", 1);
+    assert_null(crypto_kernels_avx512());
     if (cpu_has_aes())
         assert_ptr_equal(crypto_kernels_pick(), crypto_kernels_avx2());
     else

@@ -8,7 +8,9 @@
 
 const struct crypto_kernels *crypto_kernels_pick(void)
 {
-    const struct crypto_kernels *k = crypto_kernels_avx2();
+    const struct crypto_kernels *k = crypto_kernels_avx512();
+    if (k == NULL)
+        k = crypto_kernels_avx2();
     return k != NULL ? k : crypto_kernels_portable();
 }
 

@@ -29,5 +29,7 @@ struct crypto_kernels {
 const struct crypto_kernels *crypto_kernels_portable(void);
 /* AES-NI and PCLMULQDQ; NULL when cpu_has_aes() is false. */
 const struct crypto_kernels *crypto_kernels_avx2(void);
+/* VAES and VPCLMULQDQ on 512 bits; NULL when cpu_level() is below CPU_AVX512. */
+const struct crypto_kernels *crypto_kernels_avx512(void);
 
 #endif
