@@ -191,7 +191,8 @@ VAES static void gf128_accumulate_avx512(struct block acc[2], const struct block
 {
     __m512i low = _mm512_setzero_si512(), high = low, middle = low;
     for (size_t i = 0; i < n; i += 4) {
-        const __mmask8 there = n - i >= 4 ? 0xff : (__mmask8)((1U << 2 * (n - i)) - 1);
+        const unsigned words = n - i >= 4 ? 8 : 2 * (unsigned)(n - i);
+        const __mmask8 there = (__mmask8)(0xffU >> (8 - words));
         __m512i x = _mm512_maskz_loadu_epi64(there, a + i);
         __m512i y = _mm512_maskz_loadu_epi64(there, b + i);
         low = _mm512_xor_si512(low, _mm512_clmulepi64_epi128(x, y, 0x00));
