@@ -14,8 +14,8 @@
  *
  * The ladder: ot_reserve extends (with I/O); ot_take_* hash transfers out of the pool into random
  * OTs (no I/O); the inline functions below make correlated and 1-of-4 transfers of short integers
- * out of random ones, and leave the sending of corrections and messages to the caller, who puts many
- * of them in one frame. Every transfer is used once.
+ * out of random ones, and leave the sending of corrections and messages to the caller, who puts
+ * many of them in one frame. Every transfer is used once.
  *
  * Both parties make the same calls in the same order with sender and receiver swapped. */
 #ifndef OT_OT_H
@@ -46,7 +46,8 @@ MUST_CHECK mp2ml_status ot_setup(struct ot *ot, const uint8_t sid[32]);
 MUST_CHECK mp2ml_status ot_start(struct ot *ot, const uint8_t t[32]);
 
 /* Makes sure that the pools hold at least this many transfers in each direction: one exchange of
- * OT_EXTEND frames (both parties send, then receive) for every 2^20, none where the pools suffice. */
+ * OT_EXTEND frames (both parties send, then receive) for every 2^20, none where the pools suffice.
+ */
 MUST_CHECK mp2ml_status ot_reserve(struct ot *ot, uint16_t step, size_t as_sender,
                                    size_t as_receiver);
 
@@ -68,6 +69,30 @@ static inline uint64_t ot_slice(const struct block *key, unsigned at_bit, unsign
         low |= key->hi << (64 - at_bit);
     return bits >= 64 ? low : low & (((uint64_t)1 << bits) - 1);
 }
+
+/* The mask of pair (i, j), i and j 0 or 1, in a 1-of-4 transfer out of two random OTs: a is a block
+ * of the first (sender: a_i), b of the second (b_j). Slices of `bits` <= 64 bits from at_bit on,
+ * at_bit + 2*bits <= 128. The indices enter the pseudorandom function by its output position: pair
+ * (i, j) alone uses slice j of a_i and slice i of b_j, so the three masks that a receiver lacks are
+ * independent (a_0 ^ b_0 ^ a_0 ^ b_1 ^ ... of plain XORs cancels, and leaks).
+ * CT: i and j may be secret. */
+static inline uint64_t ot_mask4(const struct block *a, const struct block *b, unsigned i,
+                                unsigned j, unsigned at_bit, unsigned bits)
+{
+    uint64_t of_a =
+        mask_select(mask_from_bit(j), ot_slice(a, at_bit + bits, bits), ot_slice(a, at_bit, bits));
+    uint64_t of_b =
+        mask_select(mask_from_bit(i), ot_slice(b, at_bit + bits, bits), ot_slice(b, at_bit, bits));
+    return of_a ^ of_b;
+}
+
+#ifdef MP2ML_TEST_HOOKS
+/* From now on this party, as a receiver, adds error to the correction of a tree (> 0) at a tile of
+ * every extension, and is honest about everything else. tree = 0 ends it. */
+void ot_test_cheat(struct ot *ot, unsigned tree, size_t tile, struct block error);
+/* From now on this party, as a sender, ignores the outcome of its checks: a control. */
+void ot_test_skip_check(struct ot *ot);
+#endif
 
 /* ---- cost --------------------------------------------------------------------------------- */
 

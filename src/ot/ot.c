@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The ladder: set-up, pools, hashing. Both directions run side by side; in each, the sender of
+ * transfers receives corrections.
+ *
+ *   server                               client
+ *     BASE_OT: 128 x (r_0, r_1)   ---->                  the server's choices: NOT its Delta
+ *                                 <----   BASE_OT: B
+ *                                 <----   OT_SETUP: trees, 128 transfers, 128 choice flips
+ *     OT_SETUP: trees             ---->                  the client's choices: NOT its Delta
+ *     ... T, keys: ot_start ...
+ *     OT_EXTEND                   <--->   OT_EXTEND      as often as ot_reserve needs to
+ */
+#include "ot/ot.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "ot/base_ot.h"
+#include "ot/ot_piece.h"
+#include "ot/ot_pool.h"
+#include "ot/softspoken.h"
+#include "ot/softspoken_tree.h"
+
+#define BATCH 512 /* transfers hashed together */
+#define SETUP_TILES 2
+
+enum purpose { PURPOSE_BLOCK, PURPOSE_BITS, PURPOSES };
+enum state { STATE_NEW, STATE_SET_UP, STATE_STARTED };
+
+struct ot {
+    struct link *link; /* not owned */
+    struct prg *prg;   /* not owned */
+    enum party party;
+    enum state state;
+    unsigned k;
+    uint8_t session[32]; /* sid during set-up, then T */
+    struct softspoken sender, receiver;
+    struct ot_pool send, recv;
+    struct tccr send_hash[PURPOSES], recv_hash[PURPOSES];
+    struct softspoken_work *work;
+    struct block scratch[2 * BATCH];
+};
+
+mp2ml_status ot_new(struct ot **out, struct link *link, enum party party, struct prg *g,
+                    unsigned k_ss)
+{
+    mp2ml_status status;
+    *out = NULL;
+    if (k_ss != 2 && k_ss != 4 && k_ss != 8)
+        return MP2ML_ERR_ARGUMENT;
+    TRY(secret_init());
+    struct ot *ot = secret_new(1, sizeof *ot);
+    if (ot == NULL)
+        return MP2ML_ERR_MEMORY;
+    const uint8_t mine = (uint8_t)party, other = (uint8_t)(1 - party);
+    ot->link = link;
+    ot->prg = g;
+    ot->party = party;
+    ot->k = k_ss;
+    TRY_OUT(softspoken_work_new(&ot->work));
+    TRY_OUT(softspoken_init(&ot->sender, k_ss, mine, ot->session, ot->work));
+    TRY_OUT(softspoken_init(&ot->receiver, k_ss, other, ot->session, ot->work));
+    *out = ot;
+    return MP2ML_OK;
+out:
+    ot_free(ot);
+    return status;
+}
+
+void ot_free(struct ot *ot)
+{
+    if (ot == NULL)
+        return;
+    ot_pool_wipe(&ot->send);
+    ot_pool_wipe(&ot->recv);
+    softspoken_wipe(&ot->sender);
+    softspoken_wipe(&ot->receiver);
+    softspoken_work_free(ot->work);
+    secret_free(ot);
+}
+
+/* ---- set-up --------------------------------------------------------------------------------- */
+
+struct setup { /* what only the set-up needs; secret */
+    struct block keys[BASE_OT_COUNT][2];
+    struct block chosen[BASE_OT_COUNT];
+    struct block rows[SETUP_TILES * OT_WIDTH];
+    uint64_t choice[SETUP_TILES * 2];
+    uint8_t trees[SOFTSPOKEN_TREE_BYTES_MAX];
+};
+
+static size_t setup_bytes(unsigned k)
+{
+    return SOFTSPOKEN_TREE_BYTES(k) + softspoken_body_bytes(k, SETUP_TILES) + sizeof(struct block);
+}
+
+static mp2ml_status setup_hash(struct tccr *hash, const uint8_t sid[32])
+{
+    uint8_t key[DIGEST_BYTES];
+    TRY(digest_once(key, "ot-setup", sid, 32));
+    tccr_init(hash, key);
+    secret_wipe(key, sizeof key);
+    return MP2ML_OK;
+}
+
+static struct softspoken_place place_of(const struct ot *ot, enum party sender)
+{
+    struct softspoken_place at = {ot->session, (uint8_t)sender, ot->k};
+    return at;
+}
+
+/* Receives base transfers with NOT Delta, then trees and 128 transfers; makes of these the keys for
+ * the client's trees. CT: delta selects by masks. */
+static mp2ml_status setup_server(struct ot *ot, struct setup *s)
+{
+    const struct block delta = ot->sender.delta;
+    const struct block choice = {~delta.lo, ~delta.hi};
+    struct softspoken_place at = place_of(ot, PARTY_SERVER);
+    const size_t tree_bytes = SOFTSPOKEN_TREE_BYTES(ot->k);
+    struct block flips;
+    struct tccr hash;
+
+    TRY(base_ot_recv(s->chosen, &choice, ot->link, ot->prg, ot->session));
+    TRY(frame_recv_begin(ot->link, FRAME_OT_SETUP, 0, setup_bytes(ot->k)));
+    TRY(frame_recv_part(ot->link, s->trees, tree_bytes));
+    TRY(softspoken_trees_take(ot->sender.leaf, s->trees, s->chosen, &delta, &at));
+    TRY(softspoken_extend_sender(&ot->sender, ot->link, s->rows, SETUP_TILES));
+    TRY(frame_recv_part(ot->link, &flips, sizeof flips));
+
+    TRY(setup_hash(&hash, ot->session));
+    for (unsigned i = 0; i < BASE_OT_COUNT; i++) {
+        /* A flip exchanges q and q ^ delta. */
+        const uint64_t flip = mask_from_bit(i < 64 ? flips.lo >> i : flips.hi >> (i - 64));
+        s->keys[i][0].lo = s->rows[i].lo ^ (delta.lo & flip);
+        s->keys[i][0].hi = s->rows[i].hi ^ (delta.hi & flip);
+        s->keys[i][1].lo = s->keys[i][0].lo ^ delta.lo;
+        s->keys[i][1].hi = s->keys[i][0].hi ^ delta.hi;
+    }
+    tccr_hash(&hash, s->keys[0], s->keys[0], 0, BASE_OT_COUNT, 2);
+    at = place_of(ot, PARTY_CLIENT);
+    TRY(softspoken_trees_deal(ot->receiver.leaf, s->trees, s->keys[0], &at, ot->prg));
+    return frame_send(ot->link, FRAME_OT_SETUP, 0, s->trees, tree_bytes);
+}
+
+static mp2ml_status setup_client(struct ot *ot, struct setup *s)
+{
+    const struct block delta = ot->sender.delta;
+    struct softspoken_place at = place_of(ot, PARTY_SERVER);
+    const size_t tree_bytes = SOFTSPOKEN_TREE_BYTES(ot->k);
+    struct tccr hash;
+
+    TRY(base_ot_send(s->keys, ot->link, ot->prg, ot->session));
+    TRY(softspoken_trees_deal(ot->receiver.leaf, s->trees, s->keys[0], &at, ot->prg));
+    TRY(frame_send_begin(ot->link, FRAME_OT_SETUP, 0, setup_bytes(ot->k)));
+    TRY(frame_send_part(ot->link, s->trees, tree_bytes));
+    TRY(softspoken_extend_receiver(&ot->receiver, ot->link, s->rows, s->choice, SETUP_TILES));
+    /* The choice wanted is NOT delta; the random one hides which are flipped. */
+    const struct block flips = {s->choice[0] ^ ~delta.lo, s->choice[1] ^ ~delta.hi};
+    TRY(frame_send_part(ot->link, &flips, sizeof flips));
+
+    TRY(setup_hash(&hash, ot->session));
+    tccr_hash(&hash, s->chosen, s->rows, 0, BASE_OT_COUNT, 1);
+    TRY(frame_recv(ot->link, FRAME_OT_SETUP, 0, s->trees, tree_bytes));
+    at = place_of(ot, PARTY_CLIENT);
+    return softspoken_trees_take(ot->sender.leaf, s->trees, s->chosen, &delta, &at);
+}
+
+mp2ml_status ot_setup(struct ot *ot, const uint8_t sid[32])
+{
+    mp2ml_status status;
+    struct block delta;
+    assert(ot->state == STATE_NEW);
+    struct setup *s = secret_new(1, sizeof *s);
+    if (s == NULL)
+        return MP2ML_ERR_MEMORY;
+    memcpy(ot->session, sid, sizeof ot->session);
+    TRY_OUT(prg_fill(ot->prg, &delta, sizeof delta));
+    softspoken_set_delta(&ot->sender, &delta);
+    TRY_OUT(ot->party == PARTY_SERVER ? setup_server(ot, s) : setup_client(ot, s));
+    ot->state = STATE_SET_UP;
+out:
+    secret_wipe(&delta, sizeof delta);
+    secret_free(s);
+    return status;
+}
+
+mp2ml_status ot_start(struct ot *ot, const uint8_t t[32])
+{
+    uint8_t key[DIGEST_BYTES];
+    assert(ot->state == STATE_SET_UP);
+    for (uint8_t direction = 0; direction < 2; direction++)
+        for (uint8_t purpose = 0; purpose < PURPOSES; purpose++) {
+            const struct digest_part parts[] = {{t, 32}, {&direction, 1}, {&purpose, 1}};
+            TRY(digest_parts(key, "ot-key", parts, 3));
+            const bool mine = direction == (uint8_t)ot->party;
+            tccr_init(mine ? &ot->send_hash[purpose] : &ot->recv_hash[purpose], key);
+        }
+    memcpy(ot->session, t, sizeof ot->session);
+    ot->state = STATE_STARTED;
+    secret_wipe(key, sizeof key);
+    return MP2ML_OK;
+}
+
+/* ---- pools ---------------------------------------------------------------------------------- */
+
+static mp2ml_status extend_receiver(struct ot *ot, uint16_t step, size_t transfers)
+{
+    struct ot_pool *p = &ot->recv;
+    const size_t tiles = transfers / OT_WIDTH + 1;
+    TRY(frame_send_begin(ot->link, FRAME_OT_EXTEND, step, softspoken_body_bytes(ot->k, tiles)));
+    TRY(softspoken_extend_receiver(&ot->receiver, ot->link, p->rows + p->end,
+                                   p->choice + p->end / 64, tiles));
+    p->end += transfers;
+    return MP2ML_OK;
+}
+
+static mp2ml_status extend_sender(struct ot *ot, uint16_t step, size_t transfers)
+{
+    struct ot_pool *p = &ot->send;
+    const size_t tiles = transfers / OT_WIDTH + 1;
+    TRY(frame_recv_begin(ot->link, FRAME_OT_EXTEND, step, softspoken_body_bytes(ot->k, tiles)));
+    TRY(softspoken_extend_sender(&ot->sender, ot->link, p->rows + p->end, tiles));
+    p->end += transfers; /* only now: the check has passed */
+    return MP2ML_OK;
+}
+
+mp2ml_status ot_reserve(struct ot *ot, uint16_t step, size_t as_sender, size_t as_receiver)
+{
+    size_t to_send = ot_missing(as_sender, ot_pool_left(&ot->send));
+    size_t to_recv = ot_missing(as_receiver, ot_pool_left(&ot->recv));
+    assert(ot->state == STATE_STARTED);
+    if (to_send > OT_RESERVE_MAX || to_recv > OT_RESERVE_MAX)
+        return MP2ML_ERR_MEMORY;
+    /* One more tile: the one that each check sacrifices lies above the transfers. */
+    if (to_send > 0)
+        TRY(ot_pool_room(&ot->send, to_send + OT_WIDTH, false));
+    if (to_recv > 0)
+        TRY(ot_pool_room(&ot->recv, to_recv + OT_WIDTH, true));
+    while (to_send > 0 || to_recv > 0) {
+        const size_t send = ot_piece(to_send), recv = ot_piece(to_recv);
+        if (recv > 0)
+            TRY(extend_receiver(ot, step, recv));
+        if (send > 0)
+            TRY(extend_sender(ot, step, send));
+        to_send -= send;
+        to_recv -= recv;
+    }
+    return MP2ML_OK;
+}
+
+/* ---- taking --------------------------------------------------------------------------------- */
+
+/* scratch[2*i], scratch[2*i + 1] = both messages of the next n <= BATCH transfers. */
+static void hash_send(struct ot *ot, enum purpose purpose, size_t n)
+{
+    struct ot_pool *p = &ot->send;
+    const struct block *q = p->rows + p->at, delta = ot->sender.delta;
+    for (size_t i = 0; i < n; i++) {
+        ot->scratch[2 * i] = q[i];
+        ot->scratch[2 * i + 1].lo = q[i].lo ^ delta.lo;
+        ot->scratch[2 * i + 1].hi = q[i].hi ^ delta.hi;
+    }
+    tccr_hash(&ot->send_hash[purpose], ot->scratch, ot->scratch, p->used, n, 2);
+}
+
+/* The choice bits of the next n transfers, and nothing in the rest of the last word. */
+static void take_choice(const struct ot *ot, uint64_t *choice, size_t n)
+{
+    for (size_t i = 0; i < n; i += 64)
+        choice[i / 64] = ot_pool_choice(&ot->recv, i, n - i < 64 ? n - i : 64);
+}
+
+void ot_take_send(struct ot *ot, struct block *k0, struct block *k1, size_t n)
+{
+    assert(n <= ot_pool_left(&ot->send));
+    while (n > 0) {
+        const size_t batch = n < BATCH ? n : BATCH;
+        hash_send(ot, PURPOSE_BLOCK, batch);
+        for (size_t i = 0; i < batch; i++) {
+            k0[i] = ot->scratch[2 * i];
+            k1[i] = ot->scratch[2 * i + 1];
+        }
+        ot_pool_drop(&ot->send, batch);
+        k0 += batch;
+        k1 += batch;
+        n -= batch;
+    }
+    secret_wipe(ot->scratch, sizeof ot->scratch);
+}
+
+void ot_take_recv(struct ot *ot, struct block *kc, uint64_t *choice, size_t n)
+{
+    struct ot_pool *p = &ot->recv;
+    assert(n <= ot_pool_left(p));
+    take_choice(ot, choice, n);
+    tccr_hash(&ot->recv_hash[PURPOSE_BLOCK], kc, p->rows + p->at, p->used, n, 1);
+    ot_pool_drop(p, n);
+}
+
+void ot_take_send_bits(struct ot *ot, uint64_t *m0, uint64_t *m1, size_t n)
+{
+    assert(n <= ot_pool_left(&ot->send));
+    for (size_t at = 0; at < n; at += BATCH) { /* BATCH is a multiple of 64 */
+        const size_t batch = n - at < BATCH ? n - at : BATCH;
+        memset(m0 + at / 64, 0, (batch + 63) / 64 * sizeof *m0);
+        memset(m1 + at / 64, 0, (batch + 63) / 64 * sizeof *m1);
+        hash_send(ot, PURPOSE_BITS, batch);
+        for (size_t i = 0; i < batch; i++) {
+            m0[(at + i) / 64] |= (ot->scratch[2 * i].lo & 1) << (i % 64);
+            m1[(at + i) / 64] |= (ot->scratch[2 * i + 1].lo & 1) << (i % 64);
+        }
+        ot_pool_drop(&ot->send, batch);
+    }
+    secret_wipe(ot->scratch, sizeof ot->scratch);
+}
+
+void ot_take_recv_bits(struct ot *ot, uint64_t *mc, uint64_t *choice, size_t n)
+{
+    struct ot_pool *p = &ot->recv;
+    assert(n <= ot_pool_left(p));
+    for (size_t at = 0; at < n; at += BATCH) {
+        const size_t batch = n - at < BATCH ? n - at : BATCH;
+        take_choice(ot, choice + at / 64, batch);
+        memset(mc + at / 64, 0, (batch + 63) / 64 * sizeof *mc);
+        tccr_hash(&ot->recv_hash[PURPOSE_BITS], ot->scratch, p->rows + p->at, p->used, batch, 1);
+        for (size_t i = 0; i < batch; i++)
+            mc[(at + i) / 64] |= (ot->scratch[i].lo & 1) << (i % 64);
+        ot_pool_drop(p, batch);
+    }
+    secret_wipe(ot->scratch, sizeof ot->scratch);
+}
+
+#ifdef MP2ML_TEST_HOOKS
+void ot_test_cheat(struct ot *ot, unsigned tree, size_t tile, struct block error)
+{
+    ot->receiver.cheat_tree = tree;
+    ot->receiver.cheat_tile = tile;
+    ot->receiver.cheat_error = error;
+}
+
+void ot_test_skip_check(struct ot *ot)
+{
+    ot->sender.skip_check = true;
+}
+#endif

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What transfers cost. Bytes follow the frames of ot.c exactly; seconds are measured, rough. */
+#include <assert.h>
+
+#include "ot/base_ot.h"
+#include "ot/ot.h"
+#include "ot/ot_piece.h"
+#include "ot/softspoken.h"
+#include "ot/softspoken_tree.h"
+
+/* One transfer at either party, made, checked and hashed. */
+static double seconds_each(unsigned k)
+{
+    return k == 2 ? 40e-9 : k == 4 ? 50e-9 : 250e-9;
+}
+
+static uint64_t extend_bytes(unsigned k, size_t transfers)
+{
+    return FRAME_HEADER_BYTES + softspoken_body_bytes(k, transfers / OT_WIDTH + 1);
+}
+
+void ot_cost_reserve(struct cost *sum, struct ot_ledger *ledger, uint64_t from_server,
+                     uint64_t from_client)
+{
+    struct cost c = {0};
+    size_t s = ot_missing(from_server, ledger->from_server);
+    size_t r = ot_missing(from_client, ledger->from_client);
+    c.ots_from_server = s;
+    c.ots_from_client = r;
+    ledger->from_server += s;
+    ledger->from_client += r;
+    /* Rows and choice bits of what is left and new, and one sacrificed tile. */
+    c.memory =
+        (ledger->from_server + ledger->from_client + 2 * OT_WIDTH) * 16 +
+        (ledger->from_server > ledger->from_client ? ledger->from_server : ledger->from_client) / 8;
+    c.client_seconds = c.server_seconds = (double)(s + r) * seconds_each(ledger->k_ss);
+    unsigned before = 0; /* directions of the round before: 1 from server, 2 from client */
+    while (s > 0 || r > 0) {
+        const size_t send = ot_piece(s), recv = ot_piece(r);
+        const unsigned now = (send > 0) | (unsigned)(recv > 0) << 1;
+        /* The receiver of transfers sends the corrections. */
+        if (send > 0)
+            c.bytes_to_server += extend_bytes(ledger->k_ss, send);
+        if (recv > 0)
+            c.bytes_to_client += extend_bytes(ledger->k_ss, recv);
+        c.flights += now == 3 ? 2 : now != before;
+        before = now;
+        s -= send;
+        r -= recv;
+    }
+    cost_add(sum, &c);
+}
+
+void ot_cost_take(struct ot_ledger *ledger, uint64_t from_server, uint64_t from_client)
+{
+    assert(from_server <= ledger->from_server && from_client <= ledger->from_client);
+    ledger->from_server -= from_server;
+    ledger->from_client -= from_client;
+}
+
+struct cost ot_cost_setup(unsigned k_ss)
+{
+    struct cost c = {0};
+    const uint64_t trees = SOFTSPOKEN_TREE_BYTES(k_ss);
+    c.bytes_to_client = FRAME_HEADER_BYTES + BASE_OT_RECEIVER_BYTES + FRAME_HEADER_BYTES + trees;
+    c.bytes_to_server = FRAME_HEADER_BYTES + BASE_OT_SENDER_BYTES + FRAME_HEADER_BYTES + trees +
+                        softspoken_body_bytes(k_ss, 2) + sizeof(struct block);
+    c.flights = 3;
+    c.memory = (uint64_t)1 << 20;
+    c.client_seconds = c.server_seconds = 0.03;
+    return c;
+}

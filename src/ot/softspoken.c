@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * SoftSpokenOT [eprint 2022/192]. Tree i stretches leaf x to a bit string r_x. The receiver has
+ * u_i = XOR of all r_x and, for b < k, v_b = XOR of the r_x with bit b of x set. The sender, which
+ * lacks x = Delta_i, has the same sum over bit b of x ^ Delta_i: w_b = v_b ^ Delta_ib * u_i. The
+ * choice bits are random, so they are defined as c = u_0 and tree 0 needs no correction; for the
+ * others d_i = u_i ^ u_0 goes to the sender, which adds Delta_ib * d_i. Then w_b = v_b ^
+ * Delta_ib*c.
+ *
+ * The check. h(x) = sum of chi_t * x_t in GF(2^128), linear over bits, t over tiles, chi_last = 1,
+ * the rest from XOF(challenge). The receiver sends h(c) and the hash of all h(v_j); the sender
+ * compares with h(w_j) ^ Delta_j * h(c). The last tile is random and used nowhere else: h(c) is
+ * uniform, and the sender computes h(v_j) from it and what it has.
+ *
+ * What it proves. Let the receiver send d_i ^ e_i (e_0 = 0) and claim h(c) ^ z. The difference in
+ * tree i is Delta_ib * (h(e_i) ^ z) for b < k, to be cancelled by a fixed change of h(v). In trees
+ * with h(e_i) != z this succeeds for one value of Delta_i only. In all others h(e_i) = z; two of
+ * them with e_i != e_j collide under h, probability 2^-128 a pair, at most 2^11 pairs. So except
+ * with probability 2^-117 they share one e: honest trees for the choice c ^ e, while the receiver
+ * has bet on the k bits of Delta_i of every other tree. A bet on b bits fails, and ends the
+ * session, with probability 1 - 2^-b; where it succeeds 128 - b bits of Delta remain.
+ *
+ * The challenge is H over session, direction, position and all corrections (Fiat-Shamir): it is
+ * fixed only after the corrections are, costs no flight, and since 2^-117 is the chance of a single
+ * try, a receiver that searches offline for a good challenge needs about 2^117 hashes.
+ *
+ * The sender sends nothing, so there is nothing to check about it; trees are checked when made. */
+#include "ot/softspoken.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "net/frame.h"
+
+#define STRIP OT_STRIP
+#define NIBBLE 16 /* leaves that are folded together */
+
+struct softspoken_work {
+    struct block leaves[NIBBLE * STRIP];
+    struct block upper[NIBBLE * STRIP]; /* k = 8: sums of 16 leaves each */
+    struct block planes[8 * STRIP];
+    struct block sum[STRIP];
+    struct block choice[STRIP];
+    struct block corrections[63 * STRIP];
+    struct block chi[STRIP];
+    struct block acc[OT_WIDTH][2];
+    struct block columns[OT_WIDTH];
+};
+
+mp2ml_status softspoken_work_new(struct softspoken_work **out)
+{
+    const size_t size = (sizeof **out + 63) / 64 * 64;
+    *out = aligned_alloc(64, size);
+    return *out != NULL ? MP2ML_OK : MP2ML_ERR_MEMORY;
+}
+
+void softspoken_work_free(struct softspoken_work *w)
+{
+    if (w != NULL)
+        secret_wipe(w, sizeof *w);
+    free(w);
+}
+
+mp2ml_status softspoken_init(struct softspoken *s, unsigned k, uint8_t direction,
+                             const uint8_t *session, struct softspoken_work *work)
+{
+    assert(k == 2 || k == 4 || k == 8);
+    memset(s, 0, sizeof *s);
+    s->k = k;
+    s->direction = direction;
+    s->session = session;
+    s->work = work;
+    s->kernels = ot_kernels_pick();
+    s->crypto = crypto_kernels_pick();
+    s->leaf = secret_new((size_t)(OT_WIDTH / k) << k, sizeof *s->leaf);
+    return s->leaf != NULL ? MP2ML_OK : MP2ML_ERR_MEMORY;
+}
+
+void softspoken_wipe(struct softspoken *s)
+{
+    secret_free(s->leaf);
+    secret_wipe(s, sizeof *s);
+}
+
+void softspoken_set_delta(struct softspoken *s, const struct block *delta)
+{
+    s->delta = *delta;
+    for (unsigned j = 0; j < OT_WIDTH; j++)
+        s->mask[j] = mask_from_bit(j < 64 ? delta->lo >> j : delta->hi >> (j - 64));
+}
+
+/* ---- one strip ------------------------------------------------------------------------------ */
+
+/* The streams of 2^bits leaves from `first` on, folded into planes and sum. `skip` leaves out leaf
+ * 0, which the sender does not know and which no plane contains. */
+static void expand_group(struct softspoken *s, struct block *planes, struct block *sum,
+                         const struct block *first, size_t blocks, unsigned bits, bool skip)
+{
+    struct softspoken_work *w = s->work;
+    for (unsigned x = 0; x < 1U << bits; x++) {
+        struct block *to = w->leaves + x * STRIP;
+        if (x == 0 && skip)
+            memset(to, 0, blocks * sizeof *to);
+        else
+            stream_expand(s->crypto, (uint8_t *)to, blocks * sizeof *to, first + x, s->offset);
+    }
+    s->kernels->fold(planes, sum, w->leaves, blocks, bits);
+}
+
+/* work->planes = the k planes of a tree, work->sum = its total (meaningless at the sender). */
+static void expand_tree(struct softspoken *s, unsigned tree, size_t blocks, bool sender)
+{
+    struct softspoken_work *w = s->work;
+    const struct block *leaf = s->leaf + ((size_t)tree << s->k);
+    memset(w->planes, 0, s->k * STRIP * sizeof *w->planes);
+    if (s->k <= 4) {
+        expand_group(s, w->planes, w->sum, leaf, blocks, s->k, sender);
+        return;
+    }
+    for (unsigned h = 0; h < NIBBLE; h++)
+        expand_group(s, w->planes, w->upper + h * STRIP, leaf + (size_t)h * NIBBLE, blocks, 4,
+                     sender && h == 0);
+    s->kernels->fold(w->planes + 4 * STRIP, w->sum, w->upper, blocks, 4);
+}
+
+#ifdef MP2ML_TEST_HOOKS
+static void cheat(const struct softspoken *s, struct block *d, unsigned tree, size_t first_tile,
+                  size_t blocks)
+{
+    if (tree != s->cheat_tree || s->cheat_tile < first_tile || s->cheat_tile - first_tile >= blocks)
+        return;
+    d[s->cheat_tile - first_tile].lo ^= s->cheat_error.lo;
+    d[s->cheat_tile - first_tile].hi ^= s->cheat_error.hi;
+}
+#else
+#define cheat(s, d, tree, first_tile, blocks) ((void)(first_tile))
+#endif
+
+/* Columns t of a strip, its choice bits in work->choice, corrections packed without gaps. */
+static void strip_receiver(struct softspoken *s, struct block *tiles, size_t first_tile,
+                           size_t blocks)
+{
+    struct softspoken_work *w = s->work;
+    for (unsigned i = 0; i < OT_WIDTH / s->k; i++) {
+        expand_tree(s, i, blocks, false);
+        s->kernels->place(tiles + (size_t)i * s->k, w->planes, NULL, NULL, blocks, s->k);
+        if (i == 0) {
+            memcpy(w->choice, w->sum, blocks * sizeof *w->sum);
+            continue;
+        }
+        struct block *d = w->corrections + (i - 1) * blocks;
+        for (size_t t = 0; t < blocks; t++) {
+            d[t].lo = w->sum[t].lo ^ w->choice[t].lo;
+            d[t].hi = w->sum[t].hi ^ w->choice[t].hi;
+        }
+        cheat(s, d, i, first_tile, blocks);
+    }
+    s->offset += blocks;
+}
+
+/* Columns q of a strip, from the corrections. */
+static void strip_sender(struct softspoken *s, struct block *tiles, size_t blocks)
+{
+    struct softspoken_work *w = s->work;
+    for (unsigned i = 0; i < OT_WIDTH / s->k; i++) {
+        const struct block *d = i > 0 ? w->corrections + (i - 1) * blocks : NULL;
+        expand_tree(s, i, blocks, true);
+        s->kernels->place(tiles + (size_t)i * s->k, w->planes, d, s->mask + i * s->k, blocks, s->k);
+    }
+    s->offset += blocks;
+}
+
+/* ---- the check ------------------------------------------------------------------------------ */
+
+struct position { /* what sets one extension apart from all others */
+    uint8_t bytes[17];
+};
+
+static struct position position_of(const struct softspoken *s, size_t tiles)
+{
+    struct position p;
+    const uint64_t words[2] = {s->offset, tiles};
+    p.bytes[0] = s->direction;
+    memcpy(p.bytes + 1, words, sizeof words);
+    return p;
+}
+
+static mp2ml_status challenge_begin(struct digest **d, const struct softspoken *s,
+                                    const struct position *p)
+{
+    TRY(digest_new(d, "ot-challenge"));
+    mp2ml_status status = digest_update(*d, s->session, 32);
+    if (status == MP2ML_OK)
+        status = digest_update(*d, p->bytes, sizeof p->bytes);
+    if (status != MP2ML_OK) {
+        digest_free(*d);
+        *d = NULL;
+    }
+    return status;
+}
+
+static mp2ml_status challenge_end(struct xof **chi, const struct digest *d)
+{
+    uint8_t seed[DIGEST_BYTES];
+    TRY(digest_now(d, seed));
+    return xof_new(chi, seed, sizeof seed, "ot-chi", "");
+}
+
+/* Hashes all columns into work->columns and transposes the tiles. When choice is not NULL, the hash
+ * of the choice bits goes to *choice_hash. */
+static mp2ml_status hash_all(struct softspoken *s, struct block *rows, const uint64_t *choice,
+                             struct block *choice_hash, struct xof *xof, size_t tiles)
+{
+    struct softspoken_work *w = s->work;
+    struct block acc[2] = {{0, 0}, {0, 0}};
+    memset(w->acc, 0, sizeof w->acc);
+    for (size_t first = 0; first < tiles; first += STRIP) {
+        const size_t blocks = tiles - first < STRIP ? tiles - first : STRIP;
+        struct block *strip = rows + first * OT_WIDTH;
+        TRY(xof_read(xof, w->chi, blocks * sizeof *w->chi, 0, first * sizeof *w->chi));
+        if (first + blocks == tiles) {
+            w->chi[blocks - 1].lo = 1;
+            w->chi[blocks - 1].hi = 0;
+        }
+        s->kernels->hash(w->acc, strip, w->chi, blocks, s->crypto);
+        s->kernels->transpose(strip, blocks);
+        if (choice != NULL) {
+            memcpy(w->choice, choice + 2 * first, blocks * sizeof *w->choice);
+            crypto_gf128_accumulate(s->crypto, acc, w->choice, w->chi, blocks);
+        }
+    }
+    for (unsigned j = 0; j < OT_WIDTH; j++)
+        w->columns[j] = crypto_gf128_reduce(w->acc[j]);
+    if (choice != NULL)
+        *choice_hash = crypto_gf128_reduce(acc);
+    return MP2ML_OK;
+}
+
+/* The hash of the 128 hashed columns of t. */
+static mp2ml_status columns_digest(uint8_t out[DIGEST_BYTES], const struct softspoken *s,
+                                   const struct position *p)
+{
+    const struct digest_part parts[] = {
+        {s->session, 32}, {p->bytes, sizeof p->bytes}, {s->work->columns, sizeof s->work->columns}};
+    return digest_parts(out, "ot-check", parts, 3);
+}
+
+/* ---- sender --------------------------------------------------------------------------------- */
+
+/* The receiver's claim against the columns of q. CT: leaks only the outcome. */
+static mp2ml_status check_sender(struct softspoken *s, const struct position *p,
+                                 const uint8_t claim[SOFTSPOKEN_CHECK_BYTES])
+{
+    struct block choice_hash;
+    uint8_t mine[DIGEST_BYTES];
+    memcpy(&choice_hash, claim, sizeof choice_hash);
+    for (unsigned j = 0; j < OT_WIDTH; j++) {
+        s->work->columns[j].lo ^= choice_hash.lo & s->mask[j];
+        s->work->columns[j].hi ^= choice_hash.hi & s->mask[j];
+    }
+    TRY(columns_digest(mine, s, p));
+#ifdef MP2ML_TEST_HOOKS
+    if (s->skip_check)
+        return MP2ML_OK;
+#endif
+    return mask_bytes_equal(mine, claim + sizeof choice_hash, sizeof mine) ? MP2ML_OK
+                                                                           : MP2ML_ERR_PROTOCOL;
+}
+
+mp2ml_status softspoken_extend_sender(struct softspoken *s, struct link *link, struct block *rows,
+                                      size_t tiles)
+{
+    mp2ml_status status;
+    uint8_t claim[SOFTSPOKEN_CHECK_BYTES];
+    const struct position p = position_of(s, tiles);
+    struct digest *digest = NULL;
+    struct xof *xof = NULL;
+    TRY_OUT(challenge_begin(&digest, s, &p));
+    for (size_t first = 0; first < tiles; first += STRIP) {
+        const size_t blocks = tiles - first < STRIP ? tiles - first : STRIP;
+        const size_t bytes = blocks * (OT_WIDTH / s->k - 1) * sizeof(struct block);
+        TRY_OUT(frame_recv_part(link, s->work->corrections, bytes));
+        TRY_OUT(digest_update(digest, s->work->corrections, bytes));
+        strip_sender(s, rows + first * OT_WIDTH, blocks);
+    }
+    TRY_OUT(frame_recv_part(link, claim, sizeof claim));
+    TRY_OUT(challenge_end(&xof, digest));
+    TRY_OUT(hash_all(s, rows, NULL, NULL, xof, tiles));
+    TRY_OUT(check_sender(s, &p, claim));
+    secret_wipe(rows + (tiles - 1) * OT_WIDTH, OT_WIDTH * sizeof *rows);
+out:
+    xof_free(xof);
+    digest_free(digest);
+    if (status != MP2ML_OK)
+        secret_wipe(rows, tiles * OT_WIDTH * sizeof *rows);
+    return status;
+}
+
+/* ---- receiver ------------------------------------------------------------------------------- */
+
+mp2ml_status softspoken_extend_receiver(struct softspoken *s, struct link *link, struct block *rows,
+                                        uint64_t *choice, size_t tiles)
+{
+    mp2ml_status status;
+    uint8_t claim[SOFTSPOKEN_CHECK_BYTES];
+    struct block choice_hash = {0, 0};
+    const struct position p = position_of(s, tiles);
+    struct digest *digest = NULL;
+    struct xof *xof = NULL;
+    TRY_OUT(challenge_begin(&digest, s, &p));
+    for (size_t first = 0; first < tiles; first += STRIP) {
+        const size_t blocks = tiles - first < STRIP ? tiles - first : STRIP;
+        const size_t bytes = blocks * (OT_WIDTH / s->k - 1) * sizeof(struct block);
+        strip_receiver(s, rows + first * OT_WIDTH, first, blocks);
+        memcpy(choice + 2 * first, s->work->choice, blocks * sizeof *s->work->choice);
+        TRY_OUT(digest_update(digest, s->work->corrections, bytes));
+        TRY_OUT(frame_send_part(link, s->work->corrections, bytes));
+    }
+    TRY_OUT(challenge_end(&xof, digest));
+    TRY_OUT(hash_all(s, rows, choice, &choice_hash, xof, tiles));
+    memcpy(claim, &choice_hash, sizeof choice_hash);
+    TRY_OUT(columns_digest(claim + sizeof choice_hash, s, &p));
+    TRY_OUT(frame_send_part(link, claim, sizeof claim));
+    secret_wipe(rows + (tiles - 1) * OT_WIDTH, OT_WIDTH * sizeof *rows);
+    secret_wipe(choice + 2 * (tiles - 1), 2 * sizeof *choice);
+out:
+    xof_free(xof);
+    digest_free(digest);
+    if (status != MP2ML_OK) {
+        secret_wipe(rows, tiles * OT_WIDTH * sizeof *rows);
+        secret_wipe(choice, 2 * tiles * sizeof *choice);
+    }
+    return status;
+}
