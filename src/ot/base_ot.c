@@ -25,10 +25,12 @@
 
 _Static_assert(POINT == 32 && SCALAR == 32, "sizes of the wire format");
 
-/* A canonical encoding of a point other than the identity (which is 32 zero bytes). */
+/* A canonical encoding of a point other than the identity (which is 32 zero bytes). libsodium
+ * before 1.0.19 ignores the top bit, which a canonical encoding never sets. */
 static bool point_is_good(const uint8_t p[POINT])
 {
-    return crypto_core_ristretto255_is_valid_point(p) == 1 && sodium_is_zero(p, POINT) == 0;
+    return crypto_core_ristretto255_is_valid_point(p) == 1 && (p[POINT - 1] & 0x80) == 0 &&
+           sodium_is_zero(p, POINT) == 0;
 }
 
 static mp2ml_status scalar_random(uint8_t s[SCALAR], struct prg *g)
