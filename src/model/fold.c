@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Constant folding: a node whose inputs are all constants is computed with the same rule that
+ * evaluates data, and becomes a constant. Shapes fold with the batch as GRAPH_BATCH. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "model/graph_internal.h"
+
+static void become_constant(struct graph_node *n, const struct graph_tensor *value)
+{
+    n->op = GRAPH_CONST;
+    n->value = *value;
+    n->n_inputs = 0;
+    n->n_list = 0;
+    n->batched = false;
+}
+
+static mp2ml_status fold_shape(struct graph_build *b, struct graph_node *n)
+{
+    const struct graph_node *x = graph_input(b, n, 0);
+    struct graph_tensor t = {.rank = 1, .dims = {x->rank}};
+    TRY(graph_tensor_alloc(b, &t, true));
+    for (unsigned d = 0; d < x->rank; d++)
+        t.i[d] = x->dims[d];
+    become_constant(n, &t);
+    return MP2ML_OK;
+}
+
+static mp2ml_status fold_computed(struct graph_build *b, struct graph_node *n)
+{
+    struct graph_tensor t = {.rank = n->rank};
+    memcpy(t.dims, n->dims, sizeof t.dims);
+    TRY(graph_tensor_alloc(b, &t, n->integers));
+    struct eval_view *in = calloc(n->n_inputs + 1, sizeof *in);
+    if (in == NULL) {
+        graph_tensor_wipe(&t);
+        return status_fail(b->err, MP2ML_ERR_MEMORY, "out of memory");
+    }
+    for (unsigned k = 0; k < n->n_inputs; k++)
+        in[k] = eval_view_of(graph_input(b, n, k), 1);
+    struct eval_call call = {n, in, n->n_inputs, eval_view_of(n, 1), t.f, t.i};
+    mp2ml_status status = graph_row(n->op).eval(&call);
+    free(in);
+    if (status == MP2ML_OK) {
+        become_constant(n, &t);
+        return MP2ML_OK;
+    }
+    graph_tensor_wipe(&t);
+    return graph_node_fail(b, n, status, "%s",
+                           status == MP2ML_ERR_UNSUPPORTED
+                               ? "computes with the batch size, or overflows"
+                               : "cannot be computed");
+}
+
+mp2ml_status fold_node(struct graph_build *b, struct graph_node *n)
+{
+    return n->op == GRAPH_SHAPE ? fold_shape(b, n) : fold_computed(b, n);
+}

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the files of this folder share: a graph under construction, the rules that hang on a row of
+ * the table of operators, and the small helpers of those rules.
+ *
+ * A new operator: a row in graph.h, its rules in graph_ops.c, a line in an importer's table.
+ *
+ * Model files are hostile. Every size that came from a file goes through graph_count; every
+ * constant that is not moved out of the file is paid for from the build's budget. */
+#ifndef MODEL_GRAPH_INTERNAL_H
+#define MODEL_GRAPH_INTERNAL_H
+
+#include "model/graph.h"
+
+#define GRAPH_MAX_NODES (1 << 18)
+#define GRAPH_MAX_INPUTS 4096             /* of one node */
+#define GRAPH_MAX_COUNT ((size_t)1 << 31) /* elements of a constant or of a sample */
+
+struct graph_build {
+    struct graph *g;
+    int capacity;     /* of g->nodes */
+    size_t budget;    /* bytes that constants may still take beyond the file's own */
+    mp2ml_error *err; /* may be NULL */
+};
+
+/* Finds the node's rank and dims from those of its inputs, and checks its attributes. `batched` is
+ * already set, the number of inputs already checked, and inputs have their shapes. */
+typedef mp2ml_status (*graph_shape_rule)(struct graph_build *b, struct graph_node *n);
+
+/* Values and full shape of one operand: the batch axis, if any, with the number of samples at hand.
+ * Exactly one of f, i is used, by `integers`. */
+struct eval_view {
+    unsigned rank;
+    size_t dims[GRAPH_MAX_RANK];
+    size_t count;
+    bool integers;
+    const float *f;
+    const int64_t *i;
+};
+
+struct eval_call {
+    const struct graph_node *node;
+    const struct eval_view *in;
+    unsigned n_in;
+    struct eval_view shape; /* of the output; its f and i are not used */
+    float *f;               /* the output, one of the two, not overlapping an input */
+    int64_t *i;
+};
+
+/* Computes a node. ERR_MEMORY, or ERR_UNSUPPORTED for integer arithmetic on the batch axis; shapes
+ * are right by the shape rule. */
+typedef mp2ml_status (*graph_eval_rule)(const struct eval_call *c);
+
+struct graph_row {
+    const char *name;
+    char kind;
+    graph_shape_rule shape;
+    graph_eval_rule eval; /* NULL: never evaluated (sources, and what always folds) */
+    unsigned min_inputs, max_inputs;
+    bool folds; /* computed at once when all inputs are constants; time linear in the sizes */
+};
+
+struct graph_row graph_row(enum graph_op op);
+
+/* graph_build.c ------------------------------------------------------------------------------- */
+
+/* "node 'NAME' (Op): text", control characters removed. */
+mp2ml_status graph_node_fail(const struct graph_build *b, const struct graph_node *n,
+                             mp2ml_status status, const char *fmt, ...) MP2ML_PRINTF(4, 5);
+/* Replaces what a terminal should not get; for texts with words from a file. */
+void graph_clean_text(mp2ml_error *err);
+
+/* An empty graph. */
+MUST_CHECK mp2ml_status graph_new(struct graph **out);
+/* Appends a node with room for n_inputs inputs; copies the name. *out is valid until the next one.
+ */
+MUST_CHECK mp2ml_status graph_add_node(struct graph_build *b, const char *name, enum graph_op op,
+                                       size_t n_inputs, struct graph_node **out);
+/* Shapes and folding, over all nodes in order. */
+MUST_CHECK mp2ml_status graph_settle(struct graph_build *b);
+/* simplify.c: a settled graph to the form that graph_load promises. */
+MUST_CHECK mp2ml_status graph_simplify(struct graph_build *b);
+
+void graph_node_wipe(struct graph_node *n);
+void graph_tensor_wipe(struct graph_tensor *t);
+/* Elements of a shape without a batch axis. False when a dim is negative or the product exceeds
+ * GRAPH_MAX_COUNT. */
+bool graph_count(size_t *count, const int64_t *dims, unsigned rank);
+/* Zeroed memory of a tensor with `rank` and `dims` set, paid from the budget. */
+MUST_CHECK mp2ml_status graph_tensor_alloc(struct graph_build *b, struct graph_tensor *t,
+                                           bool integers);
+
+static inline struct graph_node *graph_input(const struct graph_build *b,
+                                             const struct graph_node *n, unsigned k)
+{
+    return &b->g->nodes[n->inputs[k]];
+}
+static inline void graph_copy_shape(struct graph_node *to, const struct graph_node *from)
+{
+    to->rank = from->rank;
+    for (unsigned d = 0; d < GRAPH_MAX_RANK; d++)
+        to->dims[d] = from->dims[d];
+}
+
+/* shape.c, shape_move.c ----------------------------------------------------------------------- */
+
+/* "(?, 28, 28, 1)" */
+struct shape_text {
+    char text[160];
+};
+struct shape_text shape_print(const struct graph_node *n);
+/* -rank <= *axis < rank becomes 0 <= *axis < rank; false outside. */
+bool shape_axis(int64_t *axis, unsigned rank);
+/* ERR_UNSUPPORTED unless input k is a constant of integers. */
+MUST_CHECK mp2ml_status shape_want_integers(struct graph_build *b, const struct graph_node *n,
+                                            unsigned k);
+
+/* One axis of a StridedSlice or a whole one: element j of the output is element start + j * step.
+ */
+struct shape_slice {
+    unsigned rank; /* of the input */
+    int64_t start[GRAPH_MAX_RANK], step[GRAPH_MAX_RANK], length[GRAPH_MAX_RANK];
+    bool shrink[GRAPH_MAX_RANK]; /* the axis vanishes */
+};
+/* From the constants begin, end, strides of `specs` elements each and the node's masks. False when
+ * they do not fit the input's shape. */
+bool shape_slice_make(struct shape_slice *s, const int64_t *mask, const size_t *dims, unsigned rank,
+                      const int64_t *begin, const int64_t *end, const int64_t *strides,
+                      size_t specs);
+
+#define SHAPE_RULES(X)                                                                             \
+    X(source)                                                                                      \
+    X(same) X(softmax) X(argmax) X(conv2d) X(pool) X(matmul) X(bias_add) X(binary) X(pad)          \
+        X(reshape) X(squeeze) X(expand_dims) X(transpose) X(shape) X(strided_slice) X(pack)        \
+            X(concat) X(prod) X(cast)
+#define SHAPE_DECLARE(name)                                                                        \
+    MUST_CHECK mp2ml_status shape_##name(struct graph_build *b, struct graph_node *n);
+SHAPE_RULES(SHAPE_DECLARE)
+#undef SHAPE_DECLARE
+
+/* fold.c -------------------------------------------------------------------------------------- */
+
+/* Turns a node whose inputs are constants, or a Shape, into a constant. */
+MUST_CHECK mp2ml_status fold_node(struct graph_build *b, struct graph_node *n);
+
+/* eval_*.c ------------------------------------------------------------------------------------ */
+
+#define EVAL_RULES(X)                                                                              \
+    X(copy)                                                                                        \
+    X(relu) X(softmax) X(argmax) X(conv2d) X(avg_pool) X(max_pool) X(matmul) X(bias_add) X(add)    \
+        X(sub) X(mul) X(div) X(pad) X(transpose) X(strided_slice) X(pack) X(concat) X(prod)        \
+            X(cast)
+#define EVAL_DECLARE(name) MUST_CHECK mp2ml_status eval_##name(const struct eval_call *c);
+EVAL_RULES(EVAL_DECLARE)
+#undef EVAL_DECLARE
+
+/* The shape and values of a node for `batch` samples; constants bring their own values. */
+struct eval_view eval_view_of(const struct graph_node *n, size_t batch);
+
+/* Copies dims[0] x ... x dims[rank-1] elements of `width` bytes between two layouts; strides in
+ * elements, may be negative. */
+void eval_copy_nd(void *dst, const ptrdiff_t *dst_strides, const void *src,
+                  const ptrdiff_t *src_strides, const size_t *dims, unsigned rank, size_t width);
+
+/* Blocked products. A panel is EVAL_PANEL columns of B, packed [k][EVAL_PANEL], zero beyond n. The
+ * sums run over k in order whatever the processor: results are bit-identical on all of them. */
+#define EVAL_PANEL 16
+/* `b_row`, `b_column`: strides of B in elements (a transposed B has b_row = 1). */
+void eval_pack_panel(float *panel, const float *b, size_t b_row, size_t b_column, size_t k,
+                     size_t first, size_t width);
+/* out[m][width], rows ld_out apart = a[m][k], rows ld_a apart, times the panel. */
+void eval_gemm_panel(float *out, size_t ld_out, const float *a, size_t ld_a, size_t m, size_t k,
+                     const float *panel, size_t width);
+
+/* import_tf.c --------------------------------------------------------------------------------- */
+
+struct tf_model;
+/* Decodes the messages; nothing of `data` is needed afterwards. */
+MUST_CHECK mp2ml_status import_tf_parse(struct tf_model **out, const void *data, size_t size,
+                                        const char *name, mp2ml_error *err);
+/* Moves what it can out of the model, which is good for nothing but import_tf_free afterwards. */
+MUST_CHECK mp2ml_status import_tf_graph(struct graph **out, struct tf_model *model,
+                                        const struct graph_cut *cut, mp2ml_error *err);
+void import_tf_free(struct tf_model *model);
+/* The operators' names, one at a time; NULL at the end. */
+const char *import_tf_op_name(size_t index);
+
+#endif

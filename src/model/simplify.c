@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What is always a gain: identities, reshapes to the same shape and dead nodes go, Squeeze and
+ * ExpandDims become Reshape, a Pad before a convolution becomes its padding, transposed weights are
+ * stored the other way round. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "model/graph_internal.h"
+
+static bool same_shape(const struct graph_node *x, const struct graph_node *y)
+{
+    return x->rank == y->rank && memcmp(x->dims, y->dims, x->rank * sizeof *x->dims) == 0;
+}
+
+static bool all_zero(const struct graph_tensor *t)
+{
+    for (size_t k = 0; k < t->count; k++)
+        if (t->i[k] != 0)
+            return false;
+    return true;
+}
+
+static bool keeps_order(const struct graph_node *n)
+{
+    for (unsigned d = 0; d < n->n_list; d++)
+        if (n->list[d] != d)
+            return false;
+    return true;
+}
+
+/* True when the node gives what its first input is. */
+static bool does_nothing(const struct graph_build *b, const struct graph_node *n)
+{
+    switch (n->op) {
+    case GRAPH_IDENTITY:
+    case GRAPH_CAST:
+        return true;
+    case GRAPH_RESHAPE:
+        return same_shape(n, graph_input(b, n, 0));
+    case GRAPH_PAD:
+        return all_zero(&graph_input(b, n, 1)->value);
+    case GRAPH_TRANSPOSE:
+        return keeps_order(n);
+    default:
+        return false;
+    }
+}
+
+static bool is_output(const struct graph *g, int node)
+{
+    for (int o = 0; o < g->n_outputs; o++)
+        if (g->outputs[o] == node)
+            return true;
+    return false;
+}
+
+/* The outputs' names are what users know: a node that takes an output's place takes its name. */
+static void drop_from_outputs(struct graph *g, int node)
+{
+    const int from = g->nodes[node].inputs[0];
+    if (!is_output(g, node))
+        return;
+    if (!is_output(g, from) && g->nodes[from].op != GRAPH_INPUT) {
+        char *name = g->nodes[from].name;
+        g->nodes[from].name = g->nodes[node].name;
+        g->nodes[node].name = name;
+    }
+    for (int o = 0; o < g->n_outputs; o++)
+        if (g->outputs[o] == node)
+            g->outputs[o] = from;
+}
+
+static void skip_idle_inputs(const struct graph_build *b, struct graph_node *n)
+{
+    for (unsigned k = 0; k < n->n_inputs; k++)
+        while (graph_input(b, n, k)->batched && does_nothing(b, graph_input(b, n, k)))
+            n->inputs[k] = graph_input(b, n, k)->inputs[0];
+}
+
+/* Height and width only, zeros only: the convolution pads itself. */
+static void merge_pad(const struct graph_build *b, struct graph_node *n)
+{
+    const struct graph_node *pad = graph_input(b, n, 0);
+    if (n->op != GRAPH_CONV2D || pad->op != GRAPH_PAD)
+        return;
+    const int64_t *by = graph_input(b, pad, 1)->value.i;
+    const unsigned row = n->window.nchw ? 2 : 1, channel = n->window.nchw ? 1 : 3;
+    if (by[2 * channel] != 0 || by[2 * channel + 1] != 0)
+        return;
+    for (unsigned k = 0; k < 4; k++)
+        n->window.pad[k] += by[2 * row + k];
+    n->window.padding = GRAPH_EXPLICIT;
+    n->inputs[0] = pad->inputs[0];
+}
+
+static mp2ml_status straighten_weights(struct graph_build *b, struct graph_node *n,
+                                       const int *readers)
+{
+    if (n->op != GRAPH_MATMUL || !n->transpose_b || readers[n->inputs[1]] != 1)
+        return MP2ML_OK;
+    struct graph_node *w = graph_input(b, n, 1);
+    struct graph_tensor t = {.rank = 2, .dims = {w->dims[1], w->dims[0]}};
+    b->budget += w->value.count * sizeof *t.f; /* given back below */
+    TRY(graph_tensor_alloc(b, &t, false));
+    const size_t rows = (size_t)w->dims[0], columns = (size_t)w->dims[1];
+    for (size_t r = 0; r < rows; r++)
+        for (size_t c = 0; c < columns; c++)
+            t.f[c * rows + r] = w->value.f[r * columns + c];
+    graph_tensor_wipe(&w->value);
+    w->value = t;
+    memcpy(w->dims, t.dims, sizeof w->dims);
+    n->transpose_b = false;
+    return MP2ML_OK;
+}
+
+static void count_readers(const struct graph *g, int *readers)
+{
+    memset(readers, 0, (size_t)g->n_nodes * sizeof *readers);
+    for (int k = 0; k < g->n_nodes; k++)
+        for (unsigned i = 0; i < g->nodes[k].n_inputs; i++)
+            readers[g->nodes[k].inputs[i]]++;
+}
+
+/* Keeps what an output depends on and all inputs; renumbers in place. map[] is scratch. */
+static void drop_dead(struct graph *g, int *map)
+{
+    memset(map, 0, (size_t)g->n_nodes * sizeof *map);
+    for (int k = 0; k < g->n_inputs; k++)
+        map[g->inputs[k]] = 1;
+    for (int k = 0; k < g->n_outputs; k++)
+        map[g->outputs[k]] = 1;
+    for (int k = g->n_nodes - 1; k >= 0; k--)
+        for (unsigned i = 0; map[k] != 0 && i < g->nodes[k].n_inputs; i++)
+            map[g->nodes[k].inputs[i]] = 1;
+    int kept = 0;
+    for (int k = 0; k < g->n_nodes; k++) {
+        struct graph_node *n = &g->nodes[k];
+        if (map[k] == 0) {
+            graph_node_wipe(n);
+            continue;
+        }
+        for (unsigned i = 0; i < n->n_inputs; i++)
+            n->inputs[i] = map[n->inputs[i]];
+        map[k] = kept;
+        if (kept != k) {
+            g->nodes[kept] = *n;
+            memset(n, 0, sizeof *n);
+        }
+        kept++;
+    }
+    for (int k = 0; k < g->n_inputs; k++)
+        g->inputs[k] = map[g->inputs[k]];
+    for (int k = 0; k < g->n_outputs; k++)
+        g->outputs[k] = map[g->outputs[k]];
+    g->n_nodes = kept;
+}
+
+static mp2ml_status check_nodes(const struct graph_build *b)
+{
+    for (int k = 0; k < b->g->n_nodes; k++) {
+        const struct graph_node *n = &b->g->nodes[k];
+        for (size_t i = 0; n->value.f != NULL && i < n->value.count; i++)
+            if (!isfinite(n->value.f[i]))
+                return graph_node_fail(b, n, MP2ML_ERR_MODEL, "element %zu is not a finite number",
+                                       i);
+    }
+    for (int o = 0; o < b->g->n_outputs; o++) {
+        const struct graph_node *n = &b->g->nodes[b->g->outputs[o]];
+        if (!n->batched)
+            return graph_node_fail(b, n, MP2ML_ERR_MODEL, "an output that depends on no input");
+    }
+    return MP2ML_OK;
+}
+
+mp2ml_status graph_simplify(struct graph_build *b)
+{
+    struct graph *g = b->g;
+    int *scratch = malloc(((size_t)g->n_nodes + 1) * sizeof *scratch);
+    if (scratch == NULL)
+        return status_fail(b->err, MP2ML_ERR_MEMORY, "out of memory");
+    mp2ml_status status = MP2ML_OK;
+    for (int k = 0; k < g->n_nodes; k++) {
+        struct graph_node *n = &g->nodes[k];
+        if (!n->batched)
+            continue;
+        skip_idle_inputs(b, n);
+        if (n->op == GRAPH_SQUEEZE || n->op == GRAPH_EXPAND_DIMS)
+            n->op = GRAPH_RESHAPE;
+        if (n->op == GRAPH_RESHAPE) { /* the shape is in dims */
+            n->n_inputs = 1;
+            n->n_list = 0;
+        }
+        if (n->n_inputs != 0)
+            merge_pad(b, n);
+    }
+    for (int k = g->n_nodes - 1; k >= 0; k--)
+        if (g->nodes[k].batched && does_nothing(b, &g->nodes[k]))
+            drop_from_outputs(g, k);
+    drop_dead(g, scratch);
+    count_readers(g, scratch);
+    for (int k = 0; k < g->n_nodes; k++)
+        TRY_OUT(straighten_weights(b, &g->nodes[k], scratch));
+    TRY_OUT(check_nodes(b));
+out:
+    free(scratch);
+    return status;
+}

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * TensorProto to a tensor. Values stand either in tensor_content, little-endian and dense, or in a
+ * list of their type, where the last value repeats to the end; no value at all means zeros. */
+#include <limits.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "model/import_tf_internal.h"
+
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "tensor_content is moved as it is: a little-endian processor is assumed"
+#endif
+
+static float half_to_float(uint16_t h)
+{
+    const uint32_t sign = (uint32_t)(h & 0x8000U) << 16;
+    uint32_t exponent = h >> 10 & 31U, mantissa = h & 1023U, bits;
+    if (exponent == 31) {
+        bits = sign | 0x7f800000U | mantissa << 13;
+    } else if (exponent != 0) {
+        bits = sign | (exponent + 112) << 23 | mantissa << 13;
+    } else { /* zero or subnormal: mantissa * 2^-24, exact in float */
+        const float small = (float)mantissa * 0x1p-24f;
+        memcpy(&bits, &small, sizeof bits);
+        bits |= sign;
+    }
+    float out;
+    memcpy(&out, &bits, sizeof out);
+    return out;
+}
+
+static float bfloat_to_float(uint16_t h)
+{
+    const uint32_t bits = (uint32_t)h << 16;
+    float out;
+    memcpy(&out, &bits, sizeof out);
+    return out;
+}
+
+static size_t type_width(int32_t type)
+{
+    switch (type) {
+    case TF_DOUBLE:
+    case TF_INT64:
+    case TF_UINT64:
+        return 8;
+    case TF_FLOAT:
+    case TF_INT32:
+    case TF_UINT32:
+        return 4;
+    case TF_HALF:
+    case TF_BFLOAT16:
+    case TF_INT16:
+    case TF_UINT16:
+        return 2;
+    default:
+        return 1;
+    }
+}
+
+static float real_at(const uint8_t *p, int32_t type)
+{
+    if (type == TF_HALF)
+        return half_to_float(load_u16(p));
+    if (type == TF_BFLOAT16)
+        return bfloat_to_float(load_u16(p));
+    float f;
+    double d;
+    if (type == TF_FLOAT) {
+        memcpy(&f, p, sizeof f);
+        return f;
+    }
+    memcpy(&d, p, sizeof d);
+    return (float)d;
+}
+
+/* Numbers from 2^63 on, which only uint64 has, become the greatest int64. */
+static int64_t unsigned_value(uint64_t v)
+{
+    return v > (uint64_t)INT64_MAX ? INT64_MAX : (int64_t)v;
+}
+
+static int64_t integer_at(const uint8_t *p, int32_t type)
+{
+    switch (type) {
+    case TF_INT64:
+        return (int64_t)load_u64(p);
+    case TF_UINT64:
+        return unsigned_value(load_u64(p));
+    case TF_INT32:
+        return (int32_t)load_u32(p);
+    case TF_UINT32:
+        return (int64_t)load_u32(p);
+    case TF_INT16:
+        return (int16_t)load_u16(p);
+    case TF_UINT16:
+        return load_u16(p);
+    case TF_INT8:
+        return (int8_t)*p;
+    default:
+        return *p;
+    }
+}
+
+static mp2ml_status read_content(struct tf_import *t, struct graph_tensor *out,
+                                 ModelTf__Tensor *from, const tf_node *def)
+{
+    const size_t width = type_width(from->dtype);
+    ProtobufCBinaryData *content = &from->tensor_content;
+    if (content->len != out->count * width) /* count <= 2^31 */
+        return tf_fail(t->build.err, def, MP2ML_ERR_MODEL, "has %zu bytes for %zu values",
+                       content->len, out->count);
+    if (from->dtype == TF_FLOAT && t->may_move) {
+        out->f = (float *)(void *)content->data; /* from malloc: aligned, and freed by free */
+        content->data = NULL;
+        content->len = 0;
+        return MP2ML_OK;
+    }
+    const bool integers = tf_type_is_integer(from->dtype);
+    TRY(graph_tensor_alloc(&t->build, out, integers));
+    for (size_t k = 0; k < out->count; k++) {
+        if (integers)
+            out->i[k] = integer_at(content->data + k * width, from->dtype);
+        else
+            out->f[k] = real_at(content->data + k * width, from->dtype);
+    }
+    return MP2ML_OK;
+}
+
+static size_t list_length(const ModelTf__Tensor *from)
+{
+    switch (from->dtype) {
+    case TF_FLOAT:
+        return from->n_float_val;
+    case TF_DOUBLE:
+        return from->n_double_val;
+    case TF_INT64:
+        return from->n_int64_val;
+    case TF_UINT64:
+        return from->n_uint64_val;
+    case TF_UINT32:
+        return from->n_uint32_val;
+    case TF_BOOL:
+        return from->n_bool_val;
+    case TF_HALF:
+    case TF_BFLOAT16:
+        return from->n_half_val;
+    default:
+        return from->n_int_val;
+    }
+}
+
+static float list_real(const ModelTf__Tensor *from, size_t k)
+{
+    switch (from->dtype) {
+    case TF_FLOAT:
+        return from->float_val[k];
+    case TF_DOUBLE:
+        return (float)from->double_val[k];
+    case TF_HALF:
+        return half_to_float((uint16_t)from->half_val[k]);
+    default:
+        return bfloat_to_float((uint16_t)from->half_val[k]);
+    }
+}
+
+static int64_t list_integer(const ModelTf__Tensor *from, size_t k)
+{
+    switch (from->dtype) {
+    case TF_INT64:
+        return from->int64_val[k];
+    case TF_UINT64:
+        return unsigned_value(from->uint64_val[k]);
+    case TF_UINT32:
+        return (int64_t)from->uint32_val[k];
+    case TF_BOOL:
+        return from->bool_val[k] != 0;
+    default:
+        return from->int_val[k];
+    }
+}
+
+static mp2ml_status read_list(struct tf_import *t, struct graph_tensor *out,
+                              const ModelTf__Tensor *from, const tf_node *def)
+{
+    const bool integers = tf_type_is_integer(from->dtype);
+    const size_t given = list_length(from);
+    if (given > out->count)
+        return tf_fail(t->build.err, def, MP2ML_ERR_MODEL, "has %zu values in a shape of %zu",
+                       given, out->count);
+    TRY(graph_tensor_alloc(&t->build, out, integers));
+    for (size_t k = 0; given != 0 && k < out->count; k++) {
+        const size_t at = k < given ? k : given - 1;
+        if (integers)
+            out->i[k] = list_integer(from, at);
+        else
+            out->f[k] = list_real(from, at);
+    }
+    return MP2ML_OK;
+}
+
+mp2ml_status tf_tensor_read(struct tf_import *t, struct graph_tensor *out, ModelTf__Tensor *from,
+                            const tf_node *def)
+{
+    mp2ml_error *err = t->build.err;
+    if (!tf_type_is_real(from->dtype) && !tf_type_is_integer(from->dtype))
+        return tf_fail(err, def, MP2ML_ERR_UNSUPPORTED, "a constant %s (type %d)",
+                       tf_type_name(from->dtype), (int)from->dtype);
+    const ModelTf__TensorShape *shape = from->tensor_shape;
+    const size_t rank = shape != NULL ? shape->n_dim : 0;
+    if (rank > GRAPH_MAX_RANK || (shape != NULL && shape->unknown_rank != 0))
+        return tf_fail(err, def, MP2ML_ERR_UNSUPPORTED, "a constant with more than %d axes",
+                       GRAPH_MAX_RANK);
+    out->rank = (unsigned)rank;
+    for (size_t d = 0; d < rank; d++)
+        out->dims[d] = shape->dim[d]->size;
+    if (!graph_count(&out->count, out->dims, out->rank))
+        return tf_fail(err, def, MP2ML_ERR_MODEL, "a constant with an impossible shape");
+    if (from->tensor_content.len != 0)
+        return read_content(t, out, from, def);
+    return read_list(t, out, from, def);
+}
