@@ -65,12 +65,12 @@ mp2ml_status mux_choices(struct mpc *m, uint16_t step, const struct mux_receiver
 static mp2ml_status take_both(struct mpc *m, struct mux_sender *s, struct mux_receiver *r,
                               const uint64_t *d, size_t n)
 {
-    if (m->party == PARTY_SERVER)
+    if (m->party == PARTY_SERVER) {
         TRY(mux_sender_take(m, s, n));
+        return mux_receiver_take(m, r, d, n);
+    }
     TRY(mux_receiver_take(m, r, d, n));
-    if (m->party == PARTY_CLIENT)
-        TRY(mux_sender_take(m, s, n));
-    return MP2ML_OK;
+    return mux_sender_take(m, s, n);
 }
 
 mp2ml_status mux_select(struct mpc *m, uint16_t step, const uint64_t *d,

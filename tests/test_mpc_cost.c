@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The cost functions against what link_stats counts at the client: bytes of each direction and
+ * flights, step after step with one ledger, for every k_ss. */
+#include "mpc_pair.h"
+
+static const uint32_t first[] = {0, 1, 5, 12};
+static const uint32_t member[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11};
+static const struct mpc_windows windows = {3, first, member};
+
+enum kind { RELU, REENTRY, MAX, ARGMAX, OPEN };
+struct step {
+    enum kind kind;
+    size_t n; /* values, or the batch of windows */
+    unsigned k, l;
+};
+
+static mp2ml_status step_half(struct pair *p, enum party party, void *context)
+{
+    const struct step *s = (const struct step *)context;
+    struct mpc *m = p->mpc[party];
+    const size_t values = s->kind == MAX || s->kind == ARGMAX ? 12 * s->n : s->n;
+    uint64_t *in = words_new(values);
+    uint64_t *scratch = words_new(mpc_argmax_scratch(&windows, s->n));
+    mp2ml_status status = MP2ML_ERR_ARGUMENT;
+    switch (s->kind) {
+    case RELU:
+        status = mpc_relu(m, 1, in, in, s->n, s->k, s->l);
+        break;
+    case REENTRY:
+        status = mpc_reentry(m, 1, in, in, s->n, s->k, s->l);
+        break;
+    case MAX:
+    case ARGMAX: {
+        uint64_t *out = words_new(3 * s->n);
+        status = s->kind == MAX ? mpc_max(m, 1, out, in, &windows, s->n, s->k, scratch)
+                                : mpc_argmax(m, 1, out, in, &windows, s->n, s->k, scratch);
+        free(out);
+        break;
+    }
+    case OPEN:
+        status = mpc_open_to_client(m, 1, in, in, s->n, s->k);
+        break;
+    }
+    free(in);
+    free(scratch);
+    return status;
+}
+
+static struct cost step_cost(struct ot_ledger *ledger, const struct step *s)
+{
+    switch (s->kind) {
+    case RELU:
+        return mpc_cost_relu(ledger, s->n, s->k, s->l);
+    case REENTRY:
+        return mpc_cost_reentry(ledger, s->n, s->k, s->l);
+    case MAX:
+        return mpc_cost_max(ledger, &windows, s->n, s->k);
+    case ARGMAX:
+        return mpc_cost_argmax(ledger, &windows, s->n, s->k);
+    case OPEN:
+        break;
+    }
+    return mpc_cost_open(s->n, s->k);
+}
+
+static const struct step steps[] = {
+    {REENTRY, 10, 12, 22},    {RELU, 845, 12, 22},    {RELU, 100, 12, 22}, {RELU, 1, 4, 4},
+    {RELU, 0, 12, 22},        {REENTRY, 0, 12, 22},   {MAX, 33, 12, 12},   {ARGMAX, 17, 16, 0},
+    {REENTRY, 999, 16, 16},   {RELU, 65537, 12, 22},  {OPEN, 77, 16, 0},   {ARGMAX, 1, 20, 0},
+    {REENTRY, 70000, 12, 20}, {RELU, 140000, 16, 26}, {MAX, 20000, 8, 8},
+};
+
+static void check_cost(unsigned k_ss)
+{
+    struct pair p;
+    struct ot_ledger ledger = {.k_ss = k_ss};
+    pair_new(&p, k_ss);
+    for (unsigned i = 0; i < sizeof steps / sizeof *steps; i++) {
+        struct step s = steps[i];
+        const struct link_stats before = link_stats(p.link[1]);
+        pair_run(&p, step_half, &s);
+        const struct link_stats after = link_stats(p.link[1]);
+        const struct cost cost = step_cost(&ledger, &s);
+        assert_int_equal(after.bytes_sent - before.bytes_sent, cost.bytes_to_server);
+        assert_int_equal(after.bytes_received - before.bytes_received, cost.bytes_to_client);
+        /* A run may have begun in the step before: at the set-up's end, or at an opening. */
+        const uint64_t flights = after.flights - before.flights;
+        if (i == 0 || s.kind == OPEN)
+            assert_true(flights == cost.flights || flights + 1 == cost.flights);
+        else
+            assert_int_equal(flights, cost.flights);
+    }
+    pair_free(&p);
+}
+
+static void test_costs(void **state)
+{
+    (void)state;
+    check_cost(2);
+    check_cost(4);
+    check_cost(8);
+}
+
+/* Random OTs of a value: docs/protocol.md's table. */
+static void test_ots(void **state)
+{
+    (void)state;
+    const unsigned total[] = {25, 29, 33, 41};
+    const unsigned k[] = {12, 14, 16, 20};
+    for (unsigned i = 0; i < 4; i++) {
+        struct ot_ledger ledger = {.k_ss = 4};
+        const struct cost cost = mpc_cost_relu(&ledger, 1000, k[i], k[i] + 10);
+        const uint64_t left = ledger.from_server + ledger.from_client;
+        assert_int_equal(cost.ots_from_server + cost.ots_from_client - left, 1000 * total[i]);
+        assert_true(cost.memory > 0 && cost.memory < (size_t)200 << 20);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_costs),
+        cmocka_unit_test(test_ots),
+    };
+    return cmocka_run_group_tests_name("mpc_cost", tests, NULL, NULL);
+}

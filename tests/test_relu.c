@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * ReLU with ring extension against its clear twin: all shares at small widths, random and extreme
+ * values above, block edges, aliasing, exact traffic, uniform output shares. */
+#include "mpc_pair.h"
+
+struct run {
+    const struct shared *in;
+    uint64_t *out[2]; /* may be the input's shares */
+    unsigned k, l;
+};
+
+static mp2ml_status relu_half(struct pair *p, enum party party, void *context)
+{
+    const struct run *r = (const struct run *)context;
+    return mpc_relu(p->mpc[party], 7, r->out[party], r->in->share[party], r->in->n, r->k, r->l);
+}
+
+static void check_relu(struct pair *p, const struct shared *in, unsigned k, unsigned l)
+{
+    struct run r = {in, {words_new(in->n), words_new(in->n)}, k, l};
+    uint64_t *want = words_new(in->n);
+    mpc_relu_clear(want, in->x, in->n, k, l);
+    pair_run(p, relu_half, &r);
+    assert_shares(r.out[0], r.out[1], want, in->n, l);
+    free(r.out[0]);
+    free(r.out[1]);
+    free(want);
+}
+
+static void test_clear(void **state)
+{
+    (void)state;
+    const uint64_t in[] = {0, 1, 7, 8, 15};
+    const uint64_t want[] = {0, 1, 7, 0, 0};
+    uint64_t out[5];
+    mpc_relu_clear(out, in, 5, 4, 12);
+    assert_memory_equal(out, want, sizeof want);
+}
+
+static void test_exhaustive(void **state)
+{
+    struct pair *p = (struct pair *)*state;
+    for (unsigned k = 4; k <= 8; k++) {
+        struct shared in = shared_all_pairs(k);
+        const unsigned l[] = {k, k + 1, k + 2, k + 10, MPC_MAX_RING};
+        for (unsigned i = 0; i < sizeof l / sizeof *l; i++)
+            check_relu(p, &in, k, l[i]);
+        shared_free(&in);
+    }
+}
+
+/* Fills with random values, a third of them extreme. */
+static void fill(struct shared *s, unsigned k, uint64_t seed)
+{
+    const uint64_t extreme[] = {0,
+                                1,
+                                UINT64_MAX,
+                                (uint64_t)1 << (k - 1),
+                                ((uint64_t)1 << (k - 1)) - 1,
+                                (uint64_t)1 << (k - 2),
+                                ((uint64_t)1 << (k - 1)) + 1,
+                                ((uint64_t)3 << (k - 2)) - 1};
+    for (size_t i = 0; i < s->n; i++)
+        s->x[i] = (i % 3 == 0 ? extreme[i / 3 % 8] : test_random(&seed)) & mpc_ring_mask(k);
+    shared_split(s, k, seed);
+    /* Shares that are extreme themselves: 0, -1 and the most negative one. */
+    for (size_t i = 1; i < s->n; i += 7) {
+        const unsigned side = (unsigned)(i / 7 % 2);
+        s->share[side][i] = extreme[i / 14 % 4] & mpc_ring_mask(k);
+        s->share[1 - side][i] = (s->x[i] - s->share[side][i]) & mpc_ring_mask(k);
+    }
+}
+
+static void test_random_wide(void **state)
+{
+    struct pair *p = (struct pair *)*state;
+    const unsigned k[] = {9, 12, 16, 20};
+    for (unsigned i = 0; i < 4; i++) {
+        struct shared in = shared_new(20000);
+        fill(&in, k[i], i);
+        check_relu(p, &in, k[i], k[i]);
+        check_relu(p, &in, k[i], k[i] + 10);
+        check_relu(p, &in, k[i], MPC_MAX_RING);
+        shared_free(&in);
+    }
+}
+
+static void test_counts(void **state)
+{
+    struct pair *p = (struct pair *)*state;
+    const size_t n[] = {1, 2, 7, 63, 64, 65, 127, 1000, 65535, 65536, 65537, 150000};
+    for (unsigned i = 0; i < sizeof n / sizeof *n; i++) {
+        struct shared in = shared_new(n[i]);
+        fill(&in, 12, i);
+        check_relu(p, &in, 12, 22);
+        shared_free(&in);
+    }
+}
+
+/* The widest widths fill the work memory of a block. */
+static void test_largest(void **state)
+{
+    struct pair *p = (struct pair *)*state;
+    struct shared in = shared_new(MPC_BLOCK);
+    fill(&in, 4, 5);
+    check_relu(p, &in, 4, MPC_MAX_RING);
+    fill(&in, 20, 6);
+    check_relu(p, &in, 20, MPC_MAX_RING);
+    shared_free(&in);
+}
+
+static void test_nothing(void **state)
+{
+    struct pair *p = (struct pair *)*state;
+    struct shared in = shared_new(0);
+    const uint64_t before = link_stats(p->link[0]).bytes_sent;
+    check_relu(p, &in, 12, 22);
+    assert_int_equal(link_stats(p->link[0]).bytes_sent, before);
+    shared_free(&in);
+}
+
+static void test_in_place(void **state)
+{
+    struct pair *p = (struct pair *)*state;
+    for (unsigned l = 12; l <= 22; l += 10) {
+        struct shared in = shared_new(1000);
+        fill(&in, 12, l);
+        uint64_t *want = words_new(in.n);
+        mpc_relu_clear(want, in.x, in.n, 12, l);
+        struct run r = {&in, {in.share[0], in.share[1]}, 12, l};
+        pair_run(p, relu_half, &r);
+        assert_shares(in.share[0], in.share[1], want, in.n, l);
+        free(want);
+        shared_free(&in);
+    }
+}
+
+/* 4(k-1) + 2 + 1 + k + 3h + l bits a value, in 2(k-1) + 4 frames, without what extends the OTs. */
+static void check_traffic(struct pair *p, size_t n, unsigned k, unsigned l)
+{
+    const unsigned h = l - k;
+    struct shared in = shared_new(n);
+    fill(&in, k, n);
+    struct run r = {&in, {in.share[0], in.share[1]}, k, l};
+    const struct link_stats before[2] = {link_stats(p->link[0]), link_stats(p->link[1])};
+    pair_run(p, relu_half, &r);
+    const struct link_stats after[2] = {link_stats(p->link[0]), link_stats(p->link[1])};
+    const size_t and_bytes = (k - 1) * (FRAME_HEADER_BYTES + (2 * n + 7) / 8);
+    const size_t from_server = and_bytes + FRAME_HEADER_BYTES + (n + 7) / 8 + FRAME_HEADER_BYTES +
+                               (n * (k + 3 * h) + 7) / 8;
+    const size_t from_client = and_bytes + FRAME_HEADER_BYTES + (n * (h > 0 ? 2 : 1) + 7) / 8 +
+                               FRAME_HEADER_BYTES + (n * l + 7) / 8;
+    assert_int_equal(after[0].bytes_sent - before[0].bytes_sent, from_server);
+    assert_int_equal(after[1].bytes_sent - before[1].bytes_sent, from_client);
+    assert_int_equal(after[1].bytes_received - before[1].bytes_received, from_server);
+    assert_int_equal(after[0].frames_sent - before[0].frames_sent, k - 1 + 2);
+    assert_int_equal(after[1].frames_sent - before[1].frames_sent, k - 1 + 2);
+    shared_free(&in);
+}
+
+static mp2ml_status reserve_half(struct pair *p, enum party party, void *context)
+{
+    (void)context;
+    return ot_reserve(p->ot[party], 6, 600000, 600000);
+}
+
+static void test_traffic(void **state)
+{
+    struct pair *p = (struct pair *)*state;
+    pair_run(p, reserve_half, NULL); /* so that no extension comes between */
+    check_traffic(p, 8000, 12, 22);
+    check_traffic(p, 845, 12, 22);
+    check_traffic(p, 63, 16, 26);
+    check_traffic(p, 101, 14, 14);
+    check_traffic(p, 1, 4, 48);
+    /* The table of docs/protocol.md: 111, 123, 135, 159 bits a value at h = 10. */
+    for (unsigned k = 12; k <= 20; k += 2)
+        assert_int_equal(4 * (k - 1) + 2 + 1 + k + 3 * 10 + (k + 10), 111 + (k - 12) * 6);
+}
+
+/* Output shares of one fixed pair of input shares, often repeated: uniform at each party. With all
+ * keys zero (the control) they are not. */
+static double share_z(struct pair *p, enum party party, uint64_t x0, uint64_t x1, unsigned l)
+{
+    struct shared in = shared_new(40000);
+    for (size_t i = 0; i < in.n; i++) {
+        in.share[0][i] = x0;
+        in.share[1][i] = x1;
+    }
+    struct run r = {&in, {in.share[0], in.share[1]}, 5, l};
+    pair_run(p, relu_half, &r);
+    uint64_t count[256] = {0};
+    for (size_t i = 0; i < in.n; i++)
+        count[in.share[party][i]]++;
+    shared_free(&in);
+    return uniform_z(count, (size_t)1 << l);
+}
+
+static void test_uniform_shares(void **state)
+{
+    struct pair *p = (struct pair *)*state;
+    const uint64_t x0[] = {0, 31, 16, 5, 20, 15};
+    const uint64_t x1[] = {0, 31, 16, 3, 9, 16};
+    for (unsigned i = 0; i < 6; i++)
+        for (unsigned party = 0; party < 2; party++)
+            for (unsigned l = 5; l <= 8; l += 3)
+                assert_true(fabs(share_z(p, party, x0[i], x1[i], l)) < UNIFORM_Z);
+    for (unsigned i = 0; i < 2; i++)
+        mpc_set_control(p->mpc[i], MPC_CONTROL_KEYS);
+    for (unsigned party = 0; party < 2; party++)
+        for (unsigned l = 5; l <= 8; l += 3)
+            assert_true(share_z(p, party, 5, 3, l) > 100 * UNIFORM_Z);
+    for (unsigned i = 0; i < 2; i++)
+        mpc_set_control(p->mpc[i], 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_clear),          cmocka_unit_test(test_exhaustive),
+        cmocka_unit_test(test_random_wide),    cmocka_unit_test(test_counts),
+        cmocka_unit_test(test_largest),        cmocka_unit_test(test_nothing),
+        cmocka_unit_test(test_in_place),       cmocka_unit_test(test_traffic),
+        cmocka_unit_test(test_uniform_shares),
+    };
+    return cmocka_run_group_tests_name("relu", tests, pair_group_new, pair_group_free);
+}
