@@ -14,11 +14,15 @@
 /* Ciphertexts that share one drawing of randomness; scratch is made for as many. */
 #define CKKS_CHUNK 16
 
-/* Runs a loop's iterations in parallel where the compiler has OpenMP. */
+/* Runs a loop's iterations in parallel where the compiler has OpenMP and the loop has at least
+ * CKKS_PARALLEL_WORDS words of work, below which waking threads costs more. */
+#define CKKS_PARALLEL_WORDS 16384
 #ifdef _OPENMP
-#define CKKS_PARALLEL_FOR _Pragma("omp parallel for schedule(static)")
+#define CKKS_PRAGMA(text) _Pragma(#text)
+#define CKKS_PARALLEL_FOR(words)                                                                   \
+    CKKS_PRAGMA(omp parallel for schedule(dynamic) if ((words) >= CKKS_PARALLEL_WORDS))
 #else
-#define CKKS_PARALLEL_FOR
+#define CKKS_PARALLEL_FOR(words)
 #endif
 
 struct ckks {

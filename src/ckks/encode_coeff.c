@@ -12,7 +12,7 @@ void ckks_add_plain(const struct ckks *ck, uint64_t *c0, const uint64_t *x, unsi
 {
     const size_t words = ck->params->primes * used;
     assert(l >= 1 && l <= ck->params->max_l);
-    CKKS_PARALLEL_FOR
+    CKKS_PARALLEL_FOR(count * words)
     for (size_t i = 0; i < count; i++)
         ck->kernels->encode_add(&ck->ring->rns, c0 + i * words, used, x + i * used, l, used);
 }

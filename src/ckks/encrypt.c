@@ -26,7 +26,7 @@ static mp2ml_status expand_chunk(const struct ckks *ck, struct xof *stream, uint
     bool done[CKKS_CHUNK];
     for (size_t i = 0; i < m; i++)
         TRY(xof_read(stream, bytes + i * size, size, counter + i, 0));
-    CKKS_PARALLEL_FOR
+    CKKS_PARALLEL_FOR(m * words)
     for (size_t i = 0; i < m; i++)
         done[i] = ring_uniform_parse(ck->ring, c1 + i * words, bytes + i * size, size);
     for (size_t i = 0; i < m; i++)
@@ -107,7 +107,7 @@ mp2ml_status ckks_encrypt(const struct ckks *ck, const struct ckks_secret *s, st
         const size_t m = least(CKKS_CHUNK, count - i);
         TRY_OUT(expand_chunk(ck, c1_stream, counter + i, w.stream, w.c1, m));
         TRY_OUT(prg_fill(g, w.random, m * RING_NOISE_BYTES(used)));
-        CKKS_PARALLEL_FOR
+        CKKS_PARALLEL_FOR(m * words)
         for (size_t j = 0; j < m; j++)
             encrypt_one(ck, s, c0 + (i + j) * params->primes * used, w.c1 + j * words,
                         w.e + j * used, w.random + j * RING_NOISE_BYTES(used), x + (i + j) * used,
@@ -149,7 +149,7 @@ mp2ml_status ckks_decode(const struct ckks *ck, const struct ckks_secret *s, str
     uint64_t *t = (uint64_t *)arena_take(arena, CKKS_CHUNK * n, sizeof(uint64_t));
     for (size_t i = 0; t != NULL && i < count; i += CKKS_CHUNK) {
         const size_t m = least(CKKS_CHUNK, count - i);
-        CKKS_PARALLEL_FOR
+        CKKS_PARALLEL_FOR(m * n)
         for (size_t j = 0; j < m; j++)
             decode_one(ck, s, t + j * n, y + (i + j) * used, c1s + (i + j) * n,
                        c0s + (i + j) * used, k, used);

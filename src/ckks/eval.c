@@ -18,7 +18,7 @@ void ckks_matrix_product(const struct ckks *ck, uint64_t *out, const uint64_t *i
     const size_t stretches = (width + CKKS_TILE_WIDTH - 1) / CKKS_TILE_WIDTH;
     const size_t tiles = primes * stretches * groups;
     assert(cols >= 1 && width <= ck->params->n);
-    CKKS_PARALLEL_FOR
+    CKKS_PARALLEL_FOR(rows * cols * stride)
     for (size_t tile = 0; tile < tiles; tile++) {
         const size_t row = tile % groups * group, stretch = tile / groups % stretches;
         const size_t p = tile / groups / stretches, from = stretch * CKKS_TILE_WIDTH;

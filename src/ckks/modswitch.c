@@ -89,7 +89,7 @@ mp2ml_status ckks_rerandomise_switch(const struct ckks *ck, const struct ckks_pu
     for (size_t i = 0; status == MP2ML_OK && i < rows; i += CKKS_CHUNK) {
         const size_t m = rows - i < CKKS_CHUNK ? rows - i : CKKS_CHUNK;
         TRY_OUT(prg_fill(g, w.random, m * row_random));
-        CKKS_PARALLEL_FOR
+        CKKS_PARALLEL_FOR(m * params->primes * n)
         for (size_t j = 0; j < m; j++) {
             const size_t row = i + j;
             int8_t *u = w.small + 2 * j * n, *e1 = u + n;
