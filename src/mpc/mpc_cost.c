@@ -35,11 +35,16 @@ static void add_sign(struct cost *sum, uint64_t n, unsigned k)
     add_seconds(sum, AND_SECONDS * (double)n * (k - 1));
 }
 
+/* Rounds of extension in both directions are two flights each. A rest in one direction is part of a
+ * neighbour's flight: after it the client sends, and before it the client received. */
 static void add_ots(struct cost *sum, struct ot_ledger *ledger, uint64_t from_server,
                     uint64_t from_client)
 {
-    ot_cost_reserve(sum, ledger, from_server, from_client);
+    struct cost extension = {0};
+    ot_cost_reserve(&extension, ledger, from_server, from_client);
     ot_cost_take(ledger, from_server, from_client);
+    extension.flights -= extension.flights % 2;
+    cost_add(sum, &extension);
 }
 
 static struct cost cost_start(void)
@@ -68,11 +73,7 @@ struct cost mpc_cost_reentry(struct ot_ledger *ledger, size_t n, unsigned k, uns
     struct cost sum = cost_start();
     for (size_t done = 0; l > k && done < n; done += MPC_BLOCK) {
         const uint64_t block = mpc_block(n, done);
-        struct cost extension = {0};
-        add_ots(&extension, ledger, block, 0);
-        /* All its frames go to the server, as OT_CHOICE does after them: one flight. */
-        extension.flights = 0;
-        cost_add(&sum, &extension);
+        add_ots(&sum, ledger, block, 0);
         add_exchange(&sum, 0, block);
         add_exchange(&sum, block * (l - k), 0);
         add_seconds(&sum, MUX_SECONDS * (double)block);
