@@ -113,8 +113,8 @@ static mp2ml_status make_memory(struct run *run)
     mp2ml_status status = MP2ML_ERR_MEMORY;
     if (!offset || !last_use || !run->values)
         goto out;
-    size_t need = memory_need(&region, offset, last_use, pub, run->party, run->plain,
-                              run->max_images);
+    size_t need =
+        memory_need(&region, offset, last_use, pub, run->party, run->plain, run->max_images);
     if (need == SIZE_MAX)
         goto out;
     TRY_OUT(arena_new(&run->arena, need));
@@ -223,6 +223,10 @@ mp2ml_status run_block(struct run *run, size_t images, const float *const *input
         size_t mark = arena_mark(run->arena);
         status = step_table[run->pub->steps[s].kind].half[run->party](run, s);
         arena_rewind(run->arena, mark);
+#ifdef MP2ML_TEST_HOOKS
+        if (status == MP2ML_OK && run->tap)
+            run->tap(run->tap_context, run, s);
+#endif
         if (status == MP2ML_OK)
             step_report(run, s, 1);
     }
@@ -257,8 +261,8 @@ mp2ml_status run_clear(const struct plan *plan, size_t images, const float *cons
                        void *context)
 {
     const struct plan_public *pub = &plan->pub;
-    struct clear_run run = {.plan = plan, .images = images, .inputs = inputs, .outputs = outputs,
-                            .with_noise = noise};
+    struct clear_run run = {
+        .plan = plan, .images = images, .inputs = inputs, .outputs = outputs, .with_noise = noise};
     ckks_noise_model_init(&run.noise, seed);
     size_t *offset = calloc(pub->n_steps + 1, sizeof(*offset));
     uint32_t *last_use = calloc(pub->n_steps + 1, sizeof(*last_use));

@@ -41,8 +41,7 @@ static void quantise_all(uint64_t *out, const float *in, const struct plan_tenso
 {
     for (size_t v = 0; v < tensor->count; v++)
         for (size_t b = 0; b < images; b++)
-            out[v * images + b] =
-                quantise((double)in[b * tensor->count + v], tensor->scale, bits);
+            out[v * images + b] = quantise((double)in[b * tensor->count + v], tensor->scale, bits);
 }
 
 static bool input_is_plain(const struct run *run, const struct plan_step *step)
@@ -108,7 +107,7 @@ mp2ml_status step_input_server(struct run *run, unsigned s)
 mp2ml_status step_input_clear(struct clear_run *run, unsigned s)
 {
     const struct plan_step *step = &run->plan->pub.steps[s];
-    quantise_all(run->values[s], run->inputs[step->tensor],
-                 &run->plan->pub.inputs[step->tensor], run->images, step->out_bits);
+    quantise_all(run->values[s], run->inputs[step->tensor], &run->plan->pub.inputs[step->tensor],
+                 run->images, step->out_bits);
     return MP2ML_OK;
 }

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * One linear step in the batch layout (docs/protocol.md, "One linear step"): a ciphertext per value,
- * coefficient b = image b. Frames on the wire:
+ * One linear step in the batch layout (docs/protocol.md, "One linear step"): a ciphertext per
+ * value, coefficient b = image b. Frames on the wire:
  *
  *   C->S  CT_IN  ...   c0 of every input, plan_ct_in_per_frame to a frame
  *   S->C  CT_OUT ...   c1', c0' of every output, plan_ct_out_per_frame to a frame
  *
- * c1 never travels: both parties take it from the session's stream. Where all operands are inputs in
- * the clear nothing is encrypted: the server computes, shares (x', 0). */
+ * c1 never travels: both parties take it from the session's stream. Where all operands are inputs
+ * in the clear nothing is encrypted: the server computes, shares (x', 0). */
 #include "steps/steps.h"
 
 #include <stdlib.h>
@@ -128,8 +128,8 @@ static mp2ml_status recv_inputs(struct run *run, unsigned s, const struct ckks *
     return MP2ML_OK;
 }
 
-/* Rows [first, first + count) of the matrix times `in` of the given width. Outputs that stand next to
- * each other and belong to consecutive rows of one group go through the kernel together. */
+/* Rows [first, first + count) of the matrix times `in` of the given width. Outputs that stand next
+ * to each other and belong to consecutive rows of one group go through the kernel together. */
 static void multiply_rows(const struct ckks *ck, const struct linear *lin,
                           const struct row_map *map, uint64_t *out, const uint64_t *in,
                           size_t first, size_t count, size_t width)
@@ -272,8 +272,8 @@ static size_t server_scratch(const struct ckks_params *p, const struct plan_step
 {
     const size_t word = sizeof(uint64_t);
     size_t in = plan_ct_in_per_frame(step, images), out = plan_ct_out_per_frame(step, images);
-    size_t all = arena_need(inputs * p->n, p->primes * word) +
-                 arena_need(inputs * images, p->primes * word);
+    size_t all =
+        arena_need(inputs * p->n, p->primes * word) + arena_need(inputs * images, p->primes * word);
     size_t receiving =
         arena_need(in * images, word) + arena_need(ckks_ct_in_bytes(p, in, images), 1);
     size_t sending = arena_need(out * p->n, p->primes * word) +
@@ -290,8 +290,8 @@ static size_t client_scratch(const struct ckks_params *p, const struct plan_step
     size_t in = plan_ct_in_per_frame(step, images), out = plan_ct_out_per_frame(step, images);
     size_t sending = arena_need(in * images, word) + arena_need(in * images, p->primes * word) +
                      arena_need(ckks_ct_in_bytes(p, in, images), 1);
-    size_t receiving = arena_need(out * p->n, word) +
-                       arena_need(ckks_ct_out_bytes(p, step->k, out, images), 1);
+    size_t receiving =
+        arena_need(out * p->n, word) + arena_need(ckks_ct_out_bytes(p, step->k, out, images), 1);
     return (receiving > sending ? receiving : sending) + ckks_scratch_bytes(p);
 }
 

@@ -27,7 +27,8 @@ static void softmax(float *v, size_t n)
         v[i] = (float)((double)v[i] / sum);
 }
 
-/* [value][image] integers to [image][value] floats. An index is not negative; all else is signed. */
+/* [value][image] integers to [image][value] floats. An index is not negative; all else is signed.
+ */
 static void to_floats(float *out, const uint64_t *in, const struct plan_public *pub,
                       const struct plan_step *step, size_t images)
 {
@@ -36,9 +37,8 @@ static void to_floats(float *out, const uint64_t *in, const struct plan_public *
     for (size_t v = 0; v < n; v++)
         for (size_t b = 0; b < images; b++) {
             uint64_t x = in[v * images + b];
-            out[b * n + v] = tensor->dtype == PLAN_I64
-                                 ? (float)x
-                                 : to_float(x, step->out_bits, tensor->scale);
+            out[b * n + v] =
+                tensor->dtype == PLAN_I64 ? (float)x : to_float(x, step->out_bits, tensor->scale);
         }
     if (tensor->post != PLAN_POST_SOFTMAX)
         return;
@@ -59,9 +59,8 @@ mp2ml_status step_output_client(struct run *run, unsigned s)
 mp2ml_status step_output_server(struct run *run, unsigned s)
 {
     const struct plan_step *step = &run->pub->steps[s];
-    return mpc_open_to_client(run->mpc, (uint16_t)s, run->values[s],
-                              run->values[step->operands[0]], (size_t)step->count * run->images,
-                              step->out_bits);
+    return mpc_open_to_client(run->mpc, (uint16_t)s, run->values[s], run->values[step->operands[0]],
+                              (size_t)step->count * run->images, step->out_bits);
 }
 
 mp2ml_status step_output_clear(struct clear_run *run, unsigned s)

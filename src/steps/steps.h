@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * steps: the kinds of step, each in one file with its client half, its server half and the same step
- * in the clear (its twin).
+ * steps: the kinds of step, each in one file with its client half, its server half and the same
+ * step in the clear (its twin).
  *
  *   step_input.c    quantise; a plain input travels here
  *   step_linear.c   encrypt, multiply, switch, decode
@@ -46,17 +46,22 @@ struct run {
     struct prg *prg;
     struct run_keys *keys;
     const struct plan_public *pub;
-    const struct linear *linear;  /* [n_steps]; NULL at the client */
-    struct row_map *rows;         /* [n_steps]; server: which group holds an output */
-    uint64_t plain;               /* bit i: input i travels in the clear */
+    const struct linear *linear; /* [n_steps]; NULL at the client */
+    struct row_map *rows;        /* [n_steps]; server: which group holds an output */
+    uint64_t plain;              /* bit i: input i travels in the clear */
     size_t max_images;
     struct arena *arena;
-    uint64_t **values;            /* [n_steps], valid while the step is alive */
-    size_t images;                /* of the current block */
-    const float *const *inputs;   /* client: [tensor] -> [image][count] of this block */
-    float *const *outputs;        /* client: [tensor] -> [image][count] */
+    uint64_t **values;          /* [n_steps], valid while the step is alive */
+    size_t images;              /* of the current block */
+    const float *const *inputs; /* client: [tensor] -> [image][count] of this block */
+    float *const *outputs;      /* client: [tensor] -> [image][count] */
     run_progress progress;
     void *progress_context;
+#ifdef MP2ML_TEST_HOOKS
+    /* Sees this party's shares after every step. */
+    void (*tap)(void *context, const struct run *run, unsigned step);
+    void *tap_context;
+#endif
 };
 
 /* Work memory for blocks of up to max_images images. All pointers are kept, none owned. `linear` is
@@ -132,7 +137,8 @@ mp2ml_status step_output_client(struct run *run, unsigned step);
 mp2ml_status step_output_server(struct run *run, unsigned step);
 mp2ml_status step_output_clear(struct clear_run *run, unsigned step);
 
-/* Copies `count` values from `first` on of the concatenated operands of a step, reduced mod 2^bits. */
+/* Copies `count` values from `first` on of the concatenated operands of a step, reduced mod 2^bits.
+ */
 void gather_operands(uint64_t *out, const struct plan_public *pub, const struct plan_step *step,
                      uint64_t *const *values, size_t first, size_t count, size_t images,
                      unsigned bits);

@@ -12,8 +12,8 @@ static size_t set_bytes(const struct plan_step *step, size_t images)
     return n & ~(size_t)(ALIGN - 1);
 }
 
-/* The lowest offset at which `bytes` fit beside all earlier sets that are still alive at step s. The
- * candidates are 0 and the ends of those sets. */
+/* The lowest offset at which `bytes` fit beside all earlier sets that are still alive at step s.
+ * The candidates are 0 and the ends of those sets. */
 static size_t first_fit(const size_t *offset, const uint32_t *last_use,
                         const struct plan_public *pub, size_t images, unsigned s, size_t bytes)
 {

@@ -7,8 +7,9 @@
 
 #include "plan/plan.h"
 
-/* offset[s] = byte offset of step s's value set for `images` images; returns the size of the region,
- * SIZE_MAX on overflow. offset has n_steps entries; last_use[s] = the last step that reads s. */
+/* offset[s] = byte offset of step s's value set for `images` images; returns the size of the
+ * region, SIZE_MAX on overflow. offset has n_steps entries; last_use[s] = the last step that reads
+ * s. */
 size_t value_memory_layout(size_t *offset, uint32_t *last_use, const struct plan_public *pub,
                            size_t images);
 

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The small rest of the public interface. */
+#include <stdlib.h>
+
+#include "session/session.h"
+
+mp2ml_status mp2ml_array_read(mp2ml_array *out, const char *path, mp2ml_error *error)
+{
+    struct npy npy;
+    TRY(npy_read(&npy, path, error));
+    out->rank = npy.rank;
+    for (unsigned i = 0; i < npy.rank; i++)
+        out->dims[i] = npy.dims[i];
+    out->count = npy.count;
+    out->values = npy.values;
+    return MP2ML_OK;
+}
+
+mp2ml_status mp2ml_array_write(const char *path, const float *values, const size_t *dims,
+                               unsigned rank, mp2ml_error *error)
+{
+    return npy_write(path, values, dims, rank, error);
+}
+
+void mp2ml_array_wipe(mp2ml_array *array)
+{
+    free(array->values);
+    array->values = NULL;
+    array->count = 0;
+}
+
+void mp2ml_free(void *p)
+{
+    free(p);
+}

@@ -1,0 +1,363 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The server: one listening socket, one thread a client, nothing shared between them but the model,
+ * which is only read. A client that vanishes, stalls or sends garbage ends its own thread alone. */
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+
+#include "session/session.h"
+
+struct worker { /* one client */
+    pthread_t thread;
+    struct mp2ml_server *server;
+    struct channel *channel;
+    char peer[64];
+    uint64_t number;
+    bool used;         /* the slot holds a thread that was not joined yet */
+    atomic_bool ended; /* the thread touches nothing any more */
+};
+
+struct mp2ml_server {
+    const struct mp2ml_model *model;
+    struct mp2ml_options options; /* numbers only */
+    char *model_name;
+    struct listener *listener;
+    struct tls_server *tls;
+    char pin[2 * TLS_PIN_BYTES + 1];
+    mp2ml_log_fn log_fn;
+    void *log_context;
+    pthread_mutex_t lock; /* log lines, worker slots */
+    struct worker *workers;
+    atomic_uint_fast64_t images;
+    atomic_bool stopping;
+};
+
+static void server_log(void *context, const char *line)
+{
+    struct mp2ml_server *server = context;
+    pthread_mutex_lock(&server->lock);
+    if (server->log_fn)
+        server->log_fn(server->log_context, line);
+    pthread_mutex_unlock(&server->lock);
+}
+
+/* ---- one connection ------------------------------------------------------------------------ */
+
+/* Blocks as large as the memory limit allows. */
+static size_t choose_block(const struct plan_public *pub, const struct mp2ml_options *o,
+                           const struct request *request)
+{
+    size_t block =
+        request->images < PLAN_BLOCK_IMAGES ? (size_t)request->images : (size_t)PLAN_BLOCK_IMAGES;
+    while (block > 1 && run_memory(pub, PARTY_SERVER, request->plain, block) > o->max_memory)
+        block = (block + 1) / 2;
+    return block;
+}
+
+static mp2ml_status send_plan(struct link *link, const struct plan_public *pub, size_t block)
+{
+    struct writer w;
+    writer_init(&w);
+    writer_u32(&w, (uint32_t)block);
+    mp2ml_status status = plan_public_write(&w, pub);
+    if (status == MP2ML_OK)
+        status = writer_done(&w);
+    if (status == MP2ML_OK)
+        status = frame_send(link, FRAME_ACCEPT, 0, w.data, w.size);
+    writer_wipe(&w);
+    return status;
+}
+
+static mp2ml_status serve_request(struct session *s, const struct mp2ml_model *model,
+                                  const struct mp2ml_options *o, const struct request *request)
+{
+    const struct plan_public *pub = &model->plan->pub;
+    size_t block = choose_block(pub, o, request);
+    struct run *run = NULL;
+    if (run_memory(pub, PARTY_SERVER, request->plain, block) > o->max_memory)
+        return MP2ML_ERR_PLAN;
+    TRY(run_new(&run, PARTY_SERVER, s->link, s->mpc, s->prg, &s->keys, pub, model->plan->linear,
+                request->plain, block));
+    mp2ml_status status = send_plan(s->link, pub, block);
+    for (uint64_t done = 0; done < request->images && status == MP2ML_OK; done += block) {
+        uint64_t left = request->images - done;
+        status = run_block(run, left < block ? (size_t)left : block, NULL, NULL);
+    }
+    run_free(run);
+    return status;
+}
+
+static mp2ml_status serve_requests(struct session *s, const struct mp2ml_model *model,
+                                   const struct mp2ml_options *o, uint64_t *images)
+{
+    const struct plan_public *pub = &model->plan->pub;
+    for (;;) {
+        struct request request;
+        enum refusal refusal;
+        mp2ml_status status =
+            request_recv(s->link, &request, pub->inputs, pub->n_inputs, o->max_batch, &refusal);
+        if (status == MP2ML_ERR_CLOSED)
+            return MP2ML_OK;
+        TRY(status);
+        if (refusal) {
+            TRY(send_refusal(s->link, refusal));
+            continue;
+        }
+        TRY(serve_request(s, model, o, &request));
+        *images += request.images;
+    }
+}
+
+mp2ml_status serve_connection(struct channel *channel, const struct mp2ml_model *model,
+                              const struct mp2ml_options *options, uint64_t *images)
+{
+    struct link *link = NULL;
+    struct session *s = NULL;
+    TRY(link_new(&link, channel));
+    mp2ml_status status = session_new(&s, PARTY_SERVER, link);
+    if (status == MP2ML_OK)
+        status = handshake_server(s, model, options->model_name);
+    if (status == MP2ML_OK)
+        status = serve_requests(s, model, options, images);
+    if (status != MP2ML_OK)
+        link_abort(link);
+    session_free(s);
+    link_free(link);
+    return status;
+}
+
+/* ---- workers ------------------------------------------------------------------------------- */
+
+static mp2ml_status greet(struct worker *w, mp2ml_error *err)
+{
+    channel_set_timeout(w->channel, (int)w->server->options.timeout_s * 1000);
+    if (w->server->tls)
+        return tls_accept(w->channel, w->server->tls, err);
+    if (!channel_is_loopback(w->channel) && !w->server->options.insecure)
+        return status_fail(err, MP2ML_ERR_TLS, "refused a client without TLS");
+    return MP2ML_OK;
+}
+
+static void *work(void *argument)
+{
+    struct worker *w = argument;
+    struct mp2ml_server *server = w->server;
+    const struct log log = {server_log, server};
+    struct mp2ml_options options = server->options;
+    options.model_name = server->model_name;
+    mp2ml_error err = {MP2ML_OK, ""};
+    uint64_t images = 0;
+    double started = session_seconds();
+#ifdef _OPENMP
+    omp_set_num_threads((int)options_threads(&options));
+#endif
+    log_line(&log, "client %llu from %s: connected%s", (unsigned long long)w->number, w->peer,
+             server->tls ? " by TLS" : " without TLS");
+    mp2ml_status status = greet(w, &err);
+    if (status == MP2ML_OK)
+        status = serve_connection(w->channel, server->model, &options, &images);
+    struct channel_stats stats = channel_stats(w->channel);
+    log_line(&log, "client %llu: %s; %llu images, %.2f s, %llu bytes in, %llu bytes out",
+             (unsigned long long)w->number, status == MP2ML_OK ? "done" : mp2ml_status_text(status),
+             (unsigned long long)images, session_seconds() - started,
+             (unsigned long long)stats.bytes_received, (unsigned long long)stats.bytes_sent);
+    atomic_fetch_add(&server->images, images);
+    pthread_mutex_lock(&server->lock);
+    channel_free(w->channel);
+    w->channel = NULL;
+    pthread_mutex_unlock(&server->lock);
+    atomic_store(&w->ended, true);
+    return NULL;
+}
+
+/* A free slot, or NULL when as many clients as allowed are served. Joins threads that ended. */
+static struct worker *free_slot(struct mp2ml_server *server)
+{
+    struct worker *found = NULL;
+    for (unsigned i = 0; i < server->options.max_clients; i++) {
+        struct worker *w = &server->workers[i];
+        if (w->used && atomic_load(&w->ended)) {
+            pthread_join(w->thread, NULL);
+            w->used = false;
+        }
+        if (!w->used)
+            found = w;
+    }
+    return found;
+}
+
+/* Too many clients: say so and go on. The client waits for HELLO_S and sees REFUSE instead. */
+static void turn_away(struct channel *channel)
+{
+    struct link *link = NULL;
+    channel_set_timeout(channel, 1000);
+    if (link_new(&link, channel) == MP2ML_OK && send_refusal(link, REFUSE_BUSY) == MP2ML_OK) {
+        uint8_t rest[64];
+        while (channel_recv(channel, rest, 1) == MP2ML_OK) /* so that no reset overtakes it */
+            continue;
+    }
+    link_free(link);
+    channel_free(channel);
+}
+
+static void start_worker(struct mp2ml_server *server, struct channel *channel, const char *peer,
+                         uint64_t number)
+{
+    const struct log log = {server_log, server};
+    struct worker *w = free_slot(server);
+    if (!w) {
+        log_line(&log, "client %llu from %s: turned away, %u clients are served already",
+                 (unsigned long long)number, peer, server->options.max_clients);
+        if (server->tls)
+            channel_free(channel);
+        else
+            turn_away(channel);
+        return;
+    }
+    w->server = server;
+    w->channel = channel;
+    w->number = number;
+    snprintf(w->peer, sizeof(w->peer), "%s", peer);
+    atomic_store(&w->ended, false);
+    if (pthread_create(&w->thread, NULL, work, w) != 0) {
+        log_line(&log, "client %llu from %s: no thread for it", (unsigned long long)number, peer);
+        channel_free(channel);
+        w->channel = NULL;
+        return;
+    }
+    w->used = true;
+}
+
+static void stop_workers(struct mp2ml_server *server)
+{
+    pthread_mutex_lock(&server->lock);
+    for (unsigned i = 0; i < server->options.max_clients; i++)
+        if (server->workers[i].used && server->workers[i].channel)
+            channel_cancel(server->workers[i].channel);
+    pthread_mutex_unlock(&server->lock);
+    for (unsigned i = 0; i < server->options.max_clients; i++)
+        if (server->workers[i].used) {
+            pthread_join(server->workers[i].thread, NULL);
+            server->workers[i].used = false;
+        }
+}
+
+mp2ml_status mp2ml_server_run(mp2ml_server *server, mp2ml_error *error)
+{
+    mp2ml_status status = MP2ML_OK;
+    for (uint64_t number = 1; !atomic_load(&server->stopping); number++) {
+        struct channel *channel = NULL;
+        char peer[64];
+        status = listener_accept(server->listener, &channel, peer);
+        if (status != MP2ML_OK)
+            break;
+        start_worker(server, channel, peer, number);
+    }
+    stop_workers(server);
+    if (status == MP2ML_OK || status == MP2ML_ERR_CANCELLED)
+        return MP2ML_OK;
+    return status_fail(error, status, "listening: %s", mp2ml_status_text(status));
+}
+
+/* ---- life ---------------------------------------------------------------------------------- */
+
+static mp2ml_status load_tls(struct mp2ml_server *server, const struct mp2ml_options *o,
+                             mp2ml_error *err)
+{
+    if (!o->tls_cert && !o->tls_key)
+        return MP2ML_OK;
+    if (!o->tls_cert || !o->tls_key)
+        return status_fail(err, MP2ML_ERR_ARGUMENT, "TLS needs a certificate and a key");
+    TRY(tls_server_new(&server->tls, o->tls_cert, o->tls_key, err));
+    tls_server_pin(server->tls, server->pin);
+    return MP2ML_OK;
+}
+
+static mp2ml_status open_server(struct mp2ml_server *server, const struct mp2ml_options *o,
+                                mp2ml_error *err)
+{
+    const char *address = o->listen ? o->listen : "127.0.0.1";
+    server->options = options_numbers(o);
+    server->workers = calloc(o->max_clients, sizeof(*server->workers));
+    if (o->model_name)
+        server->model_name = strdup(o->model_name);
+    if (!server->workers || (o->model_name && !server->model_name))
+        return status_fail(err, MP2ML_ERR_MEMORY, "out of memory");
+    TRY(secret_init());
+    TRY(load_tls(server, o, err));
+    TRY(listener_new(&server->listener, address, o->port, err));
+    if (!listener_is_loopback(server->listener) && !server->tls && !o->insecure)
+        return status_fail(err, MP2ML_ERR_TLS,
+                           "%s is not a loopback address: give --tls CERT KEY, or allow "
+                           "--insecure-transport",
+                           address);
+    return MP2ML_OK;
+}
+
+mp2ml_status mp2ml_server_new(mp2ml_server **out, const mp2ml_model *model,
+                              const mp2ml_options *options, mp2ml_error *error)
+{
+    *out = NULL;
+    struct mp2ml_options defaults;
+    options_init(&defaults);
+    struct mp2ml_server *server = calloc(1, sizeof(*server));
+    if (!server)
+        return status_fail(error, MP2ML_ERR_MEMORY, "out of memory");
+    pthread_mutex_init(&server->lock, NULL);
+    server->model = model;
+    mp2ml_error own = {MP2ML_OK, ""};
+    mp2ml_status status = open_server(server, options ? options : &defaults, &own);
+    if (status != MP2ML_OK) {
+        mp2ml_server_free(server);
+        return status_fail(error, status, "%s", own.text[0] ? own.text : mp2ml_status_text(status));
+    }
+    *out = server;
+    return MP2ML_OK;
+}
+
+void mp2ml_server_set_log(mp2ml_server *server, mp2ml_log_fn log, void *context)
+{
+    server->log_fn = log;
+    server->log_context = context;
+}
+
+uint16_t mp2ml_server_port(const mp2ml_server *server)
+{
+    return listener_port(server->listener);
+}
+
+const char *mp2ml_server_pin(const mp2ml_server *server)
+{
+    return server->pin;
+}
+
+void mp2ml_server_stop(mp2ml_server *server)
+{
+    atomic_store(&server->stopping, true);
+    listener_stop(server->listener);
+}
+
+uint64_t mp2ml_server_images(const mp2ml_server *server)
+{
+    return atomic_load(&server->images);
+}
+
+void mp2ml_server_free(mp2ml_server *server)
+{
+    if (!server)
+        return;
+    if (server->workers)
+        stop_workers(server);
+    listener_free(server->listener);
+    tls_server_free(server->tls);
+    pthread_mutex_destroy(&server->lock);
+    free(server->workers);
+    free(server->model_name);
+    free(server);
+}

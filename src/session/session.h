@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * session: from "connect" to "answered", and everything that include/mp2ml.h promises.
+ *
+ *   client                                          server
+ *   handshake_client                                handshake_server
+ *     HELLO_C  version, sets, k_ss, model, nonce -->
+ *     <-- HELLO_S  sets, k_ss, policy, inputs, outputs, nonce      (or REFUSE)
+ *     PK       b for every set                    -->
+ *     BASE_OT, OT_SETUP                          <-->             ot_setup
+ *   client_predict                                  serve_requests
+ *     REQUEST  images, form of every input        -->
+ *     <-- ACCEPT  images of a block, public plan                  (or REFUSE)
+ *     steps of every block                       <-->             run_block
+ *   mp2ml_client_free: closes                       the connection ends, the server goes on
+ *
+ * States of either side: NEW -> READY (after the handshake) -> READY after every request; any
+ * failure
+ * -> FAILED, in which every call answers ERR_FAILED and from which nothing returns: keys and pools
+ * are wiped, one ABORT frame is tried, nothing is resent.
+ *
+ * Read in this order: this file, options.c, prepare.c, handshake.c, client.c, server.c, receipt.c.
+ */
+#ifndef SESSION_SESSION_H
+#define SESSION_SESSION_H
+
+#include <stdio.h>
+
+#include "base/base.h"
+#include "plan/plan.h"
+#include "steps/steps.h"
+
+#define SESSION_VERSION 1u
+#define SESSION_MAX_HELLO 65536u
+#define SESSION_MAX_ACCEPT 16777216u
+#define SESSION_NONCE_BYTES 32
+
+/* ---- options ------------------------------------------------------------------------------- */
+
+#define OPTIONS_MAX_LIST 16
+
+struct mp2ml_options {
+    char *input_node[OPTIONS_MAX_LIST], *output_node[OPTIONS_MAX_LIST];
+    size_t n_input_node, n_output_node;
+    double low, high;
+    enum plan_ranges ranges;
+    char *calibration_path;
+    enum plan_policy policy;
+    bool policy_given;
+    unsigned bits; /* k, 0 = auto */
+    unsigned k_ss;
+    unsigned threads; /* 0 = auto */
+    uint64_t max_memory;
+    uint16_t port;
+    char *listen;
+    char *tls_cert, *tls_key;
+    bool tls, insecure;
+    char *server_pin, *ca;
+    unsigned timeout_s, connect_timeout_s;
+    unsigned max_clients;
+    uint64_t max_batch;
+    char *model_name;
+    char *require_reveal; /* client: the only policy that it accepts, or NULL */
+};
+void options_init(struct mp2ml_options *o);
+void options_wipe(struct mp2ml_options *o);
+/* The numbers and switches of *o; all strings are NULL, so nothing is owned. */
+struct mp2ml_options options_numbers(const struct mp2ml_options *o);
+/* Threads for kernels: what the option says, else all processors that this process may use. */
+unsigned options_threads(const struct mp2ml_options *o);
+
+/* ---- models -------------------------------------------------------------------------------- */
+
+struct mp2ml_model {
+    struct graph *graph;
+    struct plan *plan;
+    mp2ml_tensor inputs[PLAN_MAX_TENSORS], outputs[PLAN_MAX_TENSORS];
+    unsigned sets; /* bit i: the plan uses set i */
+};
+void tensor_describe(mp2ml_tensor *out, const struct plan_tensor *in);
+
+/* ---- handshake ----------------------------------------------------------------------------- */
+
+enum refusal { /* codes of a REFUSE frame; table in docs/wire-format.md */
+               REFUSE_VERSION = 1,
+               REFUSE_MODEL = 2,   /* no model of that name */
+               REFUSE_OFFER = 3,   /* no common set or k_ss */
+               REFUSE_BUSY = 4,    /* as many clients as allowed */
+               REFUSE_REQUEST = 5, /* names or forms of inputs do not fit */
+               REFUSE_IMAGES = 6   /* 0 images or more than the server takes */
+};
+
+/* What both sides have after the handshake. */
+struct session {
+    enum party party;
+    struct link *link;
+    struct prg *prg;
+    struct ot *ot;
+    struct mpc *mpc;
+    struct run_keys keys;
+    unsigned sets, k_ss;
+};
+/* Keeps the link. */
+MUST_CHECK mp2ml_status session_new(struct session **out, enum party party, struct link *link);
+void session_free(struct session *s);
+
+struct hello { /* what the server tells */
+    enum plan_policy policy;
+    unsigned n_inputs, n_outputs;
+    struct plan_tensor inputs[PLAN_MAX_TENSORS], outputs[PLAN_MAX_TENSORS];
+};
+/* The client demands `policy` unless it is 0. Errors say what the server offered. */
+MUST_CHECK mp2ml_status handshake_client(struct session *s, const char *model_name, unsigned policy,
+                                         struct hello *hello, mp2ml_error *err);
+MUST_CHECK mp2ml_status handshake_server(struct session *s, const struct mp2ml_model *model,
+                                         const char *model_name);
+MUST_CHECK mp2ml_status send_refusal(struct link *link, enum refusal code);
+/* Reads a REFUSE body; returns ERR_REFUSED with the reason in words. */
+mp2ml_status read_refusal(const uint8_t *body, size_t length, mp2ml_error *err);
+
+/* REQUEST: what it says, on both sides. */
+struct request {
+    uint64_t images;
+    uint64_t plain; /* bit i: input i travels in the clear */
+};
+MUST_CHECK mp2ml_status request_send(struct link *link, const struct request *request,
+                                     const struct plan_tensor *inputs, unsigned n_inputs);
+/* ERR_CLOSED when the client left instead. *refusal is not 0 when the answer must be a refusal. */
+MUST_CHECK mp2ml_status request_recv(struct link *link, struct request *request,
+                                     const struct plan_tensor *inputs, unsigned n_inputs,
+                                     uint64_t max_images, enum refusal *refusal);
+
+/* ---- sides --------------------------------------------------------------------------------- */
+
+/* All requests of one connection, until the client leaves (OK) or something fails. */
+mp2ml_status serve_connection(struct channel *channel, const struct mp2ml_model *model,
+                              const struct mp2ml_options *options, uint64_t *images);
+
+/* A client over a channel that is connected already (and then owned), for tests and in-process use.
+ */
+MUST_CHECK mp2ml_status client_over_channel(mp2ml_client **out, struct channel *channel,
+                                            const struct mp2ml_options *options, mp2ml_error *err);
+
+struct mp2ml_client {
+    struct mp2ml_options options; /* numbers only */
+    char peer[300];
+    struct channel *channel;
+    struct link *link;
+    struct session *session;
+    bool failed;
+    struct hello hello;
+    mp2ml_tensor inputs[PLAN_MAX_TENSORS], outputs[PLAN_MAX_TENSORS];
+    uint64_t plain;
+    mp2ml_progress_fn progress;
+    void *progress_context;
+    double fraction_base, fraction_scale, fraction; /* of the current call */
+    mp2ml_stats stats;
+    bool tls;
+    struct plan_public *last_plan; /* of the last request, for the receipt */
+};
+
+/* Seconds of a clock that never goes back. */
+double session_seconds(void);
+/* Description of what was agreed and could be learned; malloced JSON. */
+MUST_CHECK mp2ml_status receipt_json(char **out, const struct mp2ml_client *client);
+
+#endif
