@@ -90,6 +90,7 @@ static mp2ml_status run_half(struct half *half)
                     client ? NULL : plan->linear, both->plain, both->images));
     run->tap = keep_shares;
     run->tap_context = half;
+    run->no_masks = both->no_masks;
     if (client && both->tap)
         link_set_tap(link, both->tap, both->tap_context);
     struct link_stats before = link_stats(link);

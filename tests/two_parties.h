@@ -24,6 +24,7 @@ struct both_runs {
     uint64_t **shares[2]; /* [party][step] -> [value][image] */
     link_tap tap;         /* sees the client's frames; may be NULL */
     void *tap_context;
+    bool no_masks; /* control: see struct run */
     mp2ml_status status[2];
     struct link_stats stats; /* of the block alone, at the client */
 };

@@ -149,10 +149,14 @@ static void multiply_rows(const struct ckks *ck, const struct linear *lin,
 }
 
 /* Uniform k-bit masks r, and this party's share -r. */
-static mp2ml_status draw_masks(struct prg *g, uint64_t *r, uint64_t *share, size_t n, unsigned k)
+static mp2ml_status draw_masks(struct run *run, uint64_t *r, uint64_t *share, size_t n, unsigned k)
 {
     const uint64_t mask = ((uint64_t)1 << k) - 1;
-    TRY(prg_fill(g, r, n * sizeof(*r)));
+    TRY(prg_fill(run->prg, r, n * sizeof(*r)));
+#ifdef MP2ML_TEST_HOOKS
+    if (run->no_masks)
+        memset(r, 0, n * sizeof(*r));
+#endif
     for (size_t i = 0; i < n; i++) {
         r[i] &= mask;
         share[i] = (0 - r[i]) & mask;
@@ -193,7 +197,7 @@ static mp2ml_status send_outputs(struct run *run, unsigned s, const struct ckks 
         size_t count = outputs - first < per ? outputs - first : per;
         multiply_rows(ck, lin, &run->rows[s], b.C1, c1, first, count, params->n);
         multiply_rows(ck, lin, &run->rows[s], b.C0, c0, first, count, images);
-        TRY(draw_masks(run->prg, b.r, run->values[s] + first * images, count * images, step->k));
+        TRY(draw_masks(run, b.r, run->values[s] + first * images, count * images, step->k));
         TRY(ckks_rerandomise_switch(ck, run->keys->pk[step->set], run->prg, run->arena, b.c1s,
                                     b.c0s, b.C1, b.C0, lin->bi + first, b.r, step->l, step->k,
                                     count, images));

@@ -61,6 +61,7 @@ struct run {
     /* Sees this party's shares after every step. */
     void (*tap)(void *context, const struct run *run, unsigned step);
     void *tap_context;
+    bool no_masks; /* control: the server's masks r are zero */
 #endif
 };
 
