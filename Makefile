@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+# The front door. CMake does the building (CMakePresets.json), tools/setup.sh installs what is missing.
+BUILD := build/release
+PREFIX ?= /usr/local
+PYTHON := .venv/bin/python
+MODELS := examples/mnist/models
+
+.PHONY: all program python demo test test-all bench check asan install wheel clean help
+.DEFAULT_GOAL := all
+
+all: program python ## the program, build/release/mp2ml, and the Python package, in .venv
+
+program:
+	@tools/setup.sh build
+	@tools/build.sh release mp2ml
+
+python: program
+	@tools/setup.sh venv
+	@tools/build.sh python
+
+demo: ## build, serve a bundled network, predict privately, print what it took
+	@tools/setup.sh build venv
+	@tools/build.sh release mp2ml
+	@tools/demo.sh
+
+test: python ## all tests but those that need TensorFlow
+	@tools/build.sh release all
+	@ctest --test-dir $(BUILD) --output-on-failure -j 2
+	@$(PYTHON) -m pytest -q -m "not tensorflow" tests/python
+
+test-all: test ## also the tests that need TensorFlow, which it installs
+	@tools/setup.sh training
+	@$(PYTHON) -m pytest -q -m tensorflow tests/python
+
+bench: program ## both parties on this machine: speed, traffic, memory
+	@$(BUILD)/mp2ml bench $(MODELS)/cryptonets-relu-mnist.pb
+
+check: ## format, layers, sizes, symbols, warnings of gcc and clang as errors
+	@tools/setup.sh build check venv format
+	@tools/check_format.sh
+	@python3 tools/check_layers.py
+	@python3 tools/check_sizes.py
+	@tools/build.sh release all
+	@tools/build.sh python
+	@python3 tools/check_symbols.py $(BUILD)
+	@tools/build.sh warnings-gcc all
+	@tools/build.sh warnings-clang all
+
+asan: ## the C tests under the address and undefined-behaviour sanitizers
+	@tools/setup.sh build
+	@tools/build.sh asan all
+	@ctest --test-dir build/asan --output-on-failure -j 2
+
+install: program ## the program, its header and its library, under PREFIX (/usr/local)
+	@cmake --install $(BUILD) --prefix $(PREFIX)
+
+wheel: ## dist/mp2ml-*.whl, one for all Python versions from 3.11
+	@tools/setup.sh build venv
+	@$(PYTHON) -m pip wheel -q --no-deps --no-build-isolation -w dist .
+
+clean: ## everything that was built; .venv stays
+	@rm -rf build dist
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile

@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# tools/build.sh PRESET TARGET   configures and builds build/PRESET, quietly unless it fails
+# tools/build.sh python          builds the Python package and installs it in .venv, when needed
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+mkdir -p build
+
+# Runs a command with its output in a log; shows the end of the log when it fails.
+quietly() {
+    local log=$1
+    shift
+    "$@" >"$log" 2>&1 </dev/null || {
+        tail -n 60 "$log" >&2
+        printf 'build: failed, whole output in %s\n' "$log" >&2
+        exit 1
+    }
+}
+
+build_preset() {
+    printf 'build: %s (%s)\n' "build/$1" "$2"
+    quietly "build/$1-configure.log" cmake --preset "$1"
+    quietly "build/$1-build.log" cmake --build "build/$1" --target "$2"
+}
+
+build_python() {
+    local stamp=build/python.stamp
+    if [ -e "$stamp" ] && .venv/bin/python -c 'import mp2ml' 2>/dev/null &&
+        [ -z "$(find src include python cmake CMakeLists.txt pyproject.toml -newer "$stamp" \
+            -not -name '*.pyc' -not -type d -print -quit)" ]; then
+        return
+    fi
+    printf 'build: Python package into .venv\n'
+    quietly build/python-build.log .venv/bin/python -m pip install --no-deps \
+        --no-build-isolation --disable-pip-version-check --force-reinstall .
+    touch "$stamp"
+}
+
+case $1 in
+python) build_python ;;
+*) build_preset "$1" "$2" ;;
+esac

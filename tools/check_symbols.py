@@ -1,0 +1,104 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""What the release build defines, calls and exports. Usage: check_symbols.py BUILD_DIR
+
+Every global symbol of a layer starts with mp2ml_, with its folder's name, with the name of a file of
+the folder or with a word of SUBJECTS; test hooks are not there; nothing calls a generator of random
+numbers other than the project's own; program and Python extension export nothing but the interface.
+"""
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import tree
+
+# Further first words, where one file serves several subjects.
+SUBJECTS = {
+    "base": ["bits", "reader", "size", "writer"],
+    "crypto": ["stream"],
+    "net": ["link"],
+    "ckks": [],
+    "session": [],
+}
+# Hidden helpers and the tables of kernels are named by their folder; these are the test build's own.
+TEST_ONLY = re.compile(r"(^|_)(test|hooks?|seeded|cheat|control|tap|chosen)(_|$)|^prg_break$")
+# No library code may call these: secrets come from crypto/prg, times from a monotonic clock.
+FORBIDDEN = {"rand", "rand_r", "srand", "random", "srandom", "drand48", "lrand48", "mrand48",
+             "srand48", "arc4random", "time", "gettimeofday", "clock", "abort", "exit", "_exit",
+             "printf", "puts", "putchar", "vprintf", "strcpy", "strcat", "sprintf", "gets"}
+EXPORTS = re.compile(r"^(mp2ml_|PyInit_)")
+# What linkers and C start-up code put into every program.
+FROM_TOOLCHAIN = re.compile(r"^(_|__|data_start|environ|stdin|stdout|stderr|main$)")
+
+
+def nm(path: Path, *flags: str) -> list[tuple[str, str]]:
+    """(type, name) of each symbol that nm lists."""
+    out = subprocess.run(["nm", "-P", *flags, str(path)], check=True, stdout=subprocess.PIPE,
+                         stderr=subprocess.DEVNULL, text=True).stdout
+    rows = [line.split() for line in out.splitlines()]
+    return [(row[1], row[0]) for row in rows if len(row) > 1 and len(row[1]) == 1]
+
+
+def prefixes(folder: str) -> tuple[str, ...]:
+    """Allowed first words of a layer's global symbols, with the underscore."""
+    stems = {path.stem for path in tree.files(".c", ".h") if path.parts[:2] == ("src", folder)}
+    return tuple(f"{word}_" for word in {"mp2ml", folder, *stems, *SUBJECTS.get(folder, [])})
+
+
+def check_layer(library: Path, folder: str) -> tuple[list[str], int]:
+    """Findings in one layer's library, and how many globals it defines."""
+    allowed = prefixes(folder)
+    defined = {name for kind, name in nm(library, "--defined-only", "-g") if kind.isupper()}
+    called = {name for _, name in nm(library, "--undefined-only")}
+    findings = [f"{folder}: {name} starts with none of mp2ml_, folder or file name"
+                for name in sorted(defined) if not name.startswith(allowed)
+                and name.removeprefix(f"{folder}_") == name and not is_whole_stem(name, allowed)]
+    findings += [f"{folder}: {name} belongs to the test build"
+                 for name in sorted(defined) if TEST_ONLY.search(name)]
+    findings += [f"{folder}: calls {name}" for name in sorted(called & FORBIDDEN)]
+    return findings, len(defined)
+
+
+def is_whole_stem(name: str, allowed: tuple[str, ...]) -> bool:
+    """A file may be named after its one function."""
+    return f"{name}_" in allowed
+
+
+def check_exports(binary: Path) -> list[str]:
+    """Findings in what a program or an extension exports."""
+    names = {name.split("@")[0] for kind, name in nm(binary, "-D", "--defined-only")
+             if kind.isupper()}
+    return [f"{binary.name}: exports {name}" for name in sorted(names)
+            if not EXPORTS.match(name) and not FROM_TOOLCHAIN.match(name)]
+
+
+def binaries(build: Path) -> list[Path]:
+    """The program, shared libraries, and the installed Python extension."""
+    installed = (tree.ROOT / ".venv").glob("lib/python3*/site-packages/mp2ml/*.so")
+    return [path for path in (build / "mp2ml", *build.glob("libmp2ml*.so"), *installed)
+            if path.is_file()]
+
+
+def main() -> None:
+    """Check one release build."""
+    if len(sys.argv) != 2:
+        sys.exit("usage: check_symbols.py BUILD_DIR")
+    build = Path(sys.argv[1])
+    libraries = sorted(path for path in build.glob("src/*/liblayer_*.a")
+                       if not path.stem.endswith("_test"))
+    findings, count = [], 0
+    for library in libraries:
+        found, defined = check_layer(library, library.parent.name)
+        findings += found
+        count += defined
+    if not libraries or not binaries(build):
+        findings.append(f"{build}: no release build here")
+    for binary in binaries(build):
+        findings += check_exports(binary)
+    tree.report("symbols", findings, f"{count} globals of {len(libraries)} layers, "
+                f"{len(binaries(build))} binaries")
+
+
+if __name__ == "__main__":
+    main()
