@@ -29,6 +29,8 @@ struct fixture {
     uint64_t counter;
     uint8_t h0[32];
     uint8_t *pk_wire;
+    uint64_t drawn[512]; /* the test's own random words, the last `left` still unused */
+    size_t left;
 };
 
 /* One linear step: what goes in, and all that comes out on the way. */
@@ -53,9 +55,11 @@ static inline void *fixture_alloc(size_t count, size_t size)
 
 static inline uint64_t fixture_draw(struct fixture *f, unsigned bits)
 {
-    uint64_t v;
-    assert_int_equal(prg_fill(f->g, &v, sizeof v), MP2ML_OK);
-    return v >> (64 - bits);
+    if (f->left == 0) {
+        assert_int_equal(prg_fill(f->g, f->drawn, sizeof f->drawn), MP2ML_OK);
+        f->left = sizeof f->drawn / sizeof *f->drawn;
+    }
+    return f->drawn[--f->left] >> (64 - bits);
 }
 
 static inline void fixture_init(struct fixture *f, unsigned set, uint8_t seed)
@@ -183,14 +187,20 @@ static inline void linear_run(struct linear *s, struct fixture *f, const uint64_
     free(index);
 }
 
-/* sum_i w_i*x_i + bias mod 2^l of output `row`, coefficient j: exact. */
-static inline uint64_t linear_sum(const struct linear *s, size_t row, size_t j)
+/* sums[j] = sum_i w_i*x_i + bias mod 2^l of output `row`, exact. */
+static inline void linear_sums(const struct linear *s, uint64_t *sums, size_t row)
 {
-    uint64_t sum = s->bias[row];
-    for (size_t i = 0; i < s->inputs; i++)
-        sum += (uint64_t)(int64_t)s->weights[row * s->inputs + i] *
-               (s->client_x[i * s->used + j] + s->server_x[i * s->used + j]);
-    return sum & (((uint64_t)1 << s->l) - 1);
+    const size_t used = s->used;
+    for (size_t j = 0; j < used; j++)
+        sums[j] = s->bias[row];
+    for (size_t i = 0; i < s->inputs; i++) {
+        const uint64_t w = (uint64_t)(int64_t)s->weights[row * s->inputs + i];
+        const uint64_t *x = s->client_x + i * used, *y = s->server_x + i * used;
+        for (size_t j = 0; j < used; j++)
+            sums[j] += w * (x[j] + y[j]);
+    }
+    for (size_t j = 0; j < used; j++)
+        sums[j] &= ((uint64_t)1 << s->l) - 1;
 }
 
 /* The error of `share` against the rational 2^(k-l)*sum, in LSB, the representative of least

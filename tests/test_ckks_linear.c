@@ -49,17 +49,21 @@ struct moments {
 static void add_errors(struct moments *m, const struct linear *s)
 {
     const uint64_t mask = ((uint64_t)1 << s->k) - 1;
-    for (size_t row = 0; row < s->outputs; row++)
+    uint64_t *sums = fixture_alloc(s->used, sizeof *sums);
+    for (size_t row = 0; row < s->outputs; row++) {
+        linear_sums(s, sums, row);
         for (size_t j = 0; j < s->used; j++) {
             uint64_t y = s->y[row * s->used + j];
             assert_true(y <= mask);
             uint64_t share = (y - s->r[row * s->used + j]) & mask;
-            double e = share_error(share, linear_sum(s, row, j), s->l, s->k);
+            double e = share_error(share, sums[j], s->l, s->k);
             m->count++;
             m->sum += e;
             m->square += e * e;
             m->largest = fmax(m->largest, fabs(e));
         }
+    }
+    free(sums);
 }
 
 static void test_shapes(void **state)
@@ -101,11 +105,11 @@ static void test_large_norms(void **state)
     (void)state;
     struct fixture f;
     fixture_init(&f, CKKS_S2, 21);
-    for (unsigned k = 10; k <= 20; k += 5)
+    for (unsigned k = 10; k <= 20; k += 10)
         for (int fill = 0; fill < FILLS; fill++) {
             struct linear s;
             struct moments m = {0};
-            linear_init(&s, &f, 700, 2, 3, 48, k);
+            linear_init(&s, &f, 300, 2, 3, 48, k);
             fill_step(&s, &f, (enum fill)fill, 11);
             linear_run(&s, &f, NULL);
             add_errors(&m, &s);

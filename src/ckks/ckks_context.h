@@ -11,8 +11,13 @@
 #include "ckks/ckks_kernels.h"
 #include "ring/ring.h"
 
-/* Ciphertexts that share one drawing of randomness; scratch is made for as many. */
-#define CKKS_CHUNK 16
+/* Most ciphertexts that share one drawing of randomness and one run of threads. */
+#define CKKS_CHUNK 32
+
+static inline size_t ckks_chunk(size_t count)
+{
+    return count < CKKS_CHUNK ? count : CKKS_CHUNK;
+}
 
 /* Runs a loop's iterations in parallel where the compiler has OpenMP and the loop has at least
  * CKKS_PARALLEL_WORDS words of work, below which waking threads costs more. */

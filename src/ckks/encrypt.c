@@ -12,11 +12,6 @@ mp2ml_status ckks_c1_stream(struct xof **out, const struct ckks *ck, const uint8
     return xof_new(out, h0, 32, "c1", ck->params->name);
 }
 
-static size_t least(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
-
 /* c1[m][primes][n], m <= CKKS_CHUNK. The stream is read by one thread and cut by many; a polynomial
  * whose bytes ran out is read again, slowly. Public data: branches are fine. */
 static mp2ml_status expand_chunk(const struct ckks *ck, struct xof *stream, uint64_t counter,
@@ -39,31 +34,32 @@ mp2ml_status ckks_expand_c1(const struct ckks *ck, struct xof *c1_stream, uint64
                             struct arena *arena, uint64_t *c1, size_t count)
 {
     const size_t mark = arena_mark(arena);
-    uint8_t *bytes = (uint8_t *)arena_take(arena, CKKS_CHUNK, ckks_uniform_bytes(ck->params));
+    uint8_t *bytes =
+        (uint8_t *)arena_take(arena, ckks_chunk(count), ckks_uniform_bytes(ck->params));
     mp2ml_status status = bytes != NULL ? MP2ML_OK : MP2ML_ERR_MEMORY;
     for (size_t i = 0; status == MP2ML_OK && i < count; i += CKKS_CHUNK)
         status = expand_chunk(ck, c1_stream, counter + i, bytes, c1 + i * ckks_words(ck->params),
-                              least(CKKS_CHUNK, count - i));
+                              ckks_chunk(count - i));
     arena_rewind(arena, mark);
     return status;
 }
 
 /* ---- encryption ------------------------------------------------------------------------------ */
 
-struct encryption {
-    uint8_t *stream; /* [CKKS_CHUNK][uniform bytes] */
-    uint64_t *c1;    /* [CKKS_CHUNK][primes][n]; becomes c1*s */
-    uint8_t *random; /* [CKKS_CHUNK][noise bytes of `used`] */
-    int8_t *e;       /* [CKKS_CHUNK][used] */
+struct encryption {  /* of a chunk of m ciphertexts */
+    uint8_t *stream; /* [m][uniform bytes] */
+    uint64_t *c1;    /* [m][primes][n]; becomes c1*s */
+    uint8_t *random; /* [m][noise bytes of `used`] */
+    int8_t *e;       /* [m][used] */
 };
 
 static bool encryption_init(struct encryption *w, struct arena *arena,
-                            const struct ckks_params *params, size_t used)
+                            const struct ckks_params *params, size_t m, size_t used)
 {
-    w->stream = (uint8_t *)arena_take(arena, CKKS_CHUNK, ckks_uniform_bytes(params));
-    w->c1 = (uint64_t *)arena_take(arena, CKKS_CHUNK * ckks_words(params), sizeof(uint64_t));
-    w->random = (uint8_t *)arena_take(arena, CKKS_CHUNK, RING_NOISE_BYTES(used));
-    w->e = (int8_t *)arena_take(arena, CKKS_CHUNK, used);
+    w->stream = (uint8_t *)arena_take(arena, m, ckks_uniform_bytes(params));
+    w->c1 = (uint64_t *)arena_take(arena, m * ckks_words(params), sizeof(uint64_t));
+    w->random = (uint8_t *)arena_take(arena, m, RING_NOISE_BYTES(used));
+    w->e = (int8_t *)arena_take(arena, m, used);
     return w->stream != NULL && w->c1 != NULL && w->random != NULL && w->e != NULL;
 }
 
@@ -101,10 +97,10 @@ mp2ml_status ckks_encrypt(const struct ckks *ck, const struct ckks_secret *s, st
     struct encryption w;
     assert(l >= 1 && l <= params->max_l && used >= 1 && used <= params->n);
     mp2ml_status status = MP2ML_OK;
-    if (!encryption_init(&w, arena, params, used))
+    if (!encryption_init(&w, arena, params, ckks_chunk(count), used))
         status = MP2ML_ERR_MEMORY;
     for (size_t i = 0; status == MP2ML_OK && i < count; i += CKKS_CHUNK) {
-        const size_t m = least(CKKS_CHUNK, count - i);
+        const size_t m = ckks_chunk(count - i);
         TRY_OUT(expand_chunk(ck, c1_stream, counter + i, w.stream, w.c1, m));
         TRY_OUT(prg_fill(g, w.random, m * RING_NOISE_BYTES(used)));
         CKKS_PARALLEL_FOR(m * words)
@@ -146,9 +142,9 @@ mp2ml_status ckks_decode(const struct ckks *ck, const struct ckks_secret *s, str
 {
     const size_t n = ck->params->n, mark = arena_mark(arena);
     assert(k >= 1 && k <= ck->params->max_k && used <= n);
-    uint64_t *t = (uint64_t *)arena_take(arena, CKKS_CHUNK * n, sizeof(uint64_t));
+    uint64_t *t = (uint64_t *)arena_take(arena, ckks_chunk(count) * n, sizeof(uint64_t));
     for (size_t i = 0; t != NULL && i < count; i += CKKS_CHUNK) {
-        const size_t m = least(CKKS_CHUNK, count - i);
+        const size_t m = ckks_chunk(count - i);
         CKKS_PARALLEL_FOR(m * n)
         for (size_t j = 0; j < m; j++)
             decode_one(ck, s, t + j * n, y + (i + j) * used, c1s + (i + j) * n,

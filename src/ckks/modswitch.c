@@ -7,18 +7,17 @@
 #include <assert.h>
 #include <string.h>
 
-struct answer {
-    uint8_t *random; /* [CKKS_CHUNK][n/2 + 6n]: u, then e1 */
-    int8_t *small;   /* [CKKS_CHUNK][2][n]: u, e1 */
-    uint64_t *t;     /* [CKKS_CHUNK][n] */
+struct answer {      /* of a chunk of m rows */
+    uint8_t *random; /* [m][n/2 + 6n]: u, then e1 */
+    int8_t *small;   /* [m][2][n]: u, e1 */
+    uint64_t *t;     /* [m][n] */
 };
 
-static bool answer_init(struct answer *w, struct arena *arena, size_t n)
+static bool answer_init(struct answer *w, struct arena *arena, size_t m, size_t n)
 {
-    w->random =
-        (uint8_t *)arena_take(arena, CKKS_CHUNK, RING_TERNARY_BYTES(n) + RING_NOISE_BYTES(n));
-    w->small = (int8_t *)arena_take(arena, CKKS_CHUNK, 2 * n);
-    w->t = (uint64_t *)arena_take(arena, CKKS_CHUNK * n, sizeof(uint64_t));
+    w->random = (uint8_t *)arena_take(arena, m, RING_TERNARY_BYTES(n) + RING_NOISE_BYTES(n));
+    w->small = (int8_t *)arena_take(arena, m, 2 * n);
+    w->t = (uint64_t *)arena_take(arena, m * n, sizeof(uint64_t));
     return w->random != NULL && w->small != NULL && w->t != NULL;
 }
 
@@ -84,10 +83,10 @@ mp2ml_status ckks_rerandomise_switch(const struct ckks *ck, const struct ckks_pu
     struct answer w;
     assert(l >= 1 && l <= params->max_l && k >= 1 && k <= params->max_k && used <= n);
     mp2ml_status status = MP2ML_OK;
-    if (!answer_init(&w, arena, n))
+    if (!answer_init(&w, arena, ckks_chunk(rows), n))
         status = MP2ML_ERR_MEMORY;
     for (size_t i = 0; status == MP2ML_OK && i < rows; i += CKKS_CHUNK) {
-        const size_t m = rows - i < CKKS_CHUNK ? rows - i : CKKS_CHUNK;
+        const size_t m = ckks_chunk(rows - i);
         TRY_OUT(prg_fill(g, w.random, m * row_random));
         CKKS_PARALLEL_FOR(m * params->primes * n)
         for (size_t j = 0; j < m; j++) {
