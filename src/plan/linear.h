@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A linear map of many values, stored as dense blocks with gathered inputs. A *group* is a set of
+ * output rows that read the same inputs: a dense layer is one group, a convolution one group per
+ * position, whose weights are shared, a pooling one group per position and channel. What is a zero
+ * by geometry (padding, outside of a kernel) has no column; a weight's value never decides anything.
+ *
+ *   out[out_index[out_at + r]] = offset + sum_c weight[weights_at + r*cols + c]
+ *                                              * in[in_index[in_at + c]]
+ * The float form (w, b) is what the model says; the integer form (wi, bi) is made from it by
+ * scales.c for one choice of rings. */
+#ifndef PLAN_LINEAR_H
+#define PLAN_LINEAR_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct linear_group {
+    uint32_t rows, cols;
+    size_t in_at, out_at, weights_at;
+};
+
+struct linear {
+    size_t n_in, n_out; /* values per image */
+    size_t n_groups, n_in_index, n_out_index, n_weights;
+    struct linear_group *groups;
+    uint32_t *in_index;
+    uint32_t *out_index;
+    float *w;     /* [n_weights] */
+    double *b;    /* [n_out] */
+    int16_t *wi;  /* [n_weights], |wi| <= 2^(b_w-1) - 1; NULL before plan_scale */
+    uint64_t *bi; /* [n_out], in Z_{2^l} */
+    float *norm2; /* [n_out], 2-norm of the integer row */
+};
+
+void linear_wipe(struct linear *lin);
+/* Weights times ciphertexts of one evaluation: sum over groups of rows * cols. */
+uint64_t linear_products(const struct linear *lin);
+
+#endif

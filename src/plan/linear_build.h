@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Making a struct linear group by group. Weights are kept as blocks (rows x cols, row major) that
+ * several groups may share: a block is found again by a key that the caller makes of whatever
+ * decides its content, or by the content itself.
+ *
+ * Failure of an allocation is remembered in `failed`; linear_builder_take reports it. */
+#ifndef PLAN_LINEAR_BUILD_H
+#define PLAN_LINEAR_BUILD_H
+
+#include "base/status.h"
+#include "plan/linear.h"
+
+struct linear_block { /* a block of weights that was made */
+    uint64_t hash;
+    size_t key_at, key_bytes;
+    size_t weights_at, n;
+    bool by_content;
+};
+
+struct linear_builder {
+    struct linear lin;
+    size_t cap_groups, cap_in, cap_out, cap_w;
+    struct linear_block *blocks;
+    size_t n_blocks, cap_blocks;
+    uint32_t *slots; /* open addressing, block + 1; a power of two of them */
+    size_t n_slots;
+    uint8_t *keys;
+    size_t n_keys, cap_keys;
+    bool failed;
+};
+
+void linear_builder_init(struct linear_builder *b, size_t n_in, size_t n_out);
+void linear_builder_wipe(struct linear_builder *b);
+/* Hands the map over and wipes the rest. */
+MUST_CHECK mp2ml_status linear_builder_take(struct linear_builder *b, struct linear *out);
+
+/* The block with this key (and, if content is not NULL, these n weights). True: it is there. False:
+ * it was made; with content it is filled, without the caller fills lin.w[*weights_at .. + n). */
+bool linear_builder_block(struct linear_builder *b, const void *key, size_t key_bytes,
+                          const float *content, size_t n, size_t *weights_at);
+/* Begins a group; columns and rows follow by linear_builder_in and _out, then _end. */
+void linear_builder_begin(struct linear_builder *b);
+void linear_builder_in(struct linear_builder *b, uint32_t index);
+void linear_builder_out(struct linear_builder *b, uint32_t index);
+/* Ends it with the block at weights_at. A group without columns (constant outputs) gets one with
+ * weights of zero, since a ciphertext must come from somewhere. */
+void linear_builder_end(struct linear_builder *b, size_t weights_at);
+
+/* out[value][image] of in[value][image], in floats. */
+void linear_eval_float(const struct linear *lin, float *out, const float *in, size_t images);
+
+/* Room for `need` items of `size` bytes; doubles. False (and untouched) on failure. */
+bool linear_grow(void *array, size_t *capacity, size_t need, size_t size);
+
+#endif

@@ -1,0 +1,418 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The walk over the graph: every batched node gets a representation; steps are made where a
+ * non-linear operator or an output needs finished values. */
+#include "plan/lower.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* What one value that needs not be finished, sent back and re-entered saves, in products (weights
+ * times ciphertexts): a re-randomisation, a ciphertext each way and an OT an image. */
+#define REENTRY_PRODUCTS 256u
+
+mp2ml_status lower_fail(struct lower *lw, const char *fmt, ...)
+{
+    char text[512];
+    va_list args;
+    va_start(args, fmt);
+    (void)vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    const struct graph_node *node = &lw->graph->nodes[lw->node];
+    return status_fail(lw->err, MP2ML_ERR_UNSUPPORTED, "node '%s' (%s) %s", node->name,
+                       graph_op_name(node->op), text);
+}
+
+/* ---- steps ----------------------------------------------------------------------------------- */
+
+mp2ml_status lower_step(struct lower *lw, enum step_kind kind, unsigned operand, size_t count,
+                        const char *nodes, unsigned *at)
+{
+    uint16_t operands[1] = {(uint16_t)operand};
+    return plan_add_step(lw->plan, kind, operands, 1, count, nodes, at, lw->err);
+}
+
+static const char *node_name(const struct lower *lw)
+{
+    return lw->graph->nodes[lw->node].name;
+}
+
+/* The step whose shares a linear step can read: a RE-ENTRY where `step` is still in Z_{2^k}. */
+static mp2ml_status readable(struct lower *lw, unsigned step, uint16_t *out)
+{
+    const struct plan_step *s = &lw->plan->pub.steps[step];
+    unsigned at = step;
+    if (s->kind == STEP_LINEAR || s->kind == STEP_MAX) {
+        at = lw->reentry_of[step];
+        if (at == 0) {
+            TRY(lower_step(lw, STEP_REENTRY, step, s->count, lw->plan->notes[step].nodes, &at));
+            lw->reentry_of[step] = (uint16_t)at;
+        }
+    }
+    *out = (uint16_t)at;
+    return MP2ML_OK;
+}
+
+static bool is_finite(const struct linear *lin)
+{
+    for (size_t i = 0; i < lin->n_weights; i++)
+        if (!isfinite(lin->w[i]))
+            return false;
+    for (size_t i = 0; i < lin->n_out; i++)
+        if (!isfinite(lin->b[i]))
+            return false;
+    return true;
+}
+
+mp2ml_status lower_finish(struct lower *lw, int node)
+{
+    struct rep *rep = &lw->reps[node];
+    if (rep_is_step(rep) && lw->plan->pub.steps[rep->bases[0]].kind == STEP_LINEAR)
+        return MP2ML_OK;
+    uint16_t operands[PLAN_MAX_OPERANDS];
+    for (unsigned i = 0; i < rep->n_bases; i++)
+        TRY(readable(lw, rep->bases[i], &operands[i]));
+    struct linear lin;
+    TRY(merge_finish(lw->plan, &lin, rep));
+    /* A ReLU that waits for its pool holds its operand's values. */
+    int named = rep->relu_pending ? lw->graph->nodes[node].inputs[0] : node;
+    unsigned at;
+    if (!is_finite(&lin)) {
+        linear_wipe(&lin);
+        return lower_fail(lw, "has weights that are not finite numbers");
+    }
+    mp2ml_status status = plan_add_step(lw->plan, STEP_LINEAR, operands, rep->n_bases, lin.n_out,
+                                        lw->graph->nodes[named].name, &at, lw->err);
+    if (status != MP2ML_OK) {
+        linear_wipe(&lin);
+        return status;
+    }
+    lw->plan->linear[at] = lin;
+    struct rep finished;
+    TRY(rep_of_step(&finished, at, lin.n_out));
+    finished.relu_pending = rep->relu_pending;
+    finished.post = rep->post;
+    rep_wipe(rep);
+    *rep = finished;
+    return MP2ML_OK;
+}
+
+/* ---- linear operators ------------------------------------------------------------------------ */
+
+/* True when map(operand) should be multiplied out, false when the operand becomes a step first. */
+static bool worth_merging(const struct lower *lw, int operand, const struct linear *map)
+{
+    const struct rep *rep = &lw->reps[operand];
+    if (rep->lin == NULL)
+        return true;
+    bool finished_anyway = lw->wanted_finished[operand] && lw->uses[operand] > 1;
+    uint64_t apart = linear_products(map) + (uint64_t)REENTRY_PRODUCTS * rep->count;
+    if (!finished_anyway)
+        apart += linear_products(&rep->lin->lin);
+    return merge_products(map, rep) <= apart;
+}
+
+static mp2ml_status lower_linear(struct lower *lw, struct rep *out)
+{
+    const struct graph_node *node = &lw->graph->nodes[lw->node];
+    if (!lower_input(lw, 0)->batched)
+        return lower_fail(lw, "has its constant operand on the left");
+    struct linear map = {0};
+    if (node->op == GRAPH_CONV2D)
+        TRY(lower_conv_map(lw, &map));
+    else if (node->op == GRAPH_MATMUL)
+        TRY(lower_matmul_map(lw, &map));
+    else
+        TRY(lower_pool_map(lw, &map));
+    mp2ml_status status = MP2ML_OK;
+    if (!worth_merging(lw, node->inputs[0], &map))
+        status = lower_finish(lw, node->inputs[0]);
+    if (status == MP2ML_OK)
+        status = merge_apply(lw->plan, out, &map, lower_operand(lw, 0));
+    linear_wipe(&map);
+    return status;
+}
+
+/* ---- non-linear operators -------------------------------------------------------------------- */
+
+static bool in_k(const struct lower *lw, const struct rep *rep)
+{
+    if (rep->lin != NULL || rep->n_bases != 1)
+        return false;
+    enum step_kind kind = lw->plan->pub.steps[rep->bases[0]].kind;
+    return kind == STEP_LINEAR || kind == STEP_MAX;
+}
+
+/* max(0, s*x + c) = s*max(0, x) + max(0, c) when s >= 0 and one of both is zero. */
+static bool relu_commutes(const struct rep *rep)
+{
+    for (size_t i = 0; i < rep->count; i++) {
+        const struct rep_value *v = &rep->values[i];
+        if (v->src != REP_CONSTANT && (v->scale < 0 || v->offset < 0 || v->offset > 0))
+            return false;
+    }
+    return true;
+}
+
+static mp2ml_status relu_step(struct lower *lw, unsigned operand, unsigned *at)
+{
+    *at = lw->relu_of[operand];
+    if (*at != 0)
+        return MP2ML_OK;
+    TRY(lower_step(lw, STEP_RELU, operand, lw->plan->pub.steps[operand].count, node_name(lw), at));
+    lw->relu_of[operand] = (uint16_t)*at;
+    return MP2ML_OK;
+}
+
+/* Moves behind the max pool when that is the only reader and leaves fewer values. */
+static bool relu_waits(const struct lower *lw)
+{
+    int consumer = lw->consumer[lw->node];
+    if (lw->uses[lw->node] != 1 || consumer < 0)
+        return false;
+    const struct graph_node *next = &lw->graph->nodes[consumer];
+    return next->op == GRAPH_MAX_POOL &&
+           graph_sample_count(next) <= graph_sample_count(&lw->graph->nodes[lw->node]);
+}
+
+static mp2ml_status same_rep(struct lower *lw, struct rep *out)
+{
+    struct rep *in = lower_operand(lw, 0);
+    uint32_t *from = malloc((in->count + 1) * sizeof *from);
+    if (from == NULL)
+        return MP2ML_ERR_MEMORY;
+    for (size_t i = 0; i < in->count; i++)
+        from[i] = (uint32_t)i;
+    mp2ml_status status = rep_gather(out, in, from, in->count, 0.0);
+    free(from);
+    return status;
+}
+
+static mp2ml_status lower_relu(struct lower *lw, struct rep *out)
+{
+    struct rep *in = lower_operand(lw, 0);
+    if (relu_waits(lw)) {
+        TRY(same_rep(lw, out));
+        out->relu_pending = true;
+        return MP2ML_OK;
+    }
+    bool done = in->lin == NULL && in->n_bases == 1 && relu_commutes(in) &&
+                lw->plan->pub.steps[in->bases[0]].kind == STEP_RELU;
+    unsigned at = 0;
+    if (!done) {
+        if (!in_k(lw, in) || !relu_commutes(in))
+            TRY(lower_finish(lw, lw->graph->nodes[lw->node].inputs[0]));
+        TRY(relu_step(lw, in->bases[0], &at));
+    }
+    TRY(same_rep(lw, out));
+    if (!done)
+        out->bases[0] = (uint16_t)at;
+    for (size_t i = 0; i < out->count; i++)
+        if (out->values[i].src == REP_CONSTANT && out->values[i].offset < 0)
+            out->values[i].offset = 0;
+    return MP2ML_OK;
+}
+
+static mp2ml_status lower_max_pool(struct lower *lw, struct rep *out)
+{
+    struct rep *in = lower_operand(lw, 0);
+    bool relu = in->relu_pending;
+    if (!in_k(lw, in) || !rep_is_pick(in))
+        TRY(lower_finish(lw, lw->graph->nodes[lw->node].inputs[0]));
+    struct mpc_windows windows;
+    TRY(lower_max_windows(lw, &windows));
+    uint32_t *member = NULL;
+    memcpy(&member, &windows.member, sizeof member); /* ours, so not const here */
+    for (size_t i = 0; i < windows.first[windows.count]; i++)
+        member[i] = in->values[member[i]].src;
+    unsigned at;
+    mp2ml_status status = lower_step(lw, STEP_MAX, in->bases[0], windows.count, node_name(lw), &at);
+    if (status != MP2ML_OK) {
+        plan_windows_wipe(&windows);
+        return status;
+    }
+    lw->plan->pub.steps[at].windows = windows;
+    if (relu)
+        TRY(relu_step(lw, at, &at));
+    return rep_of_step(out, at, windows.count);
+}
+
+/* Softmax and ArgMax are done with the outputs; here they only may not stand elsewhere. */
+static mp2ml_status lower_final(struct lower *lw, struct rep *out)
+{
+    const struct graph_node *node = &lw->graph->nodes[lw->node];
+    const struct graph_node *in = lower_input(lw, 0);
+    bool argmax = node->op == GRAPH_ARGMAX;
+    int64_t axis = node->axis < 0 ? node->axis + (int64_t)in->rank : node->axis;
+    if (in->rank < 2 || axis != (int64_t)in->rank - 1)
+        return lower_fail(lw, "has a private form along the last axis only");
+    for (int i = lw->node + 1; i < lw->graph->n_nodes; i++) {
+        const struct graph_node *next = &lw->graph->nodes[i];
+        for (unsigned j = 0; j < next->n_inputs; j++)
+            if (next->inputs[j] == lw->node && (argmax || next->op != GRAPH_ARGMAX))
+                return lower_fail(lw, "has a private form at the end of a network only");
+    }
+    TRY(same_rep(lw, out));
+    out->post = argmax ? PLAN_POST_NONE : PLAN_POST_SOFTMAX;
+    return MP2ML_OK;
+}
+
+/* ---- the walk -------------------------------------------------------------------------------- */
+
+static mp2ml_status lower_source(struct lower *lw, struct rep *out)
+{
+    struct plan_public *pub = &lw->plan->pub;
+    for (unsigned t = 0; t < pub->n_inputs; t++)
+        if (lw->graph->inputs[t] == lw->node)
+            return rep_of_step(out, t, pub->steps[t].count);
+    return lower_fail(lw, "is an input that is not in the list of inputs");
+}
+
+static mp2ml_status lower_node(struct lower *lw, struct rep *out)
+{
+    switch (lw->graph->nodes[lw->node].op) {
+    case GRAPH_INPUT:
+        return lower_source(lw, out);
+    case GRAPH_IDENTITY:
+        return same_rep(lw, out);
+    case GRAPH_CONV2D:
+    case GRAPH_MATMUL:
+    case GRAPH_AVG_POOL:
+        return lower_linear(lw, out);
+    case GRAPH_BIAS_ADD:
+    case GRAPH_ADD:
+    case GRAPH_SUB:
+    case GRAPH_MUL:
+    case GRAPH_DIV:
+        return lower_elementwise(lw, out);
+    case GRAPH_PAD:
+        return lower_pad(lw, out);
+    case GRAPH_RESHAPE:
+    case GRAPH_SQUEEZE:
+    case GRAPH_EXPAND_DIMS:
+    case GRAPH_TRANSPOSE:
+        return lower_moving(lw, out);
+    case GRAPH_RELU:
+        return lower_relu(lw, out);
+    case GRAPH_MAX_POOL:
+        return lower_max_pool(lw, out);
+    case GRAPH_SOFTMAX:
+    case GRAPH_ARGMAX:
+        return lower_final(lw, out);
+    default:
+        return lower_fail(lw, "has no private form");
+    }
+}
+
+/* Counts and checks that hold for every node. */
+static mp2ml_status survey(struct lower *lw)
+{
+    const struct graph *g = lw->graph;
+    for (int i = 0; i < g->n_nodes; i++) {
+        const struct graph_node *node = &g->nodes[i];
+        lw->node = i;
+        lw->consumer[i] = -1;
+        for (unsigned j = 0; node->batched && j < node->n_inputs; j++) {
+            lw->uses[node->inputs[j]]++;
+            lw->consumer[node->inputs[j]] = i;
+            lw->wanted_finished[node->inputs[j]] |=
+                node->op == GRAPH_RELU || node->op == GRAPH_MAX_POOL;
+        }
+        if (!node->batched)
+            continue;
+        size_t count = 1;
+        for (unsigned d = 1; d < node->rank; d++)
+            if (node->dims[d] < 1 || !size_mul(&count, count, (size_t)node->dims[d]) ||
+                count >= (size_t)1 << 31)
+                return lower_fail(lw, "has a shape that is not known or too large");
+    }
+    for (int i = 0; i < g->n_outputs; i++)
+        lw->uses[g->outputs[i]]++;
+    memcpy(lw->uses_left, lw->uses, (size_t)g->n_nodes * sizeof *lw->uses);
+    return MP2ML_OK;
+}
+
+static mp2ml_status add_inputs(struct lower *lw)
+{
+    struct plan_public *pub = &lw->plan->pub;
+    const struct plan_options *o = &lw->plan->options;
+    if (lw->graph->n_inputs < 1 || lw->graph->n_inputs > PLAN_MAX_TENSORS)
+        return status_fail(lw->err, MP2ML_ERR_UNSUPPORTED,
+                           "the network has %d inputs; 1 to %d are possible", lw->graph->n_inputs,
+                           PLAN_MAX_TENSORS);
+    for (int t = 0; t < lw->graph->n_inputs; t++) {
+        lw->node = lw->graph->inputs[t];
+        const struct graph_node *node = &lw->graph->nodes[lw->node];
+        struct plan_tensor *tensor = &pub->inputs[t];
+        if (node->integers)
+            return lower_fail(lw, "is an input of integers; only real inputs have a private form");
+        if (strlen(node->name) > PLAN_MAX_NAME)
+            return lower_fail(lw, "has a name of more than %d bytes", PLAN_MAX_NAME);
+        (void)snprintf(tensor->name, sizeof tensor->name, "%s", node->name);
+        tensor->rank = node->rank - 1;
+        for (unsigned d = 0; d < tensor->rank; d++)
+            tensor->dims[d] = (uint32_t)node->dims[d + 1];
+        tensor->count = (uint32_t)graph_sample_count(node);
+        tensor->dtype = PLAN_F32;
+        tensor->low = o->low;
+        tensor->high = o->high;
+        tensor->bits = o->b_in;
+        tensor->scale = plan_scale_of_input(o->low, o->high, o->b_in);
+        unsigned at;
+        TRY(plan_add_step(lw->plan, STEP_INPUT, NULL, 0, tensor->count, node->name, &at, lw->err));
+        pub->steps[at].tensor = (unsigned)t;
+        pub->steps[at].scale = tensor->scale;
+        pub->n_inputs++;
+    }
+    return MP2ML_OK;
+}
+
+static mp2ml_status walk(struct lower *lw)
+{
+    const struct graph *g = lw->graph;
+    TRY(survey(lw));
+    TRY(add_inputs(lw));
+    for (lw->node = 0; lw->node < g->n_nodes; lw->node++) {
+        const struct graph_node *node = &g->nodes[lw->node];
+        if (!node->batched || lw->uses[lw->node] == 0)
+            continue;
+        struct rep rep = {0};
+        TRY(lower_node(lw, &rep));
+        lw->reps[lw->node] = rep;
+        for (unsigned j = 0; j < node->n_inputs; j++)
+            if (--lw->uses_left[node->inputs[j]] == 0)
+                rep_wipe(&lw->reps[node->inputs[j]]);
+    }
+    return lower_outputs(lw);
+}
+
+mp2ml_status plan_lower(struct plan *plan, const struct graph *graph, mp2ml_error *err)
+{
+    struct lower lw = {.graph = graph, .plan = plan, .err = err};
+    size_t n = graph->n_nodes > 0 ? (size_t)graph->n_nodes : 1;
+    lw.reps = calloc(n, sizeof *lw.reps);
+    lw.uses = calloc(n, sizeof *lw.uses);
+    lw.uses_left = calloc(n, sizeof *lw.uses_left);
+    lw.consumer = calloc(n, sizeof *lw.consumer);
+    lw.wanted_finished = calloc(n, sizeof *lw.wanted_finished);
+    lw.reentry_of = calloc(PLAN_MAX_STEPS, sizeof *lw.reentry_of);
+    lw.relu_of = calloc(PLAN_MAX_STEPS, sizeof *lw.relu_of);
+    mp2ml_status status = MP2ML_ERR_MEMORY;
+    if (lw.reps != NULL && lw.uses != NULL && lw.uses_left != NULL && lw.consumer != NULL &&
+        lw.wanted_finished != NULL && lw.reentry_of != NULL && lw.relu_of != NULL)
+        status = walk(&lw);
+    if (status == MP2ML_ERR_MEMORY)
+        status = status_fail(err, status, "no memory for the plan of this network");
+    for (size_t i = 0; lw.reps != NULL && i < n; i++)
+        rep_wipe(&lw.reps[i]);
+    free(lw.reps);
+    free(lw.uses);
+    free(lw.uses_left);
+    free(lw.consumer);
+    free(lw.wanted_finished);
+    free(lw.reentry_of);
+    free(lw.relu_of);
+    return status;
+}

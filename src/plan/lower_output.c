@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The end of a network: what the client gets, by the policy. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "plan/lower.h"
+
+/* The node whose values an output shows: behind a final ArgMax. */
+static int shown_node(const struct lower *lw, int output)
+{
+    const struct graph_node *node = &lw->graph->nodes[output];
+    return node->op == GRAPH_ARGMAX ? node->inputs[0] : output;
+}
+
+static bool is_vector(const struct graph_node *node)
+{
+    return node->rank < 2 || graph_sample_count(node) == (size_t)node->dims[node->rank - 1];
+}
+
+static mp2ml_status choose_policy(struct lower *lw)
+{
+    const struct graph *g = lw->graph;
+    const struct plan_options *o = &lw->plan->options;
+    enum plan_policy policy = o->policy_given ? o->policy : PLAN_ARGMAX;
+    for (int i = 0; i < g->n_outputs; i++) {
+        const struct graph_node *node = &g->nodes[g->outputs[i]];
+        if (node->op == GRAPH_ARGMAX && o->policy_given && policy == PLAN_LOGITS)
+            return status_fail(lw->err, MP2ML_ERR_ARGUMENT,
+                               "the network ends in node '%s' (ArgMax), so it has no logits to "
+                               "reveal; leave out --reveal logits or cut with --output-node",
+                               node->name);
+        if (node->op != GRAPH_ARGMAX && !o->policy_given && !is_vector(node))
+            return status_fail(lw->err, MP2ML_ERR_ARGUMENT,
+                               "output '%s' is not a vector: say --reveal logits to show its "
+                               "values, or --reveal argmax for the position of the maximum along "
+                               "its last axis",
+                               node->name);
+    }
+    lw->plan->pub.policy = policy;
+    return MP2ML_OK;
+}
+
+/* True when nothing but one output reads this step. */
+static bool read_by_one_output(const struct lower *lw, unsigned step)
+{
+    const struct plan_public *pub = &lw->plan->pub;
+    for (unsigned s = 0; s < pub->n_steps; s++)
+        for (unsigned i = 0; i < pub->steps[s].n_operands; i++)
+            if (pub->steps[s].operands[i] == step)
+                return false;
+    unsigned readers = 0;
+    for (int o = 0; o < lw->graph->n_outputs; o++) {
+        const struct rep *rep = &lw->reps[lw->graph->outputs[o]];
+        for (unsigned i = 0; i < rep->n_bases; i++)
+            readers += rep->bases[i] == step;
+    }
+    return readers == 1;
+}
+
+/* Makes the output's values one whole step in the ring that can be opened or compared. */
+static mp2ml_status finish_output(struct lower *lw, int node, unsigned *step)
+{
+    const struct rep *rep = &lw->reps[node];
+    if (rep_is_step(rep)) {
+        enum step_kind kind = lw->plan->pub.steps[rep->bases[0]].kind;
+        *step = rep->bases[0];
+        if (kind == STEP_LINEAR || kind == STEP_MAX)
+            return MP2ML_OK;
+        /* A ReLU whose ring no linear step widens. */
+        if (kind == STEP_RELU && read_by_one_output(lw, *step))
+            return MP2ML_OK;
+    }
+    TRY(lower_finish(lw, node));
+    *step = lw->reps[node].bases[0];
+    return MP2ML_OK;
+}
+
+/* Windows of `length` consecutive values. */
+static mp2ml_status row_windows(struct mpc_windows *windows, size_t count, size_t length)
+{
+    uint32_t *first = malloc((count + 1) * sizeof *first);
+    uint32_t *member = malloc((count * length + 1) * sizeof *member);
+    for (size_t i = 0; first != NULL && i <= count; i++)
+        first[i] = (uint32_t)(i * length);
+    for (size_t i = 0; member != NULL && i < count * length; i++)
+        member[i] = (uint32_t)i;
+    *windows = (struct mpc_windows){count, first, member};
+    if (first != NULL && member != NULL)
+        return MP2ML_OK;
+    plan_windows_wipe(windows);
+    return MP2ML_ERR_MEMORY;
+}
+
+static mp2ml_status argmax_step(struct lower *lw, const struct graph_node *shown, unsigned *step)
+{
+    size_t length = shown->rank < 2 ? 1 : (size_t)shown->dims[shown->rank - 1];
+    size_t count = graph_sample_count(shown) / length;
+    struct mpc_windows windows;
+    TRY(row_windows(&windows, count, length));
+    mp2ml_status status = lower_step(lw, STEP_ARGMAX, *step, count, shown->name, step);
+    if (status == MP2ML_OK)
+        lw->plan->pub.steps[*step].windows = windows;
+    else
+        plan_windows_wipe(&windows);
+    return status;
+}
+
+static mp2ml_status lower_output(struct lower *lw, int o)
+{
+    struct plan_public *pub = &lw->plan->pub;
+    lw->node = lw->graph->outputs[o];
+    const struct graph_node *node = &lw->graph->nodes[lw->node];
+    const struct graph_node *shown = &lw->graph->nodes[shown_node(lw, lw->node)];
+    struct plan_tensor *tensor = &pub->outputs[o];
+    if (!node->batched)
+        return lower_fail(lw, "is an output that does not depend on an input");
+    if (strlen(node->name) > PLAN_MAX_NAME)
+        return lower_fail(lw, "has a name of more than %d bytes", PLAN_MAX_NAME);
+    bool argmax = pub->policy == PLAN_ARGMAX;
+    (void)snprintf(tensor->name, sizeof tensor->name, "%s", node->name);
+    tensor->rank = shown->rank - 1 - (argmax && shown->rank > 1);
+    for (unsigned d = 0; d < tensor->rank; d++)
+        tensor->dims[d] = (uint32_t)shown->dims[d + 1];
+    tensor->dtype = argmax ? PLAN_I64 : PLAN_F32;
+    tensor->scale = 1.0;
+    unsigned step;
+    TRY(finish_output(lw, lw->node, &step));
+    tensor->post = argmax ? PLAN_POST_NONE : lw->reps[lw->node].post;
+    if (argmax)
+        TRY(argmax_step(lw, shown, &step));
+    tensor->count = pub->steps[step].count;
+    TRY(lower_step(lw, STEP_OUTPUT, step, tensor->count, node->name, &step));
+    pub->steps[step].tensor = (unsigned)o;
+    pub->n_outputs++;
+    return MP2ML_OK;
+}
+
+mp2ml_status lower_outputs(struct lower *lw)
+{
+    int n = lw->graph->n_outputs;
+    if (n < 1 || n > PLAN_MAX_TENSORS)
+        return status_fail(lw->err, MP2ML_ERR_UNSUPPORTED,
+                           "the network has %d outputs; 1 to %d are possible", n, PLAN_MAX_TENSORS);
+    TRY(choose_policy(lw));
+    for (int o = 0; o < n; o++)
+        TRY(lower_output(lw, o));
+    /* What is opened, directly or through non-linear steps; operands stand before their step. */
+    struct plan *plan = lw->plan;
+    for (unsigned s = plan->pub.n_steps; s-- > 0;) {
+        const struct plan_step *step = &plan->pub.steps[s];
+        plan->notes[s].opened |= step->kind == STEP_OUTPUT;
+        if (plan->notes[s].opened && step->kind != STEP_LINEAR && step->n_operands != 0)
+            plan->notes[step->operands[0]].opened = true;
+    }
+    return MP2ML_OK;
+}

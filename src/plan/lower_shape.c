@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Operators that move elements (reshape, transpose, pad) or scale and shift them by constants. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "plan/lower.h"
+
+mp2ml_status lower_moving(struct lower *lw, struct rep *out)
+{
+    const struct graph_node *node = &lw->graph->nodes[lw->node];
+    const struct graph_node *in = lower_input(lw, 0);
+    const struct rep *rep = lower_operand(lw, 0);
+    size_t count = graph_sample_count(node);
+    if (count != rep->count)
+        return lower_fail(lw, "moves elements between the samples of a batch");
+    uint32_t *from = malloc((count != 0 ? count : 1) * sizeof *from);
+    if (from == NULL)
+        return MP2ML_ERR_MEMORY;
+    mp2ml_status status = MP2ML_OK;
+    if (node->op != GRAPH_TRANSPOSE) {
+        for (size_t i = 0; i < count; i++)
+            from[i] = (uint32_t)i;
+    } else {
+        const struct graph_tensor *perm = &lower_input(lw, 1)->value;
+        size_t stride[GRAPH_MAX_RANK], at[GRAPH_MAX_RANK] = {0};
+        if (perm->i == NULL || perm->count != node->rank || perm->i[0] != 0)
+            status = lower_fail(lw, "transposes the batch axis");
+        for (unsigned d = 1; status == MP2ML_OK && d < node->rank; d++) {
+            int64_t axis = perm->i[d] < 0 ? perm->i[d] + (int64_t)in->rank : perm->i[d];
+            if (axis < 1 || axis >= (int64_t)in->rank) {
+                status = lower_fail(lw, "has a permutation that is none");
+                break;
+            }
+            stride[d] = 1;
+            for (unsigned e = (unsigned)axis + 1; e < in->rank; e++)
+                stride[d] *= (size_t)in->dims[e];
+        }
+        for (size_t i = 0; status == MP2ML_OK && i < count; i++) {
+            size_t sum = 0;
+            for (unsigned d = 1; d < node->rank; d++)
+                sum += at[d] * stride[d];
+            from[i] = (uint32_t)sum;
+            for (unsigned d = node->rank; d-- > 1;) {
+                if (++at[d] < (size_t)node->dims[d])
+                    break;
+                at[d] = 0;
+            }
+        }
+    }
+    if (status == MP2ML_OK)
+        status = rep_gather(out, rep, from, count, 0.0);
+    free(from);
+    return status;
+}
+
+mp2ml_status lower_pad(struct lower *lw, struct rep *out)
+{
+    const struct graph_node *node = &lw->graph->nodes[lw->node];
+    const struct graph_node *in = lower_input(lw, 0);
+    const struct graph_tensor *pads = &lower_input(lw, 1)->value;
+    if (pads->i == NULL || pads->count != 2 * (size_t)node->rank || pads->i[0] != 0 ||
+        pads->i[1] != 0)
+        return lower_fail(lw, "pads the batch axis");
+    double fill = 0.0;
+    if (node->n_inputs > 2) {
+        const struct graph_tensor *value = &lower_input(lw, 2)->value;
+        if (value->f == NULL || value->count != 1)
+            return lower_fail(lw, "has no constant value to pad with");
+        fill = (double)value->f[0];
+    }
+    size_t count = graph_sample_count(node), at[GRAPH_MAX_RANK] = {0};
+    uint32_t *from = malloc((count != 0 ? count : 1) * sizeof *from);
+    if (from == NULL)
+        return MP2ML_ERR_MEMORY;
+    for (size_t i = 0; i < count; i++) {
+        size_t sum = 0;
+        bool inside = true;
+        for (unsigned d = 1; d < node->rank; d++) {
+            int64_t x = (int64_t)at[d] - pads->i[2 * d];
+            inside = inside && x >= 0 && x < in->dims[d];
+            sum = sum * (size_t)in->dims[d] + (inside ? (size_t)x : 0);
+        }
+        from[i] = inside ? (uint32_t)sum : REP_CONSTANT;
+        for (unsigned d = node->rank; d-- > 1;) {
+            if (++at[d] < (size_t)node->dims[d])
+                break;
+            at[d] = 0;
+        }
+    }
+    mp2ml_status status = rep_gather(out, lower_operand(lw, 0), from, count, fill);
+    free(from);
+    return status;
+}
+
+bool lower_broadcast(uint32_t *map, const int64_t *out, const int64_t *in, unsigned rank)
+{
+    size_t stride[GRAPH_MAX_RANK], at[GRAPH_MAX_RANK] = {0}, count = 1, run = 1;
+    for (unsigned d = rank; d-- > 0;) {
+        if (in[d] != out[d] && in[d] != 1)
+            return false;
+        stride[d] = in[d] == 1 ? 0 : run;
+        run *= (size_t)in[d];
+        count *= (size_t)out[d];
+    }
+    for (size_t i = 0; i < count; i++) {
+        size_t sum = 0;
+        for (unsigned d = 0; d < rank; d++)
+            sum += at[d] * stride[d];
+        map[i] = (uint32_t)sum;
+        for (unsigned d = rank; d-- > 0;) {
+            if (++at[d] < (size_t)out[d])
+                break;
+            at[d] = 0;
+        }
+    }
+    return true;
+}
+
+/* The map of one operand of the current node. */
+static mp2ml_status operand_map(struct lower *lw, const struct graph_node *in, uint32_t *map)
+{
+    const struct graph_node *node = &lw->graph->nodes[lw->node];
+    unsigned rank = node->rank - 1;
+    int64_t dims[GRAPH_MAX_RANK];
+    for (unsigned d = 0; d < rank; d++)
+        dims[d] = 1;
+    if (in->batched) {
+        if (in->rank != node->rank)
+            return lower_fail(lw, "broadcasts over the batch axis");
+        memcpy(dims, in->dims + 1, rank * sizeof *dims);
+    } else if (node->op == GRAPH_BIAS_ADD) {
+        if (rank == 0 || in->rank != 1)
+            return lower_fail(lw, "has a bias that is not a vector");
+        dims[node->nchw ? 0 : rank - 1] = in->dims[0];
+    } else {
+        unsigned extra = in->rank > rank ? in->rank - rank : 0;
+        for (unsigned d = 0; d < extra; d++)
+            if (in->dims[d] != 1)
+                return lower_fail(lw, "has a constant with a batch axis");
+        for (unsigned d = extra; d < in->rank; d++)
+            dims[rank - in->rank + d] = in->dims[d];
+    }
+    if (!lower_broadcast(map, node->dims + 1, dims, rank))
+        return lower_fail(lw, "has operands whose shapes do not fit");
+    return MP2ML_OK;
+}
+
+/* value = value <op> constant, or constant <op> value when `swapped`. */
+static mp2ml_status apply_constant(struct lower *lw, struct rep_value *v, enum graph_op op,
+                                   double c, bool swapped)
+{
+    double scale = (double)v->scale;
+    switch (op) {
+    case GRAPH_BIAS_ADD:
+    case GRAPH_ADD:
+        v->offset += c;
+        return MP2ML_OK;
+    case GRAPH_SUB:
+        v->offset = swapped ? c - v->offset : v->offset - c;
+        v->scale = swapped ? -v->scale : v->scale;
+        return MP2ML_OK;
+    case GRAPH_MUL:
+        v->offset *= c;
+        v->scale = (float)(scale * c);
+        return MP2ML_OK;
+    default: /* RealDiv */
+        if (swapped)
+            return lower_fail(lw, "divides by a value that depends on the input");
+        v->offset /= c;
+        v->scale = (float)(scale / c);
+        return MP2ML_OK;
+    }
+}
+
+static mp2ml_status with_constant(struct lower *lw, struct rep *out, uint32_t *map, size_t count)
+{
+    const struct graph_node *node = &lw->graph->nodes[lw->node];
+    bool swapped = !lower_input(lw, 0)->batched;
+    const struct graph_node *constant = lower_input(lw, swapped ? 0 : 1);
+    if (constant->value.f == NULL)
+        return lower_fail(lw, "has a constant that is not real");
+    TRY(operand_map(lw, lower_input(lw, swapped ? 1 : 0), map));
+    struct rep made;
+    TRY(rep_gather(&made, lower_operand(lw, swapped ? 1 : 0), map, count, 0.0));
+    mp2ml_status status = operand_map(lw, constant, map);
+    for (size_t i = 0; status == MP2ML_OK && i < count; i++)
+        status = apply_constant(lw, &made.values[i], node->op, (double)constant->value.f[map[i]],
+                                swapped);
+    if (status == MP2ML_OK)
+        *out = made;
+    else
+        rep_wipe(&made);
+    return status;
+}
+
+/* Bases of a and b together, counted once each. */
+static unsigned joint_bases(const struct rep *a, const struct rep *b)
+{
+    unsigned n = a->n_bases;
+    for (unsigned i = 0; i < b->n_bases; i++) {
+        bool seen = false;
+        for (unsigned j = 0; j < a->n_bases; j++)
+            seen = seen || a->bases[j] == b->bases[i];
+        n += !seen;
+    }
+    return n;
+}
+
+static mp2ml_status two_tensors(struct lower *lw, struct rep *out, uint32_t *map, size_t count)
+{
+    const struct graph_node *node = &lw->graph->nodes[lw->node];
+    for (unsigned i = 0; i < 2; i++) {
+        int in = node->inputs[i];
+        bool crowded = joint_bases(lower_operand(lw, 0), lower_operand(lw, 1)) > PLAN_MAX_OPERANDS;
+        if ((lw->wanted_finished[in] && lw->uses[in] > 1 && lw->reps[in].lin != NULL) || crowded)
+            TRY(lower_finish(lw, in));
+    }
+    TRY(operand_map(lw, lower_input(lw, 0), map));
+    TRY(operand_map(lw, lower_input(lw, 1), map + count));
+    return merge_add(lw->plan, out, lower_operand(lw, 0), map, lower_operand(lw, 1), map + count,
+                     node->op == GRAPH_SUB ? -1.0 : 1.0, count);
+}
+
+mp2ml_status lower_elementwise(struct lower *lw, struct rep *out)
+{
+    const struct graph_node *node = &lw->graph->nodes[lw->node];
+    bool both = lower_input(lw, 0)->batched && lower_input(lw, 1)->batched;
+    if (both && node->op != GRAPH_ADD && node->op != GRAPH_SUB)
+        return lower_fail(lw, "has two operands that depend on the input; one must be constant");
+    size_t count = graph_sample_count(node);
+    uint32_t *map = malloc((count != 0 ? count : 1) * 2 * sizeof *map);
+    if (map == NULL)
+        return MP2ML_ERR_MEMORY;
+    mp2ml_status status =
+        both ? two_tensors(lw, out, map, count) : with_constant(lw, out, map, count);
+    free(map);
+    return status;
+}

@@ -1,0 +1,387 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The public plan as bytes, and back with every check. Little-endian.
+ *
+ *   head     u8 policy, u8 k_ss, u8 inputs, u8 outputs, tensors, u16 steps
+ *   tensor   string name, u8 rank, u32 dims.., u8 dtype, f64 low, f64 high, u8 bits, f64 scale,
+ *            u8 post
+ *   step     u8 kind, u8 operands, u16 operand.., u32 count, u8 k, u8 l, u8 out_bits, u8 set,
+ *            u8 tensor; MAX and ARGMAX: per window u32 members, u32 member..
+ *
+ * The scale of a step travels for none of them: those of inputs and outputs stand in the tensors,
+ * the others are the server's. What a reader demands is written in check_step. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "plan/linear_build.h"
+#include "plan/plan_internal.h"
+
+#define MAX_COUNT ((uint32_t)1 << 30)
+
+void plan_limits_init(struct plan_limits *limits)
+{
+    *limits = (struct plan_limits){.max_values = (uint64_t)1 << 31,
+                                   .max_memory = (uint64_t)1 << 33,
+                                   .min_k = 10,
+                                   .max_k = 20,
+                                   .max_l = 48,
+                                   .sets = 1u << CKKS_S1 | 1u << CKKS_S2,
+                                   .policies = 0};
+}
+
+/* ---- writing --------------------------------------------------------------------------------- */
+
+void plan_tensors_write(struct writer *w, const struct plan_tensor *tensors, unsigned n)
+{
+    writer_u8(w, (uint8_t)n);
+    for (unsigned i = 0; i < n; i++) {
+        const struct plan_tensor *t = &tensors[i];
+        writer_string(w, t->name);
+        writer_u8(w, (uint8_t)t->rank);
+        for (unsigned d = 0; d < t->rank; d++)
+            writer_u32(w, t->dims[d]);
+        writer_u8(w, (uint8_t)t->dtype);
+        writer_f64(w, t->low);
+        writer_f64(w, t->high);
+        writer_u8(w, (uint8_t)t->bits);
+        writer_f64(w, t->scale);
+        writer_u8(w, (uint8_t)t->post);
+    }
+}
+
+static bool has_windows(enum step_kind kind)
+{
+    return kind == STEP_MAX || kind == STEP_ARGMAX;
+}
+
+static void write_step(struct writer *w, const struct plan_step *step)
+{
+    writer_u8(w, (uint8_t)step->kind);
+    writer_u8(w, (uint8_t)step->n_operands);
+    for (unsigned i = 0; i < step->n_operands; i++)
+        writer_u16(w, step->operands[i]);
+    writer_u32(w, step->count);
+    writer_u8(w, (uint8_t)step->k);
+    writer_u8(w, (uint8_t)step->l);
+    writer_u8(w, (uint8_t)step->out_bits);
+    writer_u8(w, (uint8_t)step->set);
+    writer_u8(w, (uint8_t)step->tensor);
+    if (!has_windows(step->kind))
+        return;
+    for (size_t i = 0; i < step->windows.count; i++) {
+        uint32_t from = step->windows.first[i], to = step->windows.first[i + 1];
+        writer_u32(w, to - from);
+        for (uint32_t m = from; m < to; m++)
+            writer_u32(w, step->windows.member[m]);
+    }
+}
+
+mp2ml_status plan_public_write(struct writer *w, const struct plan_public *pub)
+{
+    writer_u8(w, (uint8_t)pub->policy);
+    writer_u8(w, (uint8_t)pub->k_ss);
+    plan_tensors_write(w, pub->inputs, pub->n_inputs);
+    plan_tensors_write(w, pub->outputs, pub->n_outputs);
+    writer_u16(w, (uint16_t)pub->n_steps);
+    for (unsigned s = 0; s < pub->n_steps; s++)
+        write_step(w, &pub->steps[s]);
+    return writer_done(w);
+}
+
+/* ---- reading tensors ------------------------------------------------------------------------- */
+
+static bool is_positive(double x)
+{
+    return isfinite(x) && x > 0;
+}
+
+static mp2ml_status read_tensor(struct plan_tensor *t, struct reader *r)
+{
+    memset(t, 0, sizeof *t);
+    reader_string(r, t->name, PLAN_MAX_NAME);
+    t->rank = reader_u8(r);
+    if (r->failed || t->rank > GRAPH_MAX_RANK)
+        return MP2ML_ERR_PROTOCOL;
+    uint64_t count = 1;
+    for (unsigned d = 0; d < t->rank; d++) {
+        t->dims[d] = reader_u32(r);
+        if (t->dims[d] < 1 || (count *= t->dims[d]) > MAX_COUNT)
+            return MP2ML_ERR_PROTOCOL;
+    }
+    t->count = (uint32_t)count;
+    unsigned dtype = reader_u8(r);
+    t->low = reader_f64(r);
+    t->high = reader_f64(r);
+    t->bits = reader_u8(r);
+    t->scale = reader_f64(r);
+    unsigned post = reader_u8(r);
+    if (r->failed || (dtype != PLAN_F32 && dtype != PLAN_I64) || !is_positive(t->scale) ||
+        (post != PLAN_POST_NONE && post != PLAN_POST_SOFTMAX))
+        return MP2ML_ERR_PROTOCOL;
+    t->dtype = (enum plan_dtype)dtype;
+    t->post = (enum plan_post)post;
+    return MP2ML_OK;
+}
+
+mp2ml_status plan_tensors_read(struct plan_tensor *tensors, unsigned *n, struct reader *r)
+{
+    unsigned count = reader_u8(r);
+    *n = 0;
+    if (r->failed || count < 1 || count > PLAN_MAX_TENSORS)
+        return MP2ML_ERR_PROTOCOL;
+    for (unsigned i = 0; i < count; i++)
+        TRY(read_tensor(&tensors[i], r));
+    *n = count;
+    return MP2ML_OK;
+}
+
+/* An input's scale follows from range and bits; that of another range could overflow. */
+static bool input_is_legal(const struct plan_tensor *t)
+{
+    if (t->dtype != PLAN_F32 || t->post != PLAN_POST_NONE || t->bits < 2 || t->bits > 16 ||
+        !isfinite(t->low) || !isfinite(t->high) || !(t->low < t->high))
+        return false;
+    double scale = plan_scale_of_input(t->low, t->high, t->bits);
+    return isfinite(scale) && fabs(t->scale - scale) <= 1e-9 * scale;
+}
+
+static bool output_is_legal(const struct plan_tensor *t, enum plan_policy policy)
+{
+    bool plain_range = !(t->low < 0 || t->low > 0) && !(t->high < 0 || t->high > 0) && t->bits == 0;
+    if (policy == PLAN_ARGMAX)
+        return plain_range && t->dtype == PLAN_I64 && t->post == PLAN_POST_NONE && t->scale >= 1 &&
+               t->scale <= 1;
+    return plain_range && t->dtype == PLAN_F32;
+}
+
+/* ---- reading steps --------------------------------------------------------------------------- */
+
+static mp2ml_status read_windows(struct plan_step *step, struct reader *r, uint32_t in_count)
+{
+    size_t room = 0, n = 0;
+    /* Each window is at least 8 bytes, so what the frame holds bounds what is allocated. */
+    if (step->count > (size_t)(r->end - r->at) / 8)
+        return MP2ML_ERR_PROTOCOL;
+    uint32_t *first = calloc((size_t)step->count + 1, sizeof *first), *member = NULL;
+    mp2ml_status status = first != NULL ? MP2ML_OK : MP2ML_ERR_MEMORY;
+    for (uint32_t i = 0; status == MP2ML_OK && i < step->count; i++) {
+        uint32_t length = reader_u32(r);
+        if (r->failed || length < 1 || length > (size_t)(r->end - r->at) / 4)
+            status = MP2ML_ERR_PROTOCOL;
+        else if (!linear_grow(&member, &room, n + length, sizeof *member))
+            status = MP2ML_ERR_MEMORY;
+        for (uint32_t m = 0; status == MP2ML_OK && m < length; m++) {
+            member[n] = reader_u32(r);
+            if (member[n++] >= in_count)
+                status = MP2ML_ERR_PROTOCOL;
+        }
+        if (status == MP2ML_OK)
+            first[i + 1] = (uint32_t)n;
+    }
+    step->windows = (struct mpc_windows){step->count, first, member};
+    if (status != MP2ML_OK)
+        plan_windows_wipe(&step->windows);
+    return status;
+}
+
+/* Kinds whose result a step of this kind may read, as bits. */
+static unsigned legal_operands(enum step_kind kind)
+{
+    const unsigned in_k = 1u << STEP_LINEAR | 1u << STEP_MAX;
+    switch (kind) {
+    case STEP_LINEAR:
+        return 1u << STEP_INPUT | 1u << STEP_RELU | 1u << STEP_REENTRY;
+    case STEP_RELU:
+    case STEP_REENTRY:
+    case STEP_MAX:
+        return in_k;
+    case STEP_ARGMAX:
+        return in_k | 1u << STEP_RELU;
+    case STEP_OUTPUT:
+        return in_k | 1u << STEP_RELU | 1u << STEP_ARGMAX;
+    default:
+        return 0;
+    }
+}
+
+static bool operands_are_legal(const struct plan_public *pub, const struct plan_step *step,
+                               unsigned s)
+{
+    unsigned legal = legal_operands(step->kind);
+    unsigned most = step->kind == STEP_INPUT    ? 0
+                    : step->kind == STEP_LINEAR ? PLAN_MAX_OPERANDS
+                                                : 1;
+    if (step->n_operands > most || step->n_operands < (most != 0))
+        return false;
+    for (unsigned i = 0; i < step->n_operands; i++)
+        if (step->operands[i] >= s || (legal >> pub->steps[step->operands[i]].kind & 1) == 0)
+            return false;
+    return true;
+}
+
+static bool rings_are_legal(const struct plan_public *pub, const struct plan_step *step,
+                            const struct plan_limits *limits)
+{
+    unsigned k = step->k, l = step->l;
+    unsigned in = step->n_operands != 0 ? pub->steps[step->operands[0]].out_bits : 0;
+    unsigned max_l = limits->max_l < 48 ? limits->max_l : 48;
+    bool k_fits = k >= limits->min_k && k <= limits->max_k && k >= 4 && k <= 20;
+    const struct ckks_params *params = ckks_params(step->set);
+    switch (step->kind) {
+    case STEP_INPUT:
+        return k == l && l == step->out_bits && l >= 1 && l <= max_l;
+    case STEP_LINEAR:
+        if (!k_fits || params == NULL || step->set > 31 || (limits->sets >> step->set & 1) == 0 ||
+            k < params->min_k || k > params->max_k || l < k || l > params->max_l || l > max_l ||
+            step->out_bits != k)
+            return false;
+        for (unsigned i = 0; i < step->n_operands; i++)
+            if (pub->steps[step->operands[i]].out_bits < l)
+                return false;
+        return true;
+    case STEP_RELU:
+    case STEP_REENTRY:
+        return k_fits && k == in && l >= k && l <= max_l && step->out_bits == l;
+    case STEP_MAX:
+        return k_fits && k == in && l == k && step->out_bits == k;
+    case STEP_ARGMAX:
+        return k_fits && k == in && l == step->out_bits &&
+               step->out_bits == mpc_index_bits(&step->windows);
+    default: /* what is opened fits k bits, or is an index */
+        return k == in && l == k && step->out_bits == k && k <= 32 &&
+               (k_fits || pub->steps[step->operands[0]].kind == STEP_ARGMAX);
+    }
+}
+
+static bool counts_are_legal(const struct plan_public *pub, const struct plan_step *step)
+{
+    uint32_t in = step->n_operands != 0 ? pub->steps[step->operands[0]].count : 0;
+    switch (step->kind) {
+    case STEP_INPUT:
+        return step->tensor < pub->n_inputs && step->count == pub->inputs[step->tensor].count;
+    case STEP_OUTPUT:
+        return step->tensor < pub->n_outputs && step->count == in &&
+               step->count == pub->outputs[step->tensor].count;
+    case STEP_RELU:
+    case STEP_REENTRY:
+        return step->tensor == 0 && step->count == in;
+    default: /* windows agree by their reading */
+        return step->tensor == 0;
+    }
+}
+
+static mp2ml_status read_step(struct plan_public *pub, unsigned s, struct reader *r,
+                              const struct plan_limits *limits)
+{
+    struct plan_step *step = &pub->steps[s];
+    unsigned kind = reader_u8(r);
+    step->n_operands = reader_u8(r);
+    if (r->failed || kind >= STEP_KIND_COUNT || step->n_operands > PLAN_MAX_OPERANDS)
+        return MP2ML_ERR_PROTOCOL;
+    step->kind = (enum step_kind)kind;
+    for (unsigned i = 0; i < step->n_operands; i++)
+        step->operands[i] = reader_u16(r);
+    step->count = reader_u32(r);
+    step->k = reader_u8(r);
+    step->l = reader_u8(r);
+    step->out_bits = reader_u8(r);
+    step->set = reader_u8(r);
+    step->tensor = reader_u8(r);
+    if (r->failed || step->count < 1 || step->count > MAX_COUNT ||
+        step->count > limits->max_values || !operands_are_legal(pub, step, s) ||
+        (step->kind != STEP_LINEAR && step->set != 0))
+        return MP2ML_ERR_PROTOCOL;
+    if (has_windows(step->kind))
+        TRY(read_windows(step, r, pub->steps[step->operands[0]].count));
+    if (!counts_are_legal(pub, step) || !rings_are_legal(pub, step, limits))
+        return MP2ML_ERR_PROTOCOL;
+    if (step->kind == STEP_INPUT)
+        step->scale = pub->inputs[step->tensor].scale;
+    if (step->kind == STEP_OUTPUT)
+        step->scale = pub->outputs[step->tensor].scale;
+    return MP2ML_OK;
+}
+
+/* ---- the whole ------------------------------------------------------------------------------- */
+
+/* Every tensor has one step, inputs in their order at the front; what is opened comes from a linear
+ * step of set S2 through non-linear steps at most, and shows what the policy says. */
+static bool ends_are_legal(const struct plan_public *pub)
+{
+    unsigned outputs = 0;
+    for (unsigned s = 0; s < pub->n_steps; s++) {
+        const struct plan_step *step = &pub->steps[s];
+        if ((step->kind == STEP_INPUT) != (s < pub->n_inputs) ||
+            (step->kind == STEP_INPUT && step->tensor != s))
+            return false;
+        if (step->kind != STEP_OUTPUT)
+            continue;
+        const struct plan_step *from = &pub->steps[step->operands[0]];
+        if (step->tensor != outputs++ ||
+            (from->kind == STEP_ARGMAX) != (pub->policy == PLAN_ARGMAX))
+            return false;
+        while (from->kind != STEP_LINEAR) /* ends: only LINEAR has no such operand */
+            from = &pub->steps[from->operands[0]];
+        if (from->set != CKKS_S2)
+            return false;
+    }
+    return outputs == pub->n_outputs;
+}
+
+/* Values of all steps for one image, and the windows, 8 bytes each. */
+static bool memory_is_legal(const struct plan_public *pub, const struct plan_limits *limits)
+{
+    uint64_t values = 0;
+    for (unsigned s = 0; s < pub->n_steps; s++)
+        values += pub->steps[s].count;
+    return values <= limits->max_memory / 8;
+}
+
+static mp2ml_status read_plan(struct plan_public *pub, struct reader *r,
+                              const struct plan_limits *limits)
+{
+    unsigned policy = reader_u8(r);
+    pub->k_ss = reader_u8(r);
+    if (r->failed || (policy != PLAN_ARGMAX && policy != PLAN_LOGITS) ||
+        (limits->policies != 0 && (limits->policies >> policy & 1) == 0) ||
+        (pub->k_ss != 2 && pub->k_ss != 4 && pub->k_ss != 8))
+        return MP2ML_ERR_PROTOCOL;
+    pub->policy = (enum plan_policy)policy;
+    TRY(plan_tensors_read(pub->inputs, &pub->n_inputs, r));
+    TRY(plan_tensors_read(pub->outputs, &pub->n_outputs, r));
+    for (unsigned i = 0; i < pub->n_inputs; i++)
+        if (!input_is_legal(&pub->inputs[i]))
+            return MP2ML_ERR_PROTOCOL;
+    for (unsigned i = 0; i < pub->n_outputs; i++)
+        if (!output_is_legal(&pub->outputs[i], pub->policy))
+            return MP2ML_ERR_PROTOCOL;
+    unsigned n = reader_u16(r);
+    if (r->failed || n < 2 || n > PLAN_MAX_STEPS)
+        return MP2ML_ERR_PROTOCOL;
+    pub->steps = calloc(n, sizeof *pub->steps);
+    if (pub->steps == NULL)
+        return MP2ML_ERR_MEMORY;
+    pub->n_steps = n; /* steps not yet read are zero */
+    for (unsigned s = 0; s < n; s++)
+        TRY(read_step(pub, s, r, limits));
+    return ends_are_legal(pub) && memory_is_legal(pub, limits) ? MP2ML_OK : MP2ML_ERR_PROTOCOL;
+}
+
+mp2ml_status plan_public_read(struct plan_public *out, struct reader *r,
+                              const struct plan_limits *limits, mp2ml_error *err)
+{
+    struct plan_public *pub = calloc(1, sizeof *pub);
+    mp2ml_status status = pub != NULL ? read_plan(pub, r, limits) : MP2ML_ERR_MEMORY;
+    if (status == MP2ML_OK)
+        *out = *pub;
+    else if (pub != NULL)
+        plan_public_wipe(pub);
+    free(pub);
+    return status == MP2ML_OK
+               ? status
+               : status_fail(err, status,
+                             "the server's plan is not one that this client accepts (within its "
+                             "limits of rings, sets, policy and memory)");
+}

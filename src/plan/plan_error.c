@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The expected error of every value against the float model: variances of independent causes.
+ *
+ *   input      rounding to a multiple of 1/S_in                1/12 / S_in^2
+ *   weights    each off by what its rounding lost              E[x^2] * lost^2
+ *   bias       rounding                                        1/12 / S^2
+ *   switch     the share's error: sigma of the set and         (sigma^2 + (3.24*norm2*2^k/q)^2)
+ *              encryption noise through the weights            / S_out^2
+ *   carried    the operands' errors                            w^2 * variance
+ * ReLU and maximum never enlarge an error. E[x^2] is measured on the samples. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "plan/plan_internal.h"
+
+#define DEVIATIONS 6 /* the stated bound, in standard deviations of the worst value */
+
+struct error_model {
+    const struct plan *plan;
+    double **variance; /* [n_steps][count] */
+};
+
+/* Variance and mean square of every value that a linear step reads, and the unit S_i/S of its
+ * weights. */
+struct column {
+    double variance, square, unit;
+};
+
+static struct column *columns_of(const struct error_model *m, unsigned s)
+{
+    const struct plan *plan = m->plan;
+    const struct plan_step *step = &plan->pub.steps[s];
+    struct column *columns = calloc(plan_step_inputs(&plan->pub, step) + 1, sizeof *columns);
+    size_t at = 0;
+    for (unsigned i = 0; columns != NULL && i < step->n_operands; i++) {
+        unsigned o = step->operands[i];
+        double unit = plan->pub.steps[o].scale / plan->notes[s].sum_scale;
+        for (size_t v = 0; v < plan->pub.steps[o].count; v++)
+            columns[at++] =
+                (struct column){m->variance[o][v], (double)plan->range[o].mean_square[v], unit};
+    }
+    return columns;
+}
+
+static void linear_variance(const struct error_model *m, unsigned s, const struct column *columns)
+{
+    const struct plan_step *step = &m->plan->pub.steps[s];
+    const struct linear *lin = &m->plan->linear[s];
+    const struct ckks_params *params = ckks_params(step->set);
+    double scale = m->plan->notes[s].sum_scale, out_scale = step->scale;
+    double fresh = sqrt(params->eta / 2.0) * exp2((double)step->k - params->log2_q);
+#pragma omp parallel for schedule(dynamic, 16)
+    for (size_t g = 0; g < lin->n_groups; g++) {
+        const struct linear_group *group = &lin->groups[g];
+        for (size_t r = 0; r < group->rows; r++) {
+            size_t o = lin->out_index[group->out_at + r];
+            size_t at = group->weights_at + r * group->cols;
+            double noise = fresh * (double)lin->norm2[o];
+            double sum = 1 / (12 * scale * scale) +
+                         (params->sigma * params->sigma + noise * noise) / (out_scale * out_scale);
+            for (size_t c = 0; c < group->cols; c++) {
+                const struct column *x = &columns[lin->in_index[group->in_at + c]];
+                double w = (double)lin->w[at + c];
+                double lost = w - lin->wi[at + c] * x->unit;
+                sum += w * w * x->variance + x->square * lost * lost;
+            }
+            m->variance[s][o] = sum;
+        }
+    }
+}
+
+static mp2ml_status step_variance(struct error_model *m, unsigned s)
+{
+    const struct plan_step *step = &m->plan->pub.steps[s];
+    double *out = calloc((size_t)step->count + 1, sizeof *out);
+    m->variance[s] = out;
+    if (out == NULL)
+        return MP2ML_ERR_MEMORY;
+    const double *in = step->n_operands != 0 ? m->variance[step->operands[0]] : NULL;
+    if (step->kind == STEP_INPUT) {
+        for (size_t i = 0; i < step->count; i++)
+            out[i] = 1 / (12 * step->scale * step->scale);
+    } else if (step->kind == STEP_LINEAR) {
+        struct column *columns = columns_of(m, s);
+        if (columns == NULL)
+            return MP2ML_ERR_MEMORY;
+        linear_variance(m, s, columns);
+        free(columns);
+    } else if (step->kind == STEP_MAX || step->kind == STEP_ARGMAX) {
+        const struct mpc_windows *w = &step->windows;
+        for (size_t i = 0; i < w->count; i++)
+            for (uint32_t j = w->first[i]; j < w->first[i + 1]; j++)
+                out[i] = fmax(out[i], in[w->member[j]]);
+    } else {
+        memcpy(out, in, step->count * sizeof *out);
+    }
+    return MP2ML_OK;
+}
+
+mp2ml_status plan_error_model(struct plan *plan)
+{
+    unsigned n = plan->pub.n_steps;
+    struct error_model m = {plan, calloc(n + 1, sizeof *m.variance)};
+    mp2ml_status status = m.variance != NULL ? MP2ML_OK : MP2ML_ERR_MEMORY;
+    for (unsigned s = 0; status == MP2ML_OK && s < n; s++) {
+        status = step_variance(&m, s);
+        double top = 0;
+        for (size_t i = 0; status == MP2ML_OK && i < plan->pub.steps[s].count; i++)
+            top = fmax(top, m.variance[s][i]);
+        plan->notes[s].error_sd = sqrt(top);
+    }
+    for (unsigned s = 0; m.variance != NULL && s < n; s++)
+        free(m.variance[s]);
+    free(m.variance);
+    return status;
+}
+
+double plan_expected_error(const struct plan *plan, unsigned output)
+{
+    for (unsigned s = 0; s < plan->pub.n_steps; s++) {
+        const struct plan_step *step = &plan->pub.steps[s];
+        if (step->kind == STEP_OUTPUT && step->tensor == output)
+            return DEVIATIONS * plan->notes[s].error_sd;
+    }
+    return 0;
+}

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The lowered network in plain floats: what ranges are measured on, and the reference for the
+ * fixed-point run of the same steps. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "plan/linear_build.h"
+#include "plan/plan_internal.h"
+
+struct eval {
+    const struct plan *plan;
+    size_t images;
+    const float *const *inputs;
+    float *const *outputs;
+    float **values; /* [n_steps], while a later step needs them */
+    unsigned *last; /* [n_steps] last reader */
+};
+
+/* [image][value] <-> [value][image] */
+static void transpose(float *out, const float *in, size_t rows, size_t cols)
+{
+    for (size_t r = 0; r < rows; r++)
+        for (size_t c = 0; c < cols; c++)
+            out[c * rows + r] = in[r * cols + c];
+}
+
+static mp2ml_status eval_linear(struct eval *e, const struct plan_step *step, float *out)
+{
+    const struct plan_public *pub = &e->plan->pub;
+    const struct linear *lin = &e->plan->linear[step - pub->steps];
+    const float *in = e->values[step->operands[0]];
+    float *joined = NULL;
+    if (step->n_operands > 1) {
+        joined = malloc(lin->n_in * e->images * sizeof *joined);
+        if (joined == NULL)
+            return MP2ML_ERR_MEMORY;
+        float *at = joined;
+        for (unsigned i = 0; i < step->n_operands; i++) {
+            size_t n = pub->steps[step->operands[i]].count * e->images;
+            memcpy(at, e->values[step->operands[i]], n * sizeof *at);
+            at += n;
+        }
+        in = joined;
+    }
+    linear_eval_float(lin, out, in, e->images);
+    free(joined);
+    return MP2ML_OK;
+}
+
+/* Maximum, or position of the first maximum, or sign of a single value. */
+static void eval_windows(const struct eval *e, const struct plan_step *step, float *out,
+                         const float *in)
+{
+    const struct mpc_windows *w = &step->windows;
+    bool argmax = step->kind == STEP_ARGMAX;
+    for (size_t i = 0; i < w->count; i++) {
+        uint32_t from = w->first[i], n = w->first[i + 1] - from;
+        for (size_t b = 0; b < e->images; b++) {
+            float best = in[w->member[from] * e->images + b];
+            uint32_t at = 0;
+            for (uint32_t m = 1; m < n; m++) {
+                float v = in[w->member[from + m] * e->images + b];
+                if (v > best) {
+                    best = v;
+                    at = m;
+                }
+            }
+            float index = n == 1 ? (float)(best >= 0) : (float)at;
+            out[i * e->images + b] = argmax ? index : best;
+        }
+    }
+}
+
+static mp2ml_status eval_step(struct eval *e, unsigned s)
+{
+    const struct plan_step *step = &e->plan->pub.steps[s];
+    size_t n = step->count * e->images;
+    float *out = malloc((n != 0 ? n : 1) * sizeof *out);
+    if (out == NULL)
+        return MP2ML_ERR_MEMORY;
+    e->values[s] = out;
+    const float *in = step->n_operands != 0 ? e->values[step->operands[0]] : NULL;
+    switch (step->kind) {
+    case STEP_INPUT:
+        transpose(out, e->inputs[step->tensor], e->images, step->count);
+        break;
+    case STEP_LINEAR:
+        return eval_linear(e, step, out);
+    case STEP_RELU:
+        for (size_t i = 0; i < n; i++)
+            out[i] = in[i] > 0 ? in[i] : 0.0f;
+        break;
+    case STEP_MAX:
+    case STEP_ARGMAX:
+        eval_windows(e, step, out, in);
+        break;
+    default: /* re-entry, output */
+        memcpy(out, in, n * sizeof *out);
+        if (step->kind == STEP_OUTPUT && e->outputs != NULL && e->outputs[step->tensor] != NULL)
+            transpose(e->outputs[step->tensor], in, step->count, e->images);
+        break;
+    }
+    return MP2ML_OK;
+}
+
+static mp2ml_status eval_all(struct eval *e, plan_visit visit, void *context)
+{
+    const struct plan_public *pub = &e->plan->pub;
+    for (unsigned s = 0; s < pub->n_steps; s++)
+        for (unsigned i = 0; i < pub->steps[s].n_operands; i++)
+            e->last[pub->steps[s].operands[i]] = s;
+    for (unsigned s = 0; s < pub->n_steps; s++) {
+        TRY(eval_step(e, s));
+        if (visit != NULL && visit(context, s, e->values[s], e->images) != 0)
+            return MP2ML_OK;
+        for (unsigned i = 0; i < pub->steps[s].n_operands; i++) {
+            unsigned o = pub->steps[s].operands[i];
+            if (e->last[o] == s) {
+                free(e->values[o]);
+                e->values[o] = NULL;
+            }
+        }
+    }
+    return MP2ML_OK;
+}
+
+mp2ml_status plan_eval_float(const struct plan *plan, size_t images, const float *const *inputs,
+                             float *const *outputs, plan_visit visit, void *context)
+{
+    unsigned n = plan->pub.n_steps;
+    struct eval e = {plan,
+                     images,
+                     inputs,
+                     outputs,
+                     calloc(n + 1, sizeof(float *)),
+                     calloc(n + 1, sizeof(unsigned))};
+    mp2ml_status status = MP2ML_ERR_MEMORY;
+    if (e.values != NULL && e.last != NULL)
+        status = eval_all(&e, visit, context);
+    for (unsigned s = 0; e.values != NULL && s < n; s++)
+        free(e.values[s]);
+    free(e.values);
+    free(e.last);
+    return status;
+}

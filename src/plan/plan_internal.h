@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the files of this folder share and nobody else sees. */
+#ifndef PLAN_PLAN_INTERNAL_H
+#define PLAN_PLAN_INTERNAL_H
+
+#include "plan/plan.h"
+
+/* What is known of a step's values, in real units. */
+struct plan_range {
+    double measured;    /* largest |x| over the samples */
+    double proven;      /* interval bound in floats; strict mode: integer bound, set by scales.c */
+    double used;        /* what the scale was chosen for */
+    float *mean_square; /* [count], over the samples, for the error model */
+};
+
+struct plan_notes {   /* one a step */
+    char *nodes;      /* graph nodes that it does, for people */
+    bool opened;      /* its values reach the client, through non-linear steps at most */
+    double sum_scale; /* LINEAR: S of the sum before the switch, S_out * 2^t */
+    unsigned b_w;     /* LINEAR: bits of the weights as scaled */
+    double norm2;     /* LINEAR: largest 2-norm of an integer row */
+    double error_sd;  /* expected standard deviation of the error, real units; largest value */
+};
+
+/* Adds a step with room in every parallel array; *at is its number. `nodes` is copied. */
+MUST_CHECK mp2ml_status plan_add_step(struct plan *plan, enum step_kind kind,
+                                      const uint16_t *operands, unsigned n_operands, size_t count,
+                                      const char *nodes, unsigned *at, mp2ml_error *err);
+void plan_windows_wipe(struct mpc_windows *windows);
+
+/* lower.c: fills pub (but for scales and rings) and linear (the float form). */
+MUST_CHECK mp2ml_status plan_lower(struct plan *plan, const struct graph *graph, mp2ml_error *err);
+/* ranges.c: samples, their outputs, and plan->range. */
+MUST_CHECK mp2ml_status plan_measure(struct plan *plan, mp2ml_error *err);
+/* plan_error.c: fills notes[].error_sd; after the matrices were quantised. */
+MUST_CHECK mp2ml_status plan_error_model(struct plan *plan);
+
+static inline double plan_scale_of_input(double low, double high, unsigned bits)
+{
+    double a = low < 0 ? -low : low, b = high < 0 ? -high : high;
+    return ((double)((uint64_t)1 << bits) - 1) / (a > b ? a : b);
+}
+
+#endif

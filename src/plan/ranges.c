@@ -1,0 +1,416 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * How large values get: measured on synthetic inputs or on the user's samples, and bounded by
+ * intervals. One range a step. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "plan/linear_build.h"
+#include "plan/plan_internal.h"
+
+#define SAMPLES 600
+#define SAMPLES_LARGE 500 /* of networks with more than LARGE products an image */
+#define LARGE ((uint64_t)1 << 26)
+#define CHUNK 60 /* samples that are evaluated together */
+#define MARGIN_AUTO 2.0
+#define MARGIN_CALIBRATED 1.5
+
+/* ---- synthetic inputs ------------------------------------------------------------------------ */
+
+struct noise { /* SplitMix64; always the same numbers: a plan must not change from run to run */
+    uint64_t state;
+};
+
+static uint64_t noise_next(struct noise *g)
+{
+    uint64_t z = (g->state += 0x9e3779b97f4a7c15u);
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+    return z ^ (z >> 31);
+}
+
+static double noise_unit(struct noise *g)
+{
+    return (double)(noise_next(g) >> 11) * 0x1p-53;
+}
+
+static size_t noise_below(struct noise *g, size_t n)
+{
+    return (size_t)(noise_unit(g) * (double)n);
+}
+
+struct picture { /* a tensor as height, width, channels; a vector has height 1, channels 1 */
+    size_t h, w, c;
+    bool nchw;
+};
+
+static struct picture picture_of(const struct plan_tensor *t)
+{
+    const uint32_t *d = t->dims;
+    if (t->rank == 2)
+        return (struct picture){d[0], d[1], 1, false};
+    if (t->rank == 3) /* the channel axis is the shorter end */
+        return d[0] < d[2] ? (struct picture){d[1], d[2], d[0], true}
+                           : (struct picture){d[0], d[1], d[2], false};
+    return (struct picture){1, t->count, 1, false};
+}
+
+static void put(float *out, const struct picture *p, size_t y, size_t x, size_t c, double v)
+{
+    out[p->nchw ? (c * p->h + y) * p->w + x : (y * p->w + x) * p->c + c] = (float)v;
+}
+
+/* Independent values; `contrast` of the way to black and white. */
+static void fill_noise(float *out, size_t n, struct noise *g, double contrast)
+{
+    for (size_t i = 0; i < n; i++) {
+        double v = noise_unit(g);
+        out[i] = (float)(contrast * (v < 0.5 ? 0.0 : 1.0) + (1.0 - contrast) * v);
+    }
+}
+
+/* Squares of one value each. */
+static void fill_blocks(float *out, const struct picture *p, struct noise *g)
+{
+    size_t side = 1 + noise_below(g, (p->h > 1 ? p->h : p->w) / 2 + 1);
+    size_t seed = noise_next(g);
+    for (size_t y = 0; y < p->h; y++)
+        for (size_t x = 0; x < p->w; x++)
+            for (size_t c = 0; c < p->c; c++) {
+                struct noise cell = {seed + (y / side * 4099 + x / side) * 31 + c};
+                put(out, p, y, x, c, noise_unit(&cell));
+            }
+}
+
+/* One value a channel; sometimes the borders of the range. */
+static void fill_constant(float *out, const struct picture *p, struct noise *g)
+{
+    for (size_t c = 0; c < p->c; c++) {
+        double v = noise_unit(g) * 1.5 - 0.25;
+        v = v < 0 ? 0 : v > 1 ? 1 : v;
+        for (size_t y = 0; y < p->h; y++)
+            for (size_t x = 0; x < p->w; x++)
+                put(out, p, y, x, c, v);
+    }
+}
+
+/* Strokes of full value on nothing, or the other way round. */
+static void fill_blobs(float *out, const struct picture *p, struct noise *g)
+{
+    size_t n = 1 + noise_below(g, 6);
+    double invert = noise_unit(g) < 0.25 ? 1.0 : 0.0;
+    double cy[6], cx[6], ry[6], rx[6];
+    for (size_t i = 0; i < n; i++) {
+        cy[i] = noise_unit(g) * (double)p->h;
+        cx[i] = noise_unit(g) * (double)p->w;
+        ry[i] = (0.05 + 0.3 * noise_unit(g)) * (double)p->h + 0.5;
+        rx[i] = (0.05 + 0.3 * noise_unit(g)) * (double)p->w + 0.5;
+    }
+    for (size_t y = 0; y < p->h; y++)
+        for (size_t x = 0; x < p->w; x++) {
+            bool inside = false;
+            for (size_t i = 0; i < n; i++) {
+                double dy = ((double)y - cy[i]) / ry[i], dx = ((double)x - cx[i]) / rx[i];
+                inside = inside || dy * dy + dx * dx < 1;
+            }
+            for (size_t c = 0; c < p->c; c++)
+                put(out, p, y, x, c, inside ? 1.0 - invert : invert);
+        }
+}
+
+/* A sum of slow waves, stretched to the whole range. */
+static void fill_smooth(float *out, const struct picture *p, struct noise *g)
+{
+    const double turn = 6.283185307179586;
+    for (size_t c = 0; c < p->c; c++) {
+        double fy[3], fx[3], phase[3];
+        for (unsigned i = 0; i < 3; i++) {
+            fy[i] = turn * 2 * noise_unit(g) / (double)p->h;
+            fx[i] = turn * 2 * noise_unit(g) / (double)p->w;
+            phase[i] = turn * noise_unit(g);
+        }
+        for (size_t y = 0; y < p->h; y++)
+            for (size_t x = 0; x < p->w; x++) {
+                double v = 0.5;
+                for (unsigned i = 0; i < 3; i++)
+                    v += 0.25 * sin(fy[i] * (double)y + fx[i] * (double)x + phase[i]);
+                put(out, p, y, x, c, v < 0 ? 0 : v > 1 ? 1 : v);
+            }
+    }
+}
+
+static void fill_sample(float *out, const struct plan_tensor *t, size_t sample)
+{
+    struct noise g = {0x6d70326d6cu * (sample + 1)};
+    struct picture p = picture_of(t);
+    switch (sample % 6) {
+    case 0:
+        fill_noise(out, t->count, &g, 0.0);
+        break;
+    case 1:
+        fill_noise(out, t->count, &g, noise_unit(&g));
+        break;
+    case 2:
+        fill_blocks(out, &p, &g);
+        break;
+    case 3:
+        fill_constant(out, &p, &g);
+        break;
+    case 4:
+        fill_blobs(out, &p, &g);
+        break;
+    default:
+        fill_smooth(out, &p, &g);
+        break;
+    }
+    for (size_t i = 0; i < t->count; i++)
+        out[i] = (float)(t->low + (t->high - t->low) * (double)out[i]);
+}
+
+static size_t inputs_per_sample(const struct plan_public *pub)
+{
+    size_t n = 0;
+    for (unsigned t = 0; t < pub->n_inputs; t++)
+        n += pub->inputs[t].count;
+    return n;
+}
+
+static mp2ml_status make_samples(struct plan *plan, mp2ml_error *err)
+{
+    const struct plan_public *pub = &plan->pub;
+    const struct plan_options *o = &plan->options;
+    size_t per = inputs_per_sample(pub), n;
+    bool calibrated = o->ranges == PLAN_RANGES_CALIBRATED;
+    uint64_t products = 0;
+    for (unsigned s = 0; s < pub->n_steps; s++)
+        products += linear_products(&plan->linear[s]);
+    plan->n_samples =
+        calibrated ? o->calibration_samples : (products > LARGE ? SAMPLES_LARGE : SAMPLES);
+    if (!size_mul(&n, plan->n_samples, per) || n > SIZE_MAX / sizeof *plan->samples ||
+        (plan->samples = malloc(n * sizeof *plan->samples)) == NULL)
+        return status_fail(err, MP2ML_ERR_MEMORY, "no memory for %zu samples", plan->n_samples);
+    if (calibrated) {
+        memcpy(plan->samples, o->calibration, n * sizeof *plan->samples);
+        double slack = 1e-6 * fmax(fabs(o->low), fabs(o->high));
+        for (size_t i = 0; i < n; i++) {
+            double v = (double)plan->samples[i];
+            if (!(v >= o->low - slack && v <= o->high + slack))
+                return status_fail(err, MP2ML_ERR_INPUT,
+                                   "calibration sample %zu has the value %g outside of the "
+                                   "declared range %g:%g",
+                                   i / per, v, o->low, o->high);
+        }
+        return MP2ML_OK;
+    }
+    float *at = plan->samples;
+    for (size_t i = 0; i < plan->n_samples; i++)
+        for (unsigned t = 0; t < pub->n_inputs; t++) {
+            fill_sample(at, &pub->inputs[t], i + 131 * t);
+            at += pub->inputs[t].count;
+        }
+    return MP2ML_OK;
+}
+
+/* ---- measuring ------------------------------------------------------------------------------- */
+
+struct measure {
+    struct plan *plan;
+    size_t first;      /* sample of the chunk */
+    size_t stride;     /* values of a sample in sample_outputs */
+    size_t *output_at; /* [n_steps]: where a step's values go there, or SIZE_MAX */
+};
+
+static int measure_step(void *context, unsigned s, const float *values, size_t images)
+{
+    struct measure *m = context;
+    struct plan_range *range = &m->plan->range[s];
+    size_t count = m->plan->pub.steps[s].count;
+    double top = range->measured;
+    for (size_t v = 0; v < count; v++) {
+        const float *row = values + v * images;
+        double squares = 0;
+        for (size_t b = 0; b < images; b++) {
+            double x = fabs((double)row[b]);
+            if (!(x <= top)) /* catches NaN too */
+                top = x;
+            squares += x * x;
+        }
+        range->mean_square[v] += (float)(squares / (double)m->plan->n_samples);
+    }
+    range->measured = top;
+    if (m->output_at[s] != SIZE_MAX)
+        for (size_t b = 0; b < images; b++)
+            for (size_t v = 0; v < count; v++)
+                m->plan->sample_outputs[(m->first + b) * m->stride + m->output_at[s] + v] =
+                    values[v * images + b];
+    return 0;
+}
+
+static mp2ml_status measure_chunk(struct measure *m, size_t images, float *buffer)
+{
+    const struct plan_public *pub = &m->plan->pub;
+    const float *inputs[PLAN_MAX_TENSORS];
+    size_t per = inputs_per_sample(pub), at = 0;
+    for (unsigned t = 0; t < pub->n_inputs; t++) {
+        size_t count = pub->inputs[t].count;
+        float *to = buffer + at * images;
+        for (size_t b = 0; b < images; b++)
+            memcpy(to + b * count, m->plan->samples + (m->first + b) * per + at,
+                   count * sizeof *to);
+        inputs[t] = to;
+        at += count;
+    }
+    return plan_eval_float(m->plan, images, inputs, NULL, measure_step, m);
+}
+
+static mp2ml_status measure_all(struct measure *m)
+{
+    struct plan *plan = m->plan;
+    for (unsigned s = 0; s < plan->pub.n_steps; s++) {
+        const struct plan_step *step = &plan->pub.steps[s];
+        plan->range[s].mean_square = calloc((size_t)step->count + 1, sizeof(float));
+        if (plan->range[s].mean_square == NULL)
+            return MP2ML_ERR_MEMORY;
+        m->output_at[s] = SIZE_MAX;
+        if (step->kind != STEP_OUTPUT)
+            continue;
+        unsigned shown = step->operands[0]; /* before the policy */
+        if (plan->pub.steps[shown].kind == STEP_ARGMAX)
+            shown = plan->pub.steps[shown].operands[0];
+        /* Two outputs that show one step: the second is left zero; nothing but the choice of k
+         * reads them, and only for a single output. */
+        m->output_at[shown] = m->stride;
+        m->stride += plan->pub.steps[shown].count;
+    }
+    plan->sample_outputs = calloc(plan->n_samples * m->stride + 1, sizeof(float));
+    float *buffer = malloc((inputs_per_sample(&plan->pub) * CHUNK + 1) * sizeof *buffer);
+    mp2ml_status status =
+        plan->sample_outputs != NULL && buffer != NULL ? MP2ML_OK : MP2ML_ERR_MEMORY;
+    for (; status == MP2ML_OK && m->first < plan->n_samples; m->first += CHUNK) {
+        size_t left = plan->n_samples - m->first;
+        status = measure_chunk(m, left < CHUNK ? left : CHUNK, buffer);
+    }
+    free(buffer);
+    return status;
+}
+
+/* ---- proving --------------------------------------------------------------------------------- */
+
+struct interval {
+    double low, high;
+};
+
+static void prove_linear(const struct linear *lin, const struct interval *in, struct interval *out)
+{
+#pragma omp parallel for schedule(dynamic, 16)
+    for (size_t g = 0; g < lin->n_groups; g++) {
+        const struct linear_group *group = &lin->groups[g];
+        for (size_t r = 0; r < group->rows; r++) {
+            size_t o = lin->out_index[group->out_at + r];
+            const float *w = lin->w + group->weights_at + r * group->cols;
+            struct interval sum = {lin->b[o], lin->b[o]};
+            for (size_t c = 0; c < group->cols; c++) {
+                const struct interval *x = &in[lin->in_index[group->in_at + c]];
+                double f = (double)w[c];
+                sum.low += f > 0 ? f * x->low : f * x->high;
+                sum.high += f > 0 ? f * x->high : f * x->low;
+            }
+            out[o] = sum;
+        }
+    }
+}
+
+static void prove_windows(const struct plan_step *step, const struct interval *in,
+                          struct interval *out)
+{
+    const struct mpc_windows *w = &step->windows;
+    for (size_t i = 0; i < w->count; i++) {
+        struct interval top = in[w->member[w->first[i]]];
+        for (uint32_t m = w->first[i] + 1; m < w->first[i + 1]; m++) {
+            top.low = fmax(top.low, in[w->member[m]].low);
+            top.high = fmax(top.high, in[w->member[m]].high);
+        }
+        out[i] = top;
+    }
+}
+
+static mp2ml_status prove_step(struct plan *plan, unsigned s, struct interval **values)
+{
+    const struct plan_public *pub = &plan->pub;
+    const struct plan_step *step = &pub->steps[s];
+    struct interval *out = calloc((size_t)step->count + 1, sizeof *out);
+    values[s] = out;
+    if (out == NULL)
+        return MP2ML_ERR_MEMORY;
+    const struct interval *in = step->n_operands != 0 ? values[step->operands[0]] : NULL;
+    if (step->kind == STEP_INPUT) {
+        for (size_t i = 0; i < step->count; i++)
+            out[i] =
+                (struct interval){pub->inputs[step->tensor].low, pub->inputs[step->tensor].high};
+    } else if (step->kind == STEP_LINEAR) {
+        struct interval *joined = calloc(plan_step_inputs(pub, step) + 1, sizeof *joined);
+        if (joined == NULL)
+            return MP2ML_ERR_MEMORY;
+        size_t at = 0;
+        for (unsigned i = 0; i < step->n_operands; i++) {
+            size_t n = pub->steps[step->operands[i]].count;
+            memcpy(joined + at, values[step->operands[i]], n * sizeof *joined);
+            at += n;
+        }
+        prove_linear(&plan->linear[s], joined, out);
+        free(joined);
+    } else if (step->kind == STEP_MAX) {
+        prove_windows(step, in, out);
+    } else if (step->kind != STEP_ARGMAX) {
+        for (size_t i = 0; i < step->count; i++) {
+            double floor = step->kind == STEP_RELU ? 0.0 : -INFINITY;
+            out[i] = (struct interval){fmax(in[i].low, floor), fmax(in[i].high, floor)};
+        }
+    }
+    for (size_t i = 0; i < step->count; i++)
+        plan->range[s].proven =
+            fmax(plan->range[s].proven, fmax(fabs(out[i].low), fabs(out[i].high)));
+    return MP2ML_OK;
+}
+
+static mp2ml_status prove_all(struct plan *plan)
+{
+    unsigned n = plan->pub.n_steps;
+    struct interval **values = calloc(n + 1, sizeof *values);
+    mp2ml_status status = values != NULL ? MP2ML_OK : MP2ML_ERR_MEMORY;
+    for (unsigned s = 0; status == MP2ML_OK && s < n; s++)
+        status = prove_step(plan, s, values);
+    for (unsigned s = 0; values != NULL && s < n; s++)
+        free(values[s]);
+    free(values);
+    return status;
+}
+
+/* ---- both ------------------------------------------------------------------------------------ */
+
+mp2ml_status plan_measure(struct plan *plan, mp2ml_error *err)
+{
+    TRY(make_samples(plan, err));
+    struct measure m = {.plan = plan, .output_at = calloc(plan->pub.n_steps + 1, sizeof(size_t))};
+    mp2ml_status status = m.output_at != NULL ? measure_all(&m) : MP2ML_ERR_MEMORY;
+    if (status == MP2ML_OK)
+        status = prove_all(plan);
+    free(m.output_at);
+    if (status != MP2ML_OK)
+        return status_fail(err, status, "the ranges could not be measured: %s",
+                           mp2ml_status_text(status));
+    double margin =
+        plan->options.ranges == PLAN_RANGES_CALIBRATED ? MARGIN_CALIBRATED : MARGIN_AUTO;
+    for (unsigned s = 0; s < plan->pub.n_steps; s++) {
+        struct plan_range *range = &plan->range[s];
+        if (!isfinite(range->measured) || !isfinite(range->proven))
+            return status_fail(err, MP2ML_ERR_MODEL,
+                               "node '%s': values are not finite for inputs within the range",
+                               plan->notes[s].nodes);
+        /* Nothing seen (a dead layer): only the bound is left. */
+        range->used =
+            range->measured > 0 ? fmin(range->measured * margin, range->proven) : range->proven;
+    }
+    return MP2ML_OK;
+}
