@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From a SavedModel folder, a .keras or .h5 file or a Keras model to a frozen GraphDef.
+
+    python -m mp2ml.convert SAVED_MODEL|FILE.keras|FILE.h5 OUT.pb
+
+Needs tensorflow, which is imported when something is converted and never otherwise.
+"""
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from ._errors import ModelError
+
+SUFFIXES = (".keras", ".h5", ".hdf5")
+
+
+def is_convertible(path: Path) -> bool:
+    """True for a SavedModel folder and Keras files, by name."""
+    return path.is_dir() or path.suffix.lower() in SUFFIXES
+
+
+def is_keras(model: Any) -> bool:
+    """True for a Keras model, of tensorflow or of keras alone; imports neither."""
+    names = (base.__module__.split(".")[0] for base in type(model).__mro__)
+    return callable(model) and hasattr(model, "inputs") and any(
+        name in ("keras", "tf_keras", "tensorflow") for name in names)
+
+
+def graph_def(model: Any) -> bytes:
+    """The frozen GraphDef of a path or of a Keras model, as the bytes of a file."""
+    what = str(model) if isinstance(model, (str, os.PathLike)) else type(model).__name__
+    if isinstance(model, (str, os.PathLike)) and not Path(model).exists():
+        raise ModelError(f"{what}: there is no such file or folder", "ERR_IO")
+    tf = _tensorflow(what)
+    try:
+        if isinstance(model, (str, os.PathLike)) and Path(model).is_dir():
+            function = _saved_model(tf, str(model))
+        elif isinstance(model, (str, os.PathLike)):
+            function = _keras(tf, tf.keras.models.load_model(model, compile=False))
+        else:
+            function = _keras(tf, model)
+        return _freeze(function)
+    except ModelError:
+        raise
+    except Exception as error:
+        raise ModelError(f"{what}: tensorflow {tf.__version__} cannot convert it: {error}",
+                         "ERR_MODEL") from error
+
+
+def _tensorflow(what: str) -> Any:
+    """The user's tensorflow; it is no dependency of this package."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    try:
+        import tensorflow
+    except ImportError as error:
+        raise ModelError(
+            f"{what}: converting it needs tensorflow, which cannot be imported ({error}); pip "
+            "install tensorflow-cpu, or give a frozen GraphDef (.pb) or ONNX file", "ERR_UNSUPPORTED"
+        ) from error
+    return tensorflow
+
+
+def _saved_model(tf: Any, path: str) -> Any:
+    """The serving function of a SavedModel."""
+    if not (Path(path) / "saved_model.pb").is_file():
+        raise ModelError(f"{path}: a folder without saved_model.pb is no SavedModel", "ERR_MODEL")
+    loaded = tf.saved_model.load(path)
+    functions = loaded.signatures
+    function = functions.get("serving_default") or next(iter(functions.values()), None)
+    if function is None:
+        raise ModelError(f"{path}: the SavedModel has no signature to serve", "ERR_MODEL")
+    function._mp2ml_keeps = loaded  # the variables live as long as the loaded object
+    return function
+
+
+def _keras(tf: Any, model: Any) -> Any:
+    """A Keras model as one function whose inputs and outputs have the model's names."""
+    specs = [tf.TensorSpec([None, *x.shape[1:]], x.dtype, name=x.name.split(":")[0])
+             for x in model.inputs]
+
+    @tf.function(input_signature=specs)  # type: ignore[untyped-decorator]
+    def forward(*inputs: Any) -> Any:
+        results = tf.nest.flatten(model(inputs[0] if len(inputs) == 1 else list(inputs),
+                                        training=False))
+        if len(results) == 1:
+            return tf.identity(results[0], name="output")
+        return [tf.identity(y, name=f"output_{i}") for i, y in enumerate(results)]
+
+    return forward.get_concrete_function()
+
+
+def _freeze(function: Any) -> bytes:
+    """Variables become constants; the bytes are the same for the same model."""
+    from tensorflow.python.framework.convert_to_constants import (
+        convert_variables_to_constants_v2,
+    )
+    graph = convert_variables_to_constants_v2(function).graph.as_graph_def()
+    return bytes(graph.SerializeToString(deterministic=True))
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command line; 0 done, 1 failed."""
+    parser = argparse.ArgumentParser(prog="python -m mp2ml.convert", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", help="SavedModel folder, .keras or .h5 file")
+    parser.add_argument("out", type=Path, help="frozen GraphDef to write")
+    flags = parser.parse_args(arguments)
+    try:
+        flags.out.write_bytes(graph_def(flags.model))
+    except (ModelError, OSError) as error:
+        print(f"mp2ml convert: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
