@@ -79,7 +79,8 @@ void ckks_add_plain(const struct ckks *ck, uint64_t *c0, const uint64_t *x, unsi
 /* One dense integer matrix, with gathered inputs, over Z_q of every prime:
  *   out[row][p][j] = sum over col of weights[row*cols + col] * in[index[col]][p][j]  mod q_p
  * for j < width. `width` is N for c1 and `used` for c0; out and in have residue layout with that
- * width. |weight| <= CKKS_MAX_WEIGHT; cols >= 1 of any size. CT: weights leak nothing, zeros too. */
+ * width. |weight| <= CKKS_MAX_WEIGHT; cols >= 1 of any size. CT: weights leak nothing, zeros too.
+ */
 #define CKKS_MAX_WEIGHT 1023
 void ckks_matrix_product(const struct ckks *ck, uint64_t *out, const uint64_t *in,
                          const uint32_t *index, const int16_t *weights, size_t rows, size_t cols,
