@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * mp2ml plan: what would happen. */
+#include <stdio.h>
+
+#include "commands.h"
+
+static int run(const struct cli *cli)
+{
+    const char *batch = cli_last(cli, "batch");
+    size_t images = 1;
+    if (batch && !app_number(batch, 1, 1000000000, &images))
+        return app_usage("plan", "--batch takes a whole number from 1 on, not '%s'", batch);
+    mp2ml_error error = {MP2ML_OK, ""};
+    mp2ml_model *model = NULL;
+    if (mp2ml_model_load(&model, cli->arguments[0], cli->options, &error) != MP2ML_OK)
+        return app_fail_error(&error);
+    char *text = NULL;
+    int result = APP_DONE;
+    if (mp2ml_model_plan(model, images, cli_last(cli, "json") != NULL, &text, &error) == MP2ML_OK)
+        puts(text);
+    else
+        result = app_fail_error(&error);
+    mp2ml_free(text);
+    mp2ml_model_free(model);
+    return result;
+}
+
+static const struct cli_flag flags[] = {
+    {"batch", "N", "plan for so many images in one request (default: 1)", 1},
+    {"json", NULL, "print one JSON object", 0},
+    {NULL, NULL, NULL, 0},
+};
+
+const struct cli_command cmd_plan = {
+    .name = "plan",
+    .arguments = "MODEL [flags]",
+    .summary = "show what a private run of a model would cost and what it would reveal",
+    .flags = flags,
+    .users = MP2ML_FOR_MODEL,
+    .min_arguments = 1,
+    .max_arguments = 1,
+    .run = run,
+};

@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Arrays of mp2ml predict: which file is which input, whether it fits, where outputs go. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "compare.h"
+#include "predict.h"
+
+/* ---- reading ------------------------------------------------------------------------------- */
+
+/* text: PATH or NAME=PATH; a file whose own name has "=" in it is taken as it is. */
+static int read_input(struct predict_file *f, const char *text)
+{
+    mp2ml_error error = {MP2ML_OK, ""};
+    const char *equals = strchr(text, '=');
+    f->path = text;
+    if (equals && equals > text && access(text, F_OK) != 0) {
+        f->name = strndup(text, (size_t)(equals - text));
+        f->path = equals + 1;
+        if (!f->name)
+            return app_fail("out of memory");
+    }
+    if (mp2ml_array_read(&f->array, f->path, &error) != MP2ML_OK)
+        return app_fail("--input %s", error.text);
+    return APP_DONE;
+}
+
+int predict_read(struct predict *p)
+{
+    mp2ml_error error = {MP2ML_OK, ""};
+    size_t n = 0;
+    while (cli_nth(p->cli, "input", n))
+        n++;
+    p->files = calloc(n, sizeof(*p->files));
+    if (!p->files)
+        return app_fail("out of memory");
+    for (; p->n_files < n; p->n_files++) {
+        int result = read_input(&p->files[p->n_files], cli_nth(p->cli, "input", p->n_files));
+        if (result != APP_DONE) {
+            p->n_files++;
+            return result;
+        }
+    }
+    const char *labels = cli_last(p->cli, "labels");
+    if (labels && mp2ml_array_read(&p->labels, labels, &error) != MP2ML_OK)
+        return app_fail("--labels %s", error.text);
+    return APP_DONE;
+}
+
+/* ---- matching ------------------------------------------------------------------------------ */
+
+static int check_shape(struct predict *p, const mp2ml_tensor *t, const struct predict_file *f)
+{
+    char came[256], wanted[256];
+    const mp2ml_array *a = &f->array;
+    app_shape(came, sizeof(came), NULL, a->dims, a->rank);
+    app_shape(wanted, sizeof(wanted), "n", t->dims, t->rank);
+    size_t rest = 1; /* its product divides the array's count, or is 0 */
+    for (unsigned i = 1; i < a->rank; i++)
+        rest *= a->dims[i];
+    if (a->rank == 0 || rest != t->count)
+        return app_fail("%s: shape %s, but input '%s' takes %s: %zu values per sample%s", f->path,
+                        came, t->name, wanted, t->count,
+                        a->count == t->count ? " behind a first axis for the samples" : "");
+    if (a->dims[0] == 0)
+        return app_fail("%s: shape %s holds no samples, but a request needs at least 1", f->path,
+                        came);
+    if (p->images != 0 && a->dims[0] != p->images)
+        return app_fail("%s: %zu samples, but %zu for the inputs before", f->path, a->dims[0],
+                        p->images);
+    p->images = a->dims[0];
+    return APP_DONE;
+}
+
+/* The file for input i: the one with its name, else the first one without a name. */
+static struct predict_file *file_of(struct predict *p, size_t i)
+{
+    for (size_t f = 0; f < p->n_files; f++)
+        if (p->files[f].name && mp2ml_client_find_input(p->client, p->files[f].name) == (int)i)
+            return &p->files[f];
+    for (size_t f = 0; f < p->n_files; f++)
+        if (!p->files[f].name && !p->files[f].used)
+            return &p->files[f];
+    return NULL;
+}
+
+static int check_names(const struct predict *p)
+{
+    char names[512] = "";
+    const mp2ml_tensor *t;
+    for (size_t i = 0, n = 0; (t = mp2ml_client_input(p->client, i)) && n < sizeof(names); i++)
+        n += (size_t)snprintf(names + n, sizeof(names) - n, "%s%s", i ? ", " : "", t->name);
+    for (size_t f = 0; f < p->n_files; f++)
+        if (p->files[f].name && mp2ml_client_find_input(p->client, p->files[f].name) < 0)
+            return app_fail("--input %s=%s: the model's inputs are: %s", p->files[f].name,
+                            p->files[f].path, names);
+    return APP_DONE;
+}
+
+int predict_match(struct predict *p)
+{
+    const mp2ml_tensor *t;
+    int result = check_names(p);
+    while (mp2ml_client_input(p->client, p->n_inputs))
+        p->n_inputs++;
+    p->inputs = calloc(p->n_inputs + 1, sizeof(*p->inputs));
+    if (!p->inputs)
+        return app_fail("out of memory");
+    for (size_t i = 0; (t = mp2ml_client_input(p->client, i)) && result == APP_DONE; i++) {
+        struct predict_file *f = file_of(p, i);
+        if (!f)
+            return app_fail("input '%s' got no array: give --input %s=FILE.npy", t->name, t->name);
+        f->used = true;
+        result = check_shape(p, t, f);
+        p->inputs[i] = f->array.values;
+    }
+    for (size_t f = 0; f < p->n_files && result == APP_DONE; f++)
+        if (!p->files[f].used)
+            return app_fail("--input %s is one too many: the model has %zu inputs",
+                            p->files[f].path, p->n_inputs);
+    return result;
+}
+
+int predict_match_labels(const struct predict *p)
+{
+    const mp2ml_tensor *t = mp2ml_client_output(p->client, 0);
+    const mp2ml_array *a = &p->labels;
+    const char *path = cli_last(p->cli, "labels");
+    char came[256];
+    size_t classes = compare_classes(t), rows = p->images * t->count / classes;
+    if (!a->values)
+        return APP_DONE;
+    if (!t->integers && classes == 1)
+        return app_fail("--labels %s: output '%s' is one value per sample, which gives no label",
+                        path, t->name);
+    app_shape(came, sizeof(came), NULL, a->dims, a->rank);
+    if (a->rank == 0 || a->dims[0] != p->images)
+        return app_fail("--labels %s: shape %s, but there are %zu samples", path, came, p->images);
+    size_t last = a->dims[a->rank - 1];
+    bool one_hot =
+        a->rank >= 2 && last > 1 && a->count == rows * last && (t->integers || last == classes);
+    if (a->count != rows && !one_hot)
+        return app_fail("--labels %s: shape %s, but output '%s' gives %zu labels for %zu samples: "
+                        "expected as many integers, or as many rows with one 1",
+                        path, came, t->name, rows, p->images);
+    return APP_DONE;
+}
+
+int predict_allocate(struct predict *p)
+{
+    const mp2ml_tensor *t;
+    while (mp2ml_client_output(p->client, p->n_outputs))
+        p->n_outputs++;
+    p->outputs = calloc(p->n_outputs + 1, sizeof(*p->outputs));
+    for (size_t o = 0; p->outputs && (t = mp2ml_client_output(p->client, o)); o++) {
+        if (t->count <= SIZE_MAX / sizeof(float))
+            p->outputs[o] = calloc(p->images, t->count * sizeof(float));
+        if (!p->outputs[o])
+            return app_fail("no memory for %zu times %zu values of output '%s'", p->images,
+                            t->count, t->name);
+    }
+    return p->outputs ? APP_DONE : app_fail("out of memory");
+}
+
+/* ---- writing ------------------------------------------------------------------------------- */
+
+static int write_output(const struct predict *p, size_t o, const char *path)
+{
+    const mp2ml_tensor *t = mp2ml_client_output(p->client, o);
+    mp2ml_error error = {MP2ML_OK, ""};
+    size_t dims[MP2ML_MAX_RANK] = {p->images, t->count};
+    unsigned rank = 2;
+    if (t->rank < MP2ML_MAX_RANK) {
+        memcpy(dims + 1, t->dims, t->rank * sizeof(*dims));
+        rank = t->rank + 1;
+    }
+    if (mp2ml_array_write(path, p->outputs[o], dims, rank, &error) != MP2ML_OK)
+        return app_fail("--output %s", error.text);
+    return APP_DONE;
+}
+
+/* text: PATH (output 0) or NAME=PATH. */
+static int write_one(const struct predict *p, const char *text)
+{
+    const char *equals = strchr(text, '=');
+    const mp2ml_tensor *t;
+    for (size_t o = 0; equals && (t = mp2ml_client_output(p->client, o)); o++)
+        if (strlen(t->name) == (size_t)(equals - text) &&
+            strncmp(t->name, text, (size_t)(equals - text)) == 0)
+            return write_output(p, o, equals + 1);
+    return write_output(p, 0, text);
+}
+
+int predict_write(struct predict *p)
+{
+    const char *receipt = cli_last(p->cli, "receipt"), *path;
+    mp2ml_error error = {MP2ML_OK, ""};
+    char *json = NULL;
+    int result = APP_DONE;
+    for (size_t i = 0; result == APP_DONE && (path = cli_nth(p->cli, "output", i)); i++)
+        result = write_one(p, path);
+    if (!receipt || result != APP_DONE)
+        return result;
+    if (mp2ml_client_receipt(p->client, &json, &error) != MP2ML_OK)
+        return app_fail("--receipt %s: %s", receipt, error.text);
+    result = app_write_file(receipt, json);
+    mp2ml_free(json);
+    return result;
+}
+
+void predict_wipe(struct predict *p)
+{
+    for (size_t f = 0; f < p->n_files; f++) {
+        mp2ml_array_wipe(&p->files[f].array);
+        free(p->files[f].name);
+    }
+    for (size_t o = 0; p->outputs && o < p->n_outputs; o++)
+        free(p->outputs[o]);
+    if (p->labels.values)
+        mp2ml_array_wipe(&p->labels);
+    free(p->files);
+    free(p->inputs);
+    free(p->outputs);
+}
