@@ -2,6 +2,7 @@
  *
  * ReLU with ring extension against its clear twin: all shares at small widths, random and extreme
  * values above, block edges, aliasing, exact traffic, uniform output shares. */
+#include "mpc/relu.h"
 #include "mpc_pair.h"
 
 struct run {
@@ -48,6 +49,34 @@ static void test_exhaustive(void **state)
             check_relu(p, &in, k, l[i]);
         shared_free(&in);
     }
+}
+
+/* Counts the slice's bits that another one has already, or that no key has. */
+static unsigned overlap(bool taken[128], unsigned at, unsigned bits)
+{
+    unsigned bad = 0;
+    for (unsigned i = at; i < at + bits; i++) {
+        bad += i >= 128 || taken[i];
+        if (i < 128)
+            taken[i] = true;
+    }
+    return bad;
+}
+
+/* Every mask has bits of its own: what is known of one says nothing of another. */
+static void test_slices(void **state)
+{
+    (void)state;
+    for (unsigned k = MPC_MIN_BITS; k <= MPC_MAX_BITS; k++)
+        for (unsigned l = k + 1; l <= MPC_MAX_RING; l++) {
+            const struct mpc_extension e = relu_extension(k, l);
+            bool a[128] = {false};
+            bool b[128] = {false};
+            assert_int_equal(e.k + e.h, l);
+            assert_int_equal(
+                overlap(a, 0, k) + overlap(a, e.a_at[0], e.h) + overlap(a, e.a_at[1], e.h), 0);
+            assert_int_equal(overlap(b, e.b_at[0], e.h) + overlap(b, e.b_at[1], e.h), 0);
+        }
 }
 
 /* Fills with random values, a third of them extreme. */
@@ -218,11 +247,11 @@ static void test_uniform_shares(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_clear),          cmocka_unit_test(test_exhaustive),
-        cmocka_unit_test(test_random_wide),    cmocka_unit_test(test_counts),
-        cmocka_unit_test(test_largest),        cmocka_unit_test(test_nothing),
-        cmocka_unit_test(test_in_place),       cmocka_unit_test(test_traffic),
-        cmocka_unit_test(test_uniform_shares),
+        cmocka_unit_test(test_clear),   cmocka_unit_test(test_exhaustive),
+        cmocka_unit_test(test_slices),  cmocka_unit_test(test_random_wide),
+        cmocka_unit_test(test_counts),  cmocka_unit_test(test_largest),
+        cmocka_unit_test(test_nothing), cmocka_unit_test(test_in_place),
+        cmocka_unit_test(test_traffic), cmocka_unit_test(test_uniform_shares),
     };
     return cmocka_run_group_tests_name("relu", tests, pair_group_new, pair_group_free);
 }

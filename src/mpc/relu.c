@@ -31,15 +31,14 @@ static unsigned part_bits(const struct mpc_extension *e, unsigned part)
 
 static struct mpc_extension extension(const struct mpc *m, unsigned k, unsigned l)
 {
-    const unsigned h = l - k;
-    struct mpc_extension e = {k, h, {k, k + h}, {0, h}};
+    struct mpc_extension e = relu_extension(k, l);
+    (void)m;
 #ifdef MP2ML_TEST_HOOKS
     if (m->control & MPC_CONTROL_PLAIN_XOR) {
         e.a_at[1] = e.a_at[0];
         e.b_at[1] = e.b_at[0];
     }
 #endif
-    (void)m;
     return e;
 }
 

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * ReLU and re-entry with ring extension, as numbers of transfers; the functions are in mpc.h. */
+ * ReLU with ring extension: its transfers and where their masks lie; mpc_relu itself is in mpc.h.
+ */
 #ifndef MPC_RELU_H
 #define MPC_RELU_H
+
+#include "mpc/mpc_kernels.h"
 
 /* Random OTs of one value. */
 static inline unsigned relu_ots_from_server(unsigned k, unsigned l)
@@ -12,6 +15,14 @@ static inline unsigned relu_ots_from_server(unsigned k, unsigned l)
 static inline unsigned relu_ots_from_client(unsigned k)
 {
     return k - 1 + 1;
+}
+
+/* Slices of the 1-of-4 transfer from Z_{2^k} to Z_{2^l}: within 128 bits and disjoint. */
+static inline struct mpc_extension relu_extension(unsigned k, unsigned l)
+{
+    const unsigned h = l - k;
+    const struct mpc_extension e = {k, h, {k, k + h}, {0, h}};
+    return e;
 }
 
 #endif
