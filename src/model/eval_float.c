@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The network in plain floats, node by node, each node by slices of samples over all cores. Buffers
- * live until their last reader. Without a visitor the batch is worked off in chunks, so that memory
- * does not grow with it. */
+ * The network in plain floats. Slices of a few samples run through all nodes on their own, spread
+ * over the cores, so that memory does not grow with the batch; with a visitor, who wants a node's
+ * values whole, the slices meet after every node. Buffers live until their last reader. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "model/graph_internal.h"
 
-#define CHUNK 256 /* samples at a time without a visitor */
-#define SLICE 32  /* samples of one call of a rule */
+#define MAX_SLICE 32                   /* samples of one call of a rule */
+#define SLICE_VALUES ((size_t)1 << 22) /* of the largest node in one slice, if samples permit */
 
 struct eval_view eval_view_of(const struct graph_node *n, size_t batch)
 {
@@ -30,6 +30,7 @@ struct eval_view eval_view_of(const struct graph_node *n, size_t batch)
 struct run {
     const struct graph *g;
     size_t batch;
+    size_t slice;
     const float **values; /* of each node; NULL: a constant, or not alive */
     float **owned;        /* those of them that we allocated */
     int *last_reader;
@@ -66,14 +67,14 @@ static mp2ml_status eval_node(struct run *r, int index)
         return MP2ML_ERR_MEMORY;
     r->owned[index] = out;
     r->values[index] = out;
-    const ptrdiff_t slices = (ptrdiff_t)((r->batch + SLICE - 1) / SLICE);
+    const ptrdiff_t slices = (ptrdiff_t)((r->batch + r->slice - 1) / r->slice);
     int worst = MP2ML_OK;
 #ifdef _OPENMP
-#pragma omp parallel for schedule(dynamic) reduction(min : worst)
+#pragma omp parallel for schedule(dynamic) reduction(min : worst) if (slices > 1)
 #endif
     for (ptrdiff_t s = 0; s < slices; s++) {
-        const size_t first = (size_t)s * SLICE;
-        const size_t count = r->batch - first < SLICE ? r->batch - first : SLICE;
+        const size_t first = (size_t)s * r->slice;
+        const size_t count = r->batch - first < r->slice ? r->batch - first : r->slice;
         const int status = eval_slice(r, n, out, first, count);
         worst = status < worst ? status : worst; /* failures are negative */
     }
@@ -114,27 +115,21 @@ static mp2ml_status eval_nodes(struct run *r, float *const *outputs, size_t firs
     return MP2ML_OK;
 }
 
-static void run_clear(struct run *r)
-{
-    for (int k = 0; r->owned != NULL && k < r->g->n_nodes; k++) {
-        free(r->owned[k]);
-        r->owned[k] = NULL;
-    }
-}
-
 static void run_wipe(struct run *r)
 {
-    run_clear(r);
+    for (int k = 0; r->owned != NULL && k < r->g->n_nodes; k++)
+        free(r->owned[k]);
     free(r->owned);
     free(r->values);
     free(r->last_reader);
 }
 
-static mp2ml_status run_init(struct run *r, const struct graph *g)
+static mp2ml_status run_init(struct run *r, const struct graph *g, size_t slice)
 {
     const size_t n = (size_t)g->n_nodes + 1;
     memset(r, 0, sizeof *r);
     r->g = g;
+    r->slice = slice;
     r->values = calloc(n, sizeof *r->values);
     r->owned = calloc(n, sizeof *r->owned);
     r->last_reader = malloc(n * sizeof *r->last_reader);
@@ -150,22 +145,47 @@ static mp2ml_status run_init(struct run *r, const struct graph *g)
     return MP2ML_OK;
 }
 
+/* Samples [first, first + count) through the whole network. */
+static mp2ml_status eval_part(const struct graph *g, size_t slice, size_t first, size_t count,
+                              const float *const *inputs, float *const *outputs, graph_visit visit,
+                              void *context)
+{
+    struct run r;
+    TRY(run_init(&r, g, slice));
+    r.batch = count;
+    for (int k = 0; k < g->n_inputs; k++)
+        r.values[g->inputs[k]] = inputs[k] + first * graph_sample_count(&g->nodes[g->inputs[k]]);
+    const mp2ml_status status = eval_nodes(&r, outputs, first, visit, context);
+    run_wipe(&r);
+    return status;
+}
+
+static size_t slice_of(const struct graph *g)
+{
+    size_t largest = 1;
+    for (int k = 0; k < g->n_nodes; k++)
+        if (g->nodes[k].batched && graph_sample_count(&g->nodes[k]) > largest)
+            largest = graph_sample_count(&g->nodes[k]);
+    const size_t fit = SLICE_VALUES / largest;
+    return fit < 1 ? 1 : fit > MAX_SLICE ? MAX_SLICE : fit;
+}
+
 mp2ml_status graph_eval(const struct graph *g, size_t batch, const float *const *inputs,
                         float *const *outputs, graph_visit visit, void *context)
 {
-    struct run r;
-    TRY(run_init(&r, g));
-    const size_t chunk = visit != NULL || batch < CHUNK ? batch : CHUNK;
-    mp2ml_status status = MP2ML_OK;
-    for (size_t first = 0; first < batch && status == MP2ML_OK; first += chunk) {
-        r.batch = batch - first < chunk ? batch - first : chunk;
-        for (int k = 0; k < g->n_inputs; k++) {
-            const int node = g->inputs[k];
-            r.values[node] = inputs[k] + first * graph_sample_count(&g->nodes[node]);
-        }
-        status = eval_nodes(&r, outputs, first, visit, context);
-        run_clear(&r);
+    const size_t slice = slice_of(g);
+    if (visit != NULL)
+        return eval_part(g, slice, 0, batch, inputs, outputs, visit, context);
+    const ptrdiff_t slices = (ptrdiff_t)((batch + slice - 1) / slice);
+    int worst = MP2ML_OK;
+#ifdef _OPENMP
+#pragma omp parallel for schedule(dynamic) reduction(min : worst) if (slices > 1)
+#endif
+    for (ptrdiff_t s = 0; s < slices; s++) {
+        const size_t first = (size_t)s * slice;
+        const size_t count = batch - first < slice ? batch - first : slice;
+        const int status = eval_part(g, slice, first, count, inputs, outputs, NULL, NULL);
+        worst = status < worst ? status : worst; /* failures are negative */
     }
-    run_wipe(&r);
-    return status;
+    return (mp2ml_status)worst;
 }

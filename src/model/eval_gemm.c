@@ -14,6 +14,10 @@ void eval_pack_panel(float *panel, const float *b, size_t b_row, size_t b_column
                      size_t first, size_t width)
 {
     for (size_t row = 0; row < k; row++) {
+        if (b_column == 1 && width == EVAL_PANEL) {
+            memcpy(panel + row * EVAL_PANEL, b + row * b_row + first, EVAL_PANEL * sizeof *b);
+            continue;
+        }
         for (size_t j = 0; j < width; j++)
             panel[row * EVAL_PANEL + j] = b[row * b_row + (first + j) * b_column];
         for (size_t j = width; j < EVAL_PANEL; j++)

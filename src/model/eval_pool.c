@@ -20,20 +20,28 @@ static void inside(size_t *from, size_t *to, const struct graph_window *w, unsig
 struct pool {
     size_t height, width, channels; /* of the input */
     size_t sy, sx, sc;
+    size_t out_c; /* between channels of the output */
+    bool mean;
 };
 
-static float pool_value(const float *image, const struct pool *p, const size_t *y, const size_t *x,
-                        bool mean)
+/* One output pixel, all channels; `out` gathers the maxima or sums in place. */
+static void pool_pixel(float *out, const float *image, const struct pool *p, const size_t *y,
+                       const size_t *x)
 {
-    float best = -INFINITY;
-    double sum = 0;
+    const float start = p->mean ? 0 : -INFINITY;
+    for (size_t ch = 0; ch < p->channels; ch++)
+        out[ch * p->out_c] = start;
     for (size_t row = y[0]; row < y[1]; row++)
         for (size_t column = x[0]; column < x[1]; column++) {
-            const float v = image[row * p->sy + column * p->sx];
-            best = v > best ? v : best;
-            sum += (double)v;
+            const float *from = image + row * p->sy + column * p->sx;
+            for (size_t ch = 0; ch < p->channels; ch++) {
+                const float v = from[ch * p->sc], old = out[ch * p->out_c];
+                out[ch * p->out_c] = p->mean ? old + v : v > old ? v : old;
+            }
         }
-    return mean ? (float)(sum / (double)((y[1] - y[0]) * (x[1] - x[0]))) : best;
+    const float count = (float)((y[1] - y[0]) * (x[1] - x[0]));
+    for (size_t ch = 0; p->mean && ch < p->channels; ch++)
+        out[ch * p->out_c] /= count;
 }
 
 static mp2ml_status pool(const struct eval_call *c, bool mean)
@@ -41,12 +49,16 @@ static mp2ml_status pool(const struct eval_call *c, bool mean)
     const struct graph_window *w = &c->node->window;
     const unsigned row = w->nchw ? 2 : 1;
     const struct eval_view *in = &c->in[0];
-    struct pool p = {in->dims[row], in->dims[row + 1], in->dims[w->nchw ? 1 : 3], 0, 0, 0};
+    const size_t oh = c->shape.dims[row], ow = c->shape.dims[row + 1];
+    struct pool p = {.height = in->dims[row],
+                     .width = in->dims[row + 1],
+                     .channels = in->dims[w->nchw ? 1 : 3],
+                     .out_c = w->nchw ? oh * ow : 1,
+                     .mean = mean};
     p.sc = w->nchw ? p.height * p.width : 1;
     p.sx = w->nchw ? 1 : p.channels;
     p.sy = p.sx * p.width;
-    const size_t oh = c->shape.dims[row], ow = c->shape.dims[row + 1];
-    const size_t out_c = w->nchw ? oh * ow : 1, out_x = w->nchw ? 1 : p.channels;
+    const size_t out_x = w->nchw ? 1 : p.channels;
     for (size_t s = 0; s < c->shape.dims[0]; s++) {
         const float *image = in->f + s * p.height * p.width * p.channels;
         float *out = c->f + s * oh * ow * p.channels;
@@ -55,9 +67,7 @@ static mp2ml_status pool(const struct eval_call *c, bool mean)
                 size_t y[2], x[2];
                 inside(&y[0], &y[1], w, 0, oy, p.height);
                 inside(&x[0], &x[1], w, 1, ox, p.width);
-                for (size_t ch = 0; ch < p.channels; ch++)
-                    out[(oy * ow + ox) * out_x + ch * out_c] =
-                        pool_value(image + ch * p.sc, &p, y, x, mean);
+                pool_pixel(out + (oy * ow + ox) * out_x, image, &p, y, x);
             }
     }
     return MP2ML_OK;

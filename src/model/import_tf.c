@@ -12,8 +12,9 @@
  * honest files, and stop those that are made to blow up. */
 #define DECODE_FACTOR 8
 #define DECODE_EXTRA ((size_t)16 << 20)
-#define CONSTANT_FACTOR 4 /* the budget of computed and unpacked constants, per byte of the file   \
-                           */
+#define CONSTANT_FACTOR                                                                            \
+    4 /* the budget of computed and unpacked constants, per byte of the file                       \
+       */
 #define CONSTANT_EXTRA ((size_t)64 << 20)
 
 static void *bounded_alloc(void *data, size_t size)
