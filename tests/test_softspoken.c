@@ -16,6 +16,7 @@
 #include "net/frame.h"
 #include "ot/softspoken.h"
 #include "ot/softspoken_tree.h"
+#include "vectors/ot_vectors.h"
 
 static const unsigned all_k[] = {2, 4, 8};
 
@@ -558,6 +559,78 @@ static void test_other_session(void **state)
     both_end(&b);
 }
 
+/* ---- known answers -------------------------------------------------------------------------- */
+
+static void assert_digest(const void *data, size_t n, const char *want)
+{
+    uint8_t got[DIGEST_BYTES];
+    assert_int_equal(digest_once(got, "ot vector", data, n), MP2ML_OK);
+    assert_memory_equal(got, want, sizeof got);
+}
+
+struct sent {
+    uint8_t *bytes;
+    size_t size;
+};
+
+static void keep_tap(void *context, bool sent, enum frame_type type, uint16_t step, uint8_t *part,
+                     size_t length)
+{
+    struct sent *s = context;
+    (void)type;
+    (void)step;
+    if (sent)
+        memcpy(s->bytes + s->size, part, length);
+    s->size += sent ? length : 0;
+}
+
+/* Trees and an extension, byte by byte, against vectors/ot_reference.py. */
+static void test_known_answers(void **state)
+{
+    static struct both b;
+    static uint8_t body[VECTOR_TILES * 63 * 16 + SOFTSPOKEN_CHECK_BYTES];
+    (void)state;
+    for (unsigned n = 0; n < 3; n++) {
+        const struct vector_ot *v = &vectors_ot[n];
+        struct sent sent = {body, 0};
+        struct prg *g = NULL;
+        both_begin(&b, v->k, VECTOR_TILES);
+        for (uint8_t i = 0; i < 32; i++)
+            b.trees.sid[i] = b.sender.session[i] = b.receiver.session[i] = i;
+        for (uint32_t j = 0; j < 2 * BASE_OT_COUNT; j++) {
+            uint8_t key[DIGEST_BYTES], number[4] = {(uint8_t)j, (uint8_t)(j >> 8)};
+            assert_int_equal(digest_once(key, "ot vector", number, 4), MP2ML_OK);
+            memcpy(&b.trees.keys[j / 2][j % 2], key, sizeof(struct block));
+        }
+        const struct softspoken_place at = {b.trees.sid, 1, v->k};
+        const size_t leaf_bytes = ((size_t)(OT_WIDTH / v->k) << v->k) * sizeof(struct block);
+        assert_int_equal(prg_new_seeded(&g, b.trees.sid), MP2ML_OK);
+        assert_int_equal(
+            softspoken_trees_deal(b.receiver.s.leaf, b.trees.message, b.trees.keys[0], &at, g),
+            MP2ML_OK);
+        prg_free(g);
+        assert_digest(b.trees.message, SOFTSPOKEN_TREE_BYTES(v->k), v->message);
+        assert_digest(b.receiver.s.leaf, leaf_bytes, v->leaves);
+
+        for (unsigned j = 0; j < BASE_OT_COUNT; j++)
+            b.trees.chosen[j] = b.trees.keys[j][1 - bit_of(&b.trees.delta, j)];
+        assert_int_equal(trees_take(&b.trees, v->k), MP2ML_OK);
+        memcpy(b.sender.s.leaf, b.trees.taken, leaf_bytes);
+        b.sender.s.direction = b.receiver.s.direction = 1;
+        b.sender.s.offset = b.receiver.s.offset = VECTOR_OFFSET;
+        b.receiver.tap = keep_tap;
+        b.receiver.tap_context = &sent;
+        both_run(&b);
+        assert_int_equal(b.sender.status, MP2ML_OK);
+        assert_int_equal(broken_rows(&b), 0);
+        assert_digest(body, sent.size, v->body);
+        const size_t rows = (VECTOR_TILES - 1) * OT_WIDTH;
+        assert_digest(b.receiver.rows, rows * sizeof(struct block), v->rows);
+        assert_digest(b.receiver.choice, rows / 8, v->choice);
+        both_end(&b);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -573,6 +646,7 @@ int main(void)
         cmocka_unit_test(test_flips_on_the_way),
         cmocka_unit_test(test_cheating_receiver),
         cmocka_unit_test(test_other_session),
+        cmocka_unit_test(test_known_answers),
     };
     return cmocka_run_group_tests(tests, group_begin, group_end);
 }
