@@ -82,7 +82,7 @@ need_venv() {
 import importlib.metadata as metadata, sys
 name, _, version = sys.argv[1].partition("==")
 try:
-    sys.exit(bool(version) and metadata.version(name) != version)
+    sys.exit(metadata.version(name) != (version or metadata.version(name)))
 except metadata.PackageNotFoundError:
     sys.exit(1)
 PY
