@@ -20,7 +20,7 @@ mp2ml_status eval_matmul(const struct eval_call *c)
     for (size_t first = 0; first < n; first += EVAL_PANEL) {
         const size_t width = n - first < EVAL_PANEL ? n - first : EVAL_PANEL;
         eval_pack_panel(panel, b->f, transposed ? 1 : n, transposed ? k : 1, k, first, width);
-        eval_gemm_panel(c->f + first, n, a->f, k, m, k, panel, width);
+        c->gemm(c->f + first, n, a->f, k, m, k, panel, width);
     }
     free(panel);
     return MP2ML_OK;
@@ -55,12 +55,35 @@ static void gather_pixel(float *to, const float *image, const struct plane *p, s
         to[ch] = from[ch * p->sc];
 }
 
+/* One row of a window whose pixels are neighbours: what lies inside is one copy. x is the first. */
+static void gather_row(float *to, const float *row, const struct plane *p, int64_t x, int64_t n)
+{
+    const int64_t size = (int64_t)p->width;
+    const int64_t from = x < 0 ? (x + n > 0 ? -x : n) : x < size ? 0 : n;
+    const int64_t end = x + n <= size ? n : x < size ? size - x : from;
+    const size_t before = (size_t)from * p->channels, upto = (size_t)end * p->channels;
+    const size_t all = (size_t)n * p->channels;
+    if (upto <= before) {
+        memset(to, 0, all * sizeof *to);
+        return;
+    }
+    memset(to, 0, before * sizeof *to);
+    memcpy(to + before, row + (size_t)(x + from) * p->sx, (upto - before) * sizeof *to);
+    memset(to + upto, 0, (all - upto) * sizeof *to);
+}
+
 /* The window of output pixel (oy, ox): [height][width][channels], zero in the padding. */
 static void gather_window(float *to, const float *image, const struct plane *p,
                           const struct graph_window *w, size_t oy, size_t ox)
 {
     for (int64_t ky = 0; ky < w->kernel[0]; ky++) {
         const int64_t y = (int64_t)oy * w->stride[0] - w->pad[0] + ky * w->dilation[0];
+        if (y >= 0 && y < (int64_t)p->height && p->sc == 1 && w->dilation[1] == 1) {
+            gather_row(to, image + (size_t)y * p->sy, p, (int64_t)ox * w->stride[1] - w->pad[2],
+                       w->kernel[1]);
+            to += (size_t)w->kernel[1] * p->channels;
+            continue;
+        }
         for (int64_t kx = 0; kx < w->kernel[1]; kx++, to += p->channels) {
             const int64_t x = (int64_t)ox * w->stride[1] - w->pad[2] + kx * w->dilation[1];
             if (y < 0 || y >= (int64_t)p->height || x < 0 || x >= (int64_t)p->width)
@@ -73,6 +96,7 @@ static void gather_window(float *to, const float *image, const struct plane *p,
 
 struct conv {
     const struct graph_window *w;
+    eval_gemm gemm;
     struct plane in, out;
     size_t k;      /* elements of a window */
     float *panels; /* the whole kernel, packed */
@@ -90,8 +114,8 @@ static void conv_tile(const struct conv *v, float *out, const float *image, size
     const bool direct = v->out.sc == 1; /* channels last: the tile is where it belongs */
     float *to = direct ? out + first * channels : v->tile;
     for (size_t j = 0; j < channels; j += EVAL_PANEL)
-        eval_gemm_panel(to + j, channels, v->rows, v->k, pixels, v->k, v->panels + j * v->k,
-                        channels - j < EVAL_PANEL ? channels - j : EVAL_PANEL);
+        v->gemm(to + j, channels, v->rows, v->k, pixels, v->k, v->panels + j * v->k,
+                channels - j < EVAL_PANEL ? channels - j : EVAL_PANEL);
     for (size_t t = 0; !direct && t < pixels; t++)
         for (size_t ch = 0; ch < channels; ch++)
             out[ch * v->out.sc + first + t] = v->tile[t * channels + ch];
@@ -100,8 +124,10 @@ static void conv_tile(const struct conv *v, float *out, const float *image, size
 mp2ml_status eval_conv2d(const struct eval_call *c)
 {
     const struct graph_window *w = &c->node->window;
-    struct conv v = {
-        .w = w, .in = plane_of(&c->in[0], w->nchw), .out = plane_of(&c->shape, w->nchw)};
+    struct conv v = {.w = w,
+                     .gemm = c->gemm,
+                     .in = plane_of(&c->in[0], w->nchw),
+                     .out = plane_of(&c->shape, w->nchw)};
     v.k = c->in[1].dims[0] * c->in[1].dims[1] * c->in[1].dims[2];
     const size_t channels = v.out.channels, pixels = v.out.height * v.out.width;
     const size_t in_image = v.in.height * v.in.width * v.in.channels;

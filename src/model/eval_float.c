@@ -31,6 +31,7 @@ struct run {
     const struct graph *g;
     size_t batch;
     size_t slice;
+    eval_gemm gemm;
     const float **values; /* of each node; NULL: a constant, or not alive */
     float **owned;        /* those of them that we allocated */
     int *last_reader;
@@ -50,7 +51,8 @@ static mp2ml_status eval_slice(const struct run *r, const struct graph_node *n, 
             in[k].f = r->values[n->inputs[k]] + first * graph_sample_count(from);
     }
     struct eval_call call = {
-        n, in, n->n_inputs, eval_view_of(n, count), out + first * graph_sample_count(n), NULL};
+        n,    in,     n->n_inputs, eval_view_of(n, count), out + first * graph_sample_count(n),
+        NULL, r->gemm};
     mp2ml_status status = graph_row(n->op).eval(&call);
     free(in);
     return status;
@@ -124,12 +126,13 @@ static void run_wipe(struct run *r)
     free(r->last_reader);
 }
 
-static mp2ml_status run_init(struct run *r, const struct graph *g, size_t slice)
+static mp2ml_status run_init(struct run *r, const struct graph *g, size_t slice, eval_gemm gemm)
 {
     const size_t n = (size_t)g->n_nodes + 1;
     memset(r, 0, sizeof *r);
     r->g = g;
     r->slice = slice;
+    r->gemm = gemm;
     r->values = calloc(n, sizeof *r->values);
     r->owned = calloc(n, sizeof *r->owned);
     r->last_reader = malloc(n * sizeof *r->last_reader);
@@ -146,12 +149,12 @@ static mp2ml_status run_init(struct run *r, const struct graph *g, size_t slice)
 }
 
 /* Samples [first, first + count) through the whole network. */
-static mp2ml_status eval_part(const struct graph *g, size_t slice, size_t first, size_t count,
-                              const float *const *inputs, float *const *outputs, graph_visit visit,
-                              void *context)
+static mp2ml_status eval_part(const struct graph *g, size_t slice, eval_gemm gemm, size_t first,
+                              size_t count, const float *const *inputs, float *const *outputs,
+                              graph_visit visit, void *context)
 {
     struct run r;
-    TRY(run_init(&r, g, slice));
+    TRY(run_init(&r, g, slice, gemm));
     r.batch = count;
     for (int k = 0; k < g->n_inputs; k++)
         r.values[g->inputs[k]] = inputs[k] + first * graph_sample_count(&g->nodes[g->inputs[k]]);
@@ -174,8 +177,9 @@ mp2ml_status graph_eval(const struct graph *g, size_t batch, const float *const 
                         float *const *outputs, graph_visit visit, void *context)
 {
     const size_t slice = slice_of(g);
+    const eval_gemm gemm = eval_gemm_pick();
     if (visit != NULL)
-        return eval_part(g, slice, 0, batch, inputs, outputs, visit, context);
+        return eval_part(g, slice, gemm, 0, batch, inputs, outputs, visit, context);
     const ptrdiff_t slices = (ptrdiff_t)((batch + slice - 1) / slice);
     int worst = MP2ML_OK;
 #ifdef _OPENMP
@@ -184,7 +188,7 @@ mp2ml_status graph_eval(const struct graph *g, size_t batch, const float *const 
     for (ptrdiff_t s = 0; s < slices; s++) {
         const size_t first = (size_t)s * slice;
         const size_t count = batch - first < slice ? batch - first : slice;
-        const int status = eval_part(g, slice, first, count, inputs, outputs, NULL, NULL);
+        const int status = eval_part(g, slice, gemm, first, count, inputs, outputs, NULL, NULL);
         worst = status < worst ? status : worst; /* failures are negative */
     }
     return (mp2ml_status)worst;

@@ -80,20 +80,17 @@ __attribute__((target("avx512f"))) static void gemm_avx512(float *out, size_t ld
 }
 #endif
 
-void eval_gemm_panel(float *out, size_t ld_out, const float *a, size_t ld_a, size_t m, size_t k,
-                     const float *panel, size_t width)
+eval_gemm eval_gemm_pick(void)
 {
 #if defined(__x86_64__)
     switch (cpu_level()) {
     case CPU_AVX512:
-        gemm_avx512(out, ld_out, a, ld_a, m, k, panel, width);
-        return;
+        return gemm_avx512;
     case CPU_AVX2:
-        gemm_avx2(out, ld_out, a, ld_a, m, k, panel, width);
-        return;
+        return gemm_avx2;
     case CPU_PORTABLE:
         break;
     }
 #endif
-    gemm_portable(out, ld_out, a, ld_a, m, k, panel, width);
+    return gemm_portable;
 }

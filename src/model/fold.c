@@ -39,7 +39,7 @@ static mp2ml_status fold_computed(struct graph_build *b, struct graph_node *n)
     }
     for (unsigned k = 0; k < n->n_inputs; k++)
         in[k] = eval_view_of(graph_input(b, n, k), 1);
-    struct eval_call call = {n, in, n->n_inputs, eval_view_of(n, 1), t.f, t.i};
+    struct eval_call call = {n, in, n->n_inputs, eval_view_of(n, 1), t.f, t.i, NULL};
     mp2ml_status status = graph_row(n->op).eval(&call);
     free(in);
     if (status == MP2ML_OK) {

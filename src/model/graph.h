@@ -88,7 +88,7 @@ struct graph_node {
     bool nchw;                     /* BIAS_ADD */
     int64_t axis;                  /* SOFTMAX, ARGMAX, EXPAND_DIMS, PACK, CONCAT; not negative
                                       after shape inference */
-    unsigned n_list;               /* SQUEEZE axes */
+    unsigned n_list; /* SQUEEZE axes; TRANSPOSE: output axis d is input axis list[d] */
     int64_t list[GRAPH_MAX_RANK];
     int64_t mask[5]; /* STRIDED_SLICE: begin, end, ellipsis, new axis, shrink */
 };
@@ -115,7 +115,9 @@ const char *graph_op_name(enum graph_op op);
 char graph_op_kind(enum graph_op op);
 
 /* A file, recognised by its content. The graph is simplified: every node is batched or a constant,
- * kinds S, L, N, E only, shapes known but for the batch, identities and dead nodes gone. Errors
+ * kinds S, L, N, E only, shapes known but for the batch, identities and dead nodes gone. SQUEEZE
+ * and EXPAND_DIMS have become RESHAPE, which has one input and its shape in dims; PAD has the
+ * integers [rank][2] as inputs[1]; a PAD of zeros before a CONV2D is in the window's pad[]. Errors
  * name node and operator, and list what is supported or what the candidates are. */
 MUST_CHECK mp2ml_status graph_load(struct graph **out, const char *path,
                                    const struct graph_cut *cut, mp2ml_error *err);

@@ -38,6 +38,10 @@ struct eval_view {
     const int64_t *i;
 };
 
+/* out[m][width], rows ld_out apart = a[m][k], rows ld_a apart, times a panel; see eval_gemm.c. */
+typedef void (*eval_gemm)(float *out, size_t ld_out, const float *a, size_t ld_a, size_t m,
+                          size_t k, const float *panel, size_t width);
+
 struct eval_call {
     const struct graph_node *node;
     const struct eval_view *in;
@@ -45,6 +49,7 @@ struct eval_call {
     struct eval_view shape; /* of the output; its f and i are not used */
     float *f;               /* the output, one of the two, not overlapping an input */
     int64_t *i;
+    eval_gemm gemm; /* this run's kernel; NULL when folding, where nothing multiplies matrices */
 };
 
 /* Computes a node. ERR_MEMORY, or ERR_UNSUPPORTED for integer arithmetic on the batch axis; shapes
@@ -130,9 +135,10 @@ bool shape_slice_make(struct shape_slice *s, const int64_t *mask, const size_t *
 
 #define SHAPE_RULES(X)                                                                             \
     X(source)                                                                                      \
-    X(same) X(softmax) X(argmax) X(conv2d) X(pool) X(matmul) X(bias_add) X(binary) X(pad)          \
-        X(reshape) X(squeeze) X(expand_dims) X(transpose) X(shape) X(strided_slice) X(pack)        \
-            X(concat) X(prod) X(cast)
+    X(same)                                                                                        \
+    X(softmax) X(argmax) X(conv2d) X(pool) X(matmul) X(bias_add) X(binary) X(pad) X(reshape)       \
+        X(squeeze) X(expand_dims) X(transpose) X(shape) X(strided_slice) X(pack) X(concat) X(prod) \
+            X(cast)
 #define SHAPE_DECLARE(name)                                                                        \
     MUST_CHECK mp2ml_status shape_##name(struct graph_build *b, struct graph_node *n);
 SHAPE_RULES(SHAPE_DECLARE)
@@ -147,9 +153,9 @@ MUST_CHECK mp2ml_status fold_node(struct graph_build *b, struct graph_node *n);
 
 #define EVAL_RULES(X)                                                                              \
     X(copy)                                                                                        \
-    X(relu) X(softmax) X(argmax) X(conv2d) X(avg_pool) X(max_pool) X(matmul) X(bias_add) X(add)    \
-        X(sub) X(mul) X(div) X(pad) X(transpose) X(strided_slice) X(pack) X(concat) X(prod)        \
-            X(cast)
+    X(relu)                                                                                        \
+    X(softmax) X(argmax) X(conv2d) X(avg_pool) X(max_pool) X(matmul) X(bias_add) X(add) X(sub)     \
+        X(mul) X(div) X(pad) X(transpose) X(strided_slice) X(pack) X(concat) X(prod) X(cast)
 #define EVAL_DECLARE(name) MUST_CHECK mp2ml_status eval_##name(const struct eval_call *c);
 EVAL_RULES(EVAL_DECLARE)
 #undef EVAL_DECLARE
@@ -168,9 +174,8 @@ void eval_copy_nd(void *dst, const ptrdiff_t *dst_strides, const void *src,
 /* `b_row`, `b_column`: strides of B in elements (a transposed B has b_row = 1). */
 void eval_pack_panel(float *panel, const float *b, size_t b_row, size_t b_column, size_t k,
                      size_t first, size_t width);
-/* out[m][width], rows ld_out apart = a[m][k], rows ld_a apart, times the panel. */
-void eval_gemm_panel(float *out, size_t ld_out, const float *a, size_t ld_a, size_t m, size_t k,
-                     const float *panel, size_t width);
+/* The product for this processor; asking is slow, so once a run. */
+eval_gemm eval_gemm_pick(void);
 
 /* import_tf.c --------------------------------------------------------------------------------- */
 
