@@ -35,11 +35,12 @@ test-all: test ## also the tests that need TensorFlow, which it installs
 bench: program ## both parties on this machine: speed, traffic, memory
 	@$(BUILD)/mp2ml bench $(MODELS)/cryptonets-relu-mnist.pb
 
-check: ## format, layers, sizes, symbols, warnings of gcc and clang as errors
+check: ## format, layers, sizes, documents, symbols, warnings of gcc and clang
 	@tools/setup.sh build check venv format
 	@tools/check_format.sh
 	@python3 tools/check_layers.py
 	@python3 tools/check_sizes.py
+	@python3 tools/check_docs.py
 	@tools/build.sh release all
 	@tools/build.sh python
 	@python3 tools/check_symbols.py $(BUILD)
