@@ -34,11 +34,6 @@ mp2ml_status lower_step(struct lower *lw, enum step_kind kind, unsigned operand,
     return plan_add_step(lw->plan, kind, operands, 1, count, nodes, at, lw->err);
 }
 
-static const char *node_name(const struct lower *lw)
-{
-    return lw->graph->nodes[lw->node].name;
-}
-
 /* The step whose shares a linear step can read: a RE-ENTRY where `step` is still in Z_{2^k}. */
 static mp2ml_status readable(struct lower *lw, unsigned step, uint16_t *out)
 {
@@ -135,130 +130,6 @@ static mp2ml_status lower_linear(struct lower *lw, struct rep *out)
     return status;
 }
 
-/* ---- non-linear operators -------------------------------------------------------------------- */
-
-static bool in_k(const struct lower *lw, const struct rep *rep)
-{
-    if (rep->lin != NULL || rep->n_bases != 1)
-        return false;
-    enum step_kind kind = lw->plan->pub.steps[rep->bases[0]].kind;
-    return kind == STEP_LINEAR || kind == STEP_MAX;
-}
-
-/* max(0, s*x + c) = s*max(0, x) + max(0, c) when s >= 0 and one of both is zero. */
-static bool relu_commutes(const struct rep *rep)
-{
-    for (size_t i = 0; i < rep->count; i++) {
-        const struct rep_value *v = &rep->values[i];
-        if (v->src != REP_CONSTANT && (v->scale < 0 || v->offset < 0 || v->offset > 0))
-            return false;
-    }
-    return true;
-}
-
-static mp2ml_status relu_step(struct lower *lw, unsigned operand, unsigned *at)
-{
-    *at = lw->relu_of[operand];
-    if (*at != 0)
-        return MP2ML_OK;
-    TRY(lower_step(lw, STEP_RELU, operand, lw->plan->pub.steps[operand].count, node_name(lw), at));
-    lw->relu_of[operand] = (uint16_t)*at;
-    return MP2ML_OK;
-}
-
-/* Moves behind the max pool when that is the only reader and leaves fewer values. */
-static bool relu_waits(const struct lower *lw)
-{
-    int consumer = lw->consumer[lw->node];
-    if (lw->uses[lw->node] != 1 || consumer < 0)
-        return false;
-    const struct graph_node *next = &lw->graph->nodes[consumer];
-    return next->op == GRAPH_MAX_POOL &&
-           graph_sample_count(next) <= graph_sample_count(&lw->graph->nodes[lw->node]);
-}
-
-static mp2ml_status same_rep(struct lower *lw, struct rep *out)
-{
-    struct rep *in = lower_operand(lw, 0);
-    uint32_t *from = malloc((in->count + 1) * sizeof *from);
-    if (from == NULL)
-        return MP2ML_ERR_MEMORY;
-    for (size_t i = 0; i < in->count; i++)
-        from[i] = (uint32_t)i;
-    mp2ml_status status = rep_gather(out, in, from, in->count, 0.0);
-    free(from);
-    return status;
-}
-
-static mp2ml_status lower_relu(struct lower *lw, struct rep *out)
-{
-    struct rep *in = lower_operand(lw, 0);
-    if (relu_waits(lw)) {
-        TRY(same_rep(lw, out));
-        out->relu_pending = true;
-        return MP2ML_OK;
-    }
-    bool done = in->lin == NULL && in->n_bases == 1 && relu_commutes(in) &&
-                lw->plan->pub.steps[in->bases[0]].kind == STEP_RELU;
-    unsigned at = 0;
-    if (!done) {
-        if (!in_k(lw, in) || !relu_commutes(in))
-            TRY(lower_finish(lw, lw->graph->nodes[lw->node].inputs[0]));
-        TRY(relu_step(lw, in->bases[0], &at));
-    }
-    TRY(same_rep(lw, out));
-    if (!done)
-        out->bases[0] = (uint16_t)at;
-    for (size_t i = 0; i < out->count; i++)
-        if (out->values[i].src == REP_CONSTANT && out->values[i].offset < 0)
-            out->values[i].offset = 0;
-    return MP2ML_OK;
-}
-
-static mp2ml_status lower_max_pool(struct lower *lw, struct rep *out)
-{
-    struct rep *in = lower_operand(lw, 0);
-    bool relu = in->relu_pending;
-    if (!in_k(lw, in) || !rep_is_pick(in))
-        TRY(lower_finish(lw, lw->graph->nodes[lw->node].inputs[0]));
-    struct mpc_windows windows;
-    TRY(lower_max_windows(lw, &windows));
-    uint32_t *member = NULL;
-    memcpy(&member, &windows.member, sizeof member); /* ours, so not const here */
-    for (size_t i = 0; i < windows.first[windows.count]; i++)
-        member[i] = in->values[member[i]].src;
-    unsigned at;
-    mp2ml_status status = lower_step(lw, STEP_MAX, in->bases[0], windows.count, node_name(lw), &at);
-    if (status != MP2ML_OK) {
-        plan_windows_wipe(&windows);
-        return status;
-    }
-    lw->plan->pub.steps[at].windows = windows;
-    if (relu)
-        TRY(relu_step(lw, at, &at));
-    return rep_of_step(out, at, windows.count);
-}
-
-/* Softmax and ArgMax are done with the outputs; here they only may not stand elsewhere. */
-static mp2ml_status lower_final(struct lower *lw, struct rep *out)
-{
-    const struct graph_node *node = &lw->graph->nodes[lw->node];
-    const struct graph_node *in = lower_input(lw, 0);
-    bool argmax = node->op == GRAPH_ARGMAX;
-    int64_t axis = node->axis < 0 ? node->axis + (int64_t)in->rank : node->axis;
-    if (in->rank < 2 || axis != (int64_t)in->rank - 1)
-        return lower_fail(lw, "has a private form along the last axis only");
-    for (int i = lw->node + 1; i < lw->graph->n_nodes; i++) {
-        const struct graph_node *next = &lw->graph->nodes[i];
-        for (unsigned j = 0; j < next->n_inputs; j++)
-            if (next->inputs[j] == lw->node && (argmax || next->op != GRAPH_ARGMAX))
-                return lower_fail(lw, "has a private form at the end of a network only");
-    }
-    TRY(same_rep(lw, out));
-    out->post = argmax ? PLAN_POST_NONE : PLAN_POST_SOFTMAX;
-    return MP2ML_OK;
-}
-
 /* ---- the walk -------------------------------------------------------------------------------- */
 
 static mp2ml_status lower_source(struct lower *lw, struct rep *out)
@@ -276,7 +147,7 @@ static mp2ml_status lower_node(struct lower *lw, struct rep *out)
     case GRAPH_INPUT:
         return lower_source(lw, out);
     case GRAPH_IDENTITY:
-        return same_rep(lw, out);
+        return lower_same(lw, out);
     case GRAPH_CONV2D:
     case GRAPH_MATMUL:
     case GRAPH_AVG_POOL:
@@ -380,6 +251,7 @@ static mp2ml_status walk(struct lower *lw)
             continue;
         struct rep rep = {0};
         TRY(lower_node(lw, &rep));
+        rep_wipe(&lw->reps[lw->node]);
         lw->reps[lw->node] = rep;
         for (unsigned j = 0; j < node->n_inputs; j++)
             if (--lw->uses_left[node->inputs[j]] == 0)

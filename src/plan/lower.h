@@ -13,8 +13,8 @@
  * the re-entry is put in where a linear step comes to read them.
  *
  * Files: lower_rep.c (representations), lower_shape.c (moving, scaling), lower_map.c (convolution,
- * matrices, pooling as maps), merge.c (maps times representations, sums), lower.c (the walk and the
- * non-linear steps), lower_output.c (what the client gets). */
+ * matrices, pooling as maps), merge.c (maps times representations, sums), lower.c (the walk),
+ * lower_nonlinear.c, lower_output.c (what the client gets). */
 #ifndef PLAN_LOWER_H
 #define PLAN_LOWER_H
 
@@ -77,6 +77,7 @@ MUST_CHECK mp2ml_status rep_of_linear(struct rep *rep, const struct rep *bases, 
 /* out[i] = in[from[i]]; REP_CONSTANT gives `fill`. */
 MUST_CHECK mp2ml_status rep_gather(struct rep *out, const struct rep *in, const uint32_t *from,
                                    size_t count, double fill);
+MUST_CHECK mp2ml_status rep_copy(struct rep *out, const struct rep *in);
 struct rep_row rep_row(const struct rep *rep, size_t element);
 /* Affine over one base, every element one base value with scale 1 and offset 0. */
 bool rep_is_pick(const struct rep *rep);
@@ -86,6 +87,7 @@ bool rep_is_step(const struct rep *rep);
 void rep_base_ends(const struct plan *plan, const struct rep *rep, size_t *ends);
 
 /* lower_shape.c */
+MUST_CHECK mp2ml_status lower_same(struct lower *lw, struct rep *out);
 MUST_CHECK mp2ml_status lower_moving(struct lower *lw, struct rep *out);
 MUST_CHECK mp2ml_status lower_pad(struct lower *lw, struct rep *out);
 MUST_CHECK mp2ml_status lower_elementwise(struct lower *lw, struct rep *out);
@@ -128,6 +130,11 @@ static inline struct rep *lower_operand(const struct lower *lw, unsigned i)
 {
     return &lw->reps[lw->graph->nodes[lw->node].inputs[i]];
 }
+
+/* lower_nonlinear.c */
+MUST_CHECK mp2ml_status lower_relu(struct lower *lw, struct rep *out);
+MUST_CHECK mp2ml_status lower_max_pool(struct lower *lw, struct rep *out);
+MUST_CHECK mp2ml_status lower_final(struct lower *lw, struct rep *out);
 
 /* lower_output.c */
 MUST_CHECK mp2ml_status lower_outputs(struct lower *lw);

@@ -93,6 +93,18 @@ mp2ml_status rep_gather(struct rep *out, const struct rep *in, const uint32_t *f
     return MP2ML_OK;
 }
 
+mp2ml_status rep_copy(struct rep *out, const struct rep *in)
+{
+    uint32_t *from = malloc((in->count + 1) * sizeof *from);
+    if (from == NULL)
+        return MP2ML_ERR_MEMORY;
+    for (size_t i = 0; i < in->count; i++)
+        from[i] = (uint32_t)i;
+    mp2ml_status status = rep_gather(out, in, from, in->count, 0.0);
+    free(from);
+    return status;
+}
+
 struct rep_row rep_row(const struct rep *rep, size_t element)
 {
     static const float one = 1.0f;

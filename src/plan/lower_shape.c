@@ -6,6 +6,11 @@
 
 #include "plan/lower.h"
 
+mp2ml_status lower_same(struct lower *lw, struct rep *out)
+{
+    return rep_copy(out, lower_operand(lw, 0));
+}
+
 mp2ml_status lower_moving(struct lower *lw, struct rep *out)
 {
     const struct graph_node *node = &lw->graph->nodes[lw->node];

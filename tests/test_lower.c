@@ -1,0 +1,354 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Lowering: the steps are those that the network needs, and give what the graph gives. */
+#include "plan_fixture.h"
+
+static void conv_relu_dense(void **state)
+{
+    (void)state;
+    for (unsigned variant = 0; variant < 16; variant++) {
+        bool nchw = variant & 1, same = variant & 2;
+        struct net net;
+        net_init(&net, variant);
+        int x = nchw ? net_input(&net, DIMS(3, 9, 8)) : net_input(&net, DIMS(9, 8, 3));
+        struct window w = {3, variant & 4 ? 2 : 1, same, nchw, variant & 8 ? 2 : 1};
+        int y = net_bias(&net, net_conv(&net, x, 4, w), nchw);
+        y = net_dense(&net, net_flat(&net, net_relu(&net, y)), 5);
+        net_done(&net, net_check(&net, y, "input linear relu linear output"));
+    }
+}
+
+static void kernels_are_stored_once(void **state)
+{
+    (void)state;
+    struct net net;
+    net_init(&net, 1);
+    int x = net_input(&net, DIMS(20, 20, 3));
+    int y = net_relu(
+        &net, net_bias(&net, net_conv(&net, x, 6, (struct window){5, 1, false, false, 1}), false));
+    y = net_relu(&net, net_conv(&net, y, 4, (struct window){3, 1, true, false, 1}));
+    struct plan *plan = net_check(&net, y, "input linear relu linear relu output");
+    assert_int_equal(plan->linear[1].n_weights, 5 * 5 * 3 * 6);
+    assert_int_equal(plan->linear[1].n_groups, 16 * 16);
+    /* Nine ways to lie over the border: all taps, 4 edges, 4 corners. */
+    assert_int_equal(plan->linear[3].n_weights, 6 * 4 * (9 + 4 * 6 + 4 * 4));
+    net_done(&net, plan);
+}
+
+static void moving_and_scaling(void **state)
+{
+    (void)state;
+    struct net net;
+    net_init(&net, 3);
+    int x = net_input(&net, DIMS(6, 5, 2));
+    int y = net_same(&net, GRAPH_MUL, x, net_const(&net, 2.0, DIMS(2)));
+    y = net_same(&net, GRAPH_SUB, y, net_const(&net, 1.0, DIMS(1, 5, 1)));
+    int one = net_const(&net, 1.0, DIMS(1));
+    y = net_add(&net, GRAPH_SUB, one, y, DIMS(6, 5, 2)); /* constant - tensor */
+    y = net_same(&net, GRAPH_DIV, y, net_const(&net, 3.0, DIMS(1, 1, 1, 1)));
+    y = net_pad(&net, y, 0, 1, 2, 0);
+    y = net_conv(&net, y, 3, (struct window){3, 2, false, false, 1});
+    y = net_transpose(&net, y, 3, 1, 2);
+    y = net_bias(&net, y, true);
+    y = net_same(&net, GRAPH_MUL, y, net_const(&net, 1.0, DIMS(3, 1, 1)));
+    y = net_relu(&net, y);
+    y = net_transpose(&net, y, 2, 3, 1);
+    y = net_pad(&net, y, 1, 0, 0, 1);
+    y = net_dense(&net, net_flat(&net, y), 4);
+    net_done(&net, net_check(&net, y, "input linear relu linear output"));
+}
+
+static void more_than_vectors(void **state)
+{
+    (void)state;
+    struct net net;
+    net_init(&net, 4);
+    int x = net_input(&net, DIMS(3, 4)); /* a matrix product at each of three places */
+    int w = net_const(&net, 0.7, DIMS(5, 4));
+    int y = net_add(&net, GRAPH_MATMUL, x, w, DIMS(3, 5));
+    net_node(&net, y)->transpose_b = true;
+    net_output(&net, y);
+    struct plan_options o;
+    plan_options_init(&o);
+    mp2ml_error err = {MP2ML_OK, ""};
+    struct plan *plan;
+    assert_int_equal(plan_new(&plan, net.g, &o, &err), MP2ML_ERR_ARGUMENT);
+    assert_non_null(strstr(err.text, "--reveal logits"));
+    o = net_logits();
+    plan = net_plan(&net, &o);
+    net_has_steps(plan, "input linear output");
+    assert_int_equal(plan->linear[1].n_weights, 20);
+    assert_int_equal(plan->pub.outputs[0].rank, 2);
+    plan_free(plan);
+    o.policy = PLAN_ARGMAX;
+    plan = net_plan(&net, &o);
+    net_has_steps(plan, "input linear argmax output");
+    assert_int_equal(plan->pub.outputs[0].count, 3);
+    assert_int_equal(plan->pub.steps[2].windows.first[1], 5);
+    net_done(&net, plan);
+}
+
+static void max_pools(void **state)
+{
+    (void)state;
+    const struct window conv = {3, 1, true, false, 1}, pool = {2, 2, false, false, 1};
+    struct net net;
+    net_init(&net, 5); /* after ReLU: first the maximum, then fewer ReLUs */
+    int x = net_input(&net, DIMS(8, 6, 2));
+    int y = net_window(&net, GRAPH_MAX_POOL, net_relu(&net, net_conv(&net, x, 3, conv)), 0, pool);
+    y = net_dense(&net, net_flat(&net, y), 4);
+    struct plan *plan = net_check(&net, y, "input linear max relu linear output");
+    assert_int_equal(plan->pub.steps[3].count, 4 * 3 * 3);
+    net_done(&net, plan);
+
+    net_init(&net, 6); /* before ReLU, NCHW, SAME windows that are cut */
+    x = net_input(&net, DIMS(2, 7, 5));
+    y = net_conv(&net, x, 3, (struct window){3, 1, true, true, 1});
+    y = net_relu(&net,
+                 net_window(&net, GRAPH_MAX_POOL, y, 0, (struct window){3, 2, true, true, 1}));
+    y = net_dense(&net, net_flat(&net, y), 4);
+    net_done(&net, net_check(&net, y, "input linear max relu linear output"));
+
+    net_init(&net, 7); /* without ReLU: re-entry */
+    x = net_input(&net, DIMS(8, 6, 2));
+    y = net_window(&net, GRAPH_MAX_POOL, net_conv(&net, x, 3, conv), 0, pool);
+    y = net_dense(&net, net_flat(&net, y), 4);
+    net_done(&net, net_check(&net, y, "input linear max re-entry linear output"));
+
+    net_init(&net, 8); /* the ReLU is read twice: its operand is maximised */
+    x = net_input(&net, DIMS(4, 4, 2));
+    int r = net_relu(&net, net_conv(&net, x, 3, conv));
+    y = net_dense(&net, net_flat(&net, net_window(&net, GRAPH_MAX_POOL, r, 0, pool)), 4);
+    int z = net_dense(&net, net_flat(&net, r), 4);
+    y = net_same(&net, GRAPH_ADD, y, z);
+    net_done(&net, net_check(&net, y, "input linear relu max relu linear output"));
+
+    net_init(&net, 9); /* of the input itself, and at the end */
+    x = net_input(&net, DIMS(4, 4, 2));
+    y = net_window(&net, GRAPH_MAX_POOL, x, 0, pool);
+    net_done(&net, net_check(&net, y, "input linear max output"));
+}
+
+static void relu_at_the_ends(void **state)
+{
+    (void)state;
+    struct net net;
+    net_init(&net, 10);
+    int y = net_relu(&net, net_input(&net, DIMS(5)));
+    net_done(&net, net_check(&net, y, "input linear relu output"));
+    net_init(&net, 11); /* twice is once; a transpose does not hinder */
+    y = net_relu(&net, net_conv(&net, net_input(&net, DIMS(4, 4, 2)), 3,
+                                (struct window){2, 1, true, false, 1}));
+    y = net_relu(&net, net_transpose(&net, y, 2, 1, 3));
+    y = net_dense(&net, net_flat(&net, y), 3);
+    net_done(&net, net_check(&net, y, "input linear relu linear output"));
+}
+
+static void residual_networks(void **state)
+{
+    (void)state;
+    const struct window same = {3, 1, true, false, 1};
+    struct net net;
+    net_init(&net, 12); /* relu(x + conv(relu(conv(x)))), with a strided short cut after it */
+    int x = net_relu(&net, net_conv(&net, net_input(&net, DIMS(6, 6, 2)), 4, same));
+    int y = net_relu(&net, net_bias(&net, net_conv(&net, x, 4, same), false));
+    y = net_relu(&net, net_same(&net, GRAPH_ADD, net_conv(&net, y, 4, same), x));
+    int cut = net_conv(&net, y, 6, (struct window){1, 2, true, false, 1});
+    int z = net_conv(&net, y, 6, (struct window){3, 2, true, false, 1});
+    z = net_relu(&net, net_same(&net, GRAPH_SUB, cut, z));
+    z = net_dense(&net, net_flat(&net, z), 3);
+    struct plan *plan =
+        net_check(&net, z, "input linear relu linear relu linear relu linear relu linear output");
+    assert_int_equal(plan->pub.steps[5].n_operands, 2);
+    /* Both branches read the same values: one operand. */
+    assert_int_equal(plan->pub.steps[7].n_operands, 1);
+    net_done(&net, plan);
+
+    net_init(&net, 13); /* pre-activation: the sum is needed by ReLU and by the next sum */
+    x = net_conv(&net, net_input(&net, DIMS(4, 4, 2)), 3, same);
+    y = net_conv(&net, net_relu(&net, x), 3, same);
+    x = net_same(&net, GRAPH_ADD, x, y);
+    y = net_conv(&net, net_relu(&net, x), 3, same);
+    x = net_same(&net, GRAPH_ADD, x, y);
+    net_done(&net, net_check(&net, net_dense(&net, net_flat(&net, net_relu(&net, x)), 3),
+                             "input linear relu re-entry linear relu re-entry linear relu linear "
+                             "output"));
+
+    net_init(&net, 14); /* two inputs, one broadcast */
+    x = net_input(&net, DIMS(3, 4));
+    y = net_input(&net, DIMS(3, 1));
+    y = net_same(&net, GRAPH_ADD, x, y);
+    plan = net_check(&net, y, "input input linear output");
+    assert_int_equal(linear_products(&plan->linear[2]), 24);
+    net_done(&net, plan);
+}
+
+static void linear_chains_merge(void **state)
+{
+    (void)state;
+    struct net net;
+    net_init(&net, 15);
+    const struct window pool = {2, 2, false, false, 1}, conv = {3, 1, true, false, 1};
+    int x = net_input(&net, DIMS(16, 16, 1));
+    int y = net_window(&net, GRAPH_AVG_POOL, x, 0, pool);
+    y = net_bias(&net, net_conv(&net, y, 2, conv), false);
+    y = net_window(&net, GRAPH_AVG_POOL, y, 0, pool);
+    y = net_bias(&net, net_dense(&net, net_flat(&net, y), 5), false);
+    struct plan *plan = net_check(&net, y, "input linear output");
+    assert_int_equal(plan->linear[1].n_groups, 1);
+    assert_int_equal(linear_products(&plan->linear[1]), 5 * 256);
+    net_done(&net, plan);
+
+    /* A matrix through a bottle neck is not multiplied out: 600 x 600 instead of 2 x 600. */
+    net_init(&net, 16);
+    y = net_dense(&net, net_dense(&net, net_input(&net, DIMS(600)), 1), 600);
+    plan = net_check(&net, y, "input linear re-entry linear output");
+    assert_int_equal(linear_products(&plan->linear[1]) + linear_products(&plan->linear[3]), 1200);
+    net_done(&net, plan);
+
+    /* Pools of a ReLU go into the convolution behind, positions sharing their weights. */
+    net_init(&net, 17);
+    x = net_relu(&net, net_conv(&net, net_input(&net, DIMS(12, 12, 1)), 2, conv));
+    y = net_window(&net, GRAPH_AVG_POOL, x, 0, (struct window){3, 2, true, false, 1});
+    y = net_conv(&net, y, 3, (struct window){2, 1, false, false, 1});
+    plan = net_check(&net, y, "input linear relu linear output");
+    assert_true(plan->linear[3].n_weights < linear_products(&plan->linear[3]) / 2);
+    net_done(&net, plan);
+}
+
+static void policies(void **state)
+{
+    (void)state;
+    struct net net;
+    struct plan_options o;
+    plan_options_init(&o);
+    net_init(&net, 20); /* Softmax is dropped or left to the client */
+    int y = net_dense(&net, net_input(&net, DIMS(6)), 4);
+    y = net_same(&net, GRAPH_SOFTMAX, y, -1);
+    net_node(&net, y)->axis = 1;
+    net_output(&net, y);
+    struct plan *plan = net_plan(&net, &o);
+    net_has_steps(plan, "input linear argmax output");
+    const struct plan_tensor *t = &plan->pub.outputs[0];
+    assert_int_equal(t->rank, 0);
+    assert_int_equal(t->count, 1);
+    assert_int_equal(t->dtype, PLAN_I64);
+    assert_int_equal(t->post, PLAN_POST_NONE);
+    plan_free(plan);
+    o = net_logits();
+    plan = net_plan(&net, &o);
+    net_has_steps(plan, "input linear output");
+    assert_int_equal(plan->pub.outputs[0].post, PLAN_POST_SOFTMAX);
+    assert_int_equal(plan->pub.outputs[0].count, 4);
+    net_done(&net, plan);
+
+    net_init(&net, 21); /* ArgMax of Softmax; its own policy */
+    y = net_same(&net, GRAPH_SOFTMAX, net_dense(&net, net_input(&net, DIMS(6)), 4), -1);
+    net_node(&net, y)->axis = 1;
+    y = net_add(&net, GRAPH_ARGMAX, y, -1, NULL, 0);
+    net_node(&net, y)->axis = 1;
+    net_output(&net, y);
+    plan_options_init(&o);
+    plan = net_plan(&net, &o);
+    net_has_steps(plan, "input linear argmax output");
+    net_agrees(&net, plan);
+    plan_free(plan);
+    o = net_logits();
+    net_fails(&net, &o, MP2ML_ERR_ARGUMENT, "ArgMax");
+
+    net_init(&net, 22); /* a single value gives its sign */
+    y = net_dense(&net, net_input(&net, DIMS(6)), 1);
+    net_output(&net, y);
+    plan_options_init(&o);
+    plan = net_plan(&net, &o);
+    struct net_data d;
+    net_data_init(&d, &net, plan);
+    const float *const *in = (const float *const *)d.inputs;
+    assert_int_equal(graph_eval(net.g, NET_IMAGES, in, d.expected, NULL, NULL), MP2ML_OK);
+    assert_int_equal(plan_eval_float(plan, NET_IMAGES, in, d.outputs, NULL, NULL), MP2ML_OK);
+    for (unsigned i = 0; i < NET_IMAGES; i++)
+        assert_int_equal((int)d.outputs[0][i], d.expected[0][i] >= 0);
+    net_data_wipe(&d);
+    net_done(&net, plan);
+}
+
+static void many_outputs(void **state)
+{
+    (void)state;
+    struct net net;
+    net_init(&net, 23);
+    int x = net_input(&net, DIMS(6));
+    int y = net_relu(&net, net_dense(&net, x, 5));
+    net_output(&net, net_dense(&net, y, 3));
+    net_output(&net, y); /* also inside of the network: re-made for opening */
+    net_output(&net, net_dense(&net, x, 2));
+    struct plan_options o = net_logits();
+    struct plan *plan = net_plan(&net, &o);
+    net_agrees(&net, plan);
+    assert_int_equal(plan->pub.n_outputs, 3);
+    net_scaled(plan, 12, 16);
+    net_done(&net, plan);
+}
+
+static void what_has_no_private_form(void **state)
+{
+    (void)state;
+    struct plan_options o = net_logits();
+    struct net net;
+    net_init(&net, 30);
+    int x = net_input(&net, DIMS(6));
+    net_output(&net, net_same(&net, GRAPH_MUL, x, x));
+    net_fails(&net, &o, MP2ML_ERR_UNSUPPORTED, "'n1' (Mul)");
+
+    net_init(&net, 31); /* Softmax inside */
+    x = net_same(&net, GRAPH_SOFTMAX, net_input(&net, DIMS(6)), -1);
+    net_node(&net, x)->axis = 1;
+    net_output(&net, net_dense(&net, x, 2));
+    net_fails(&net, &o, MP2ML_ERR_UNSUPPORTED, "(Softmax)");
+
+    net_init(&net, 32); /* along another axis */
+    x = net_same(&net, GRAPH_SOFTMAX, net_input(&net, DIMS(6, 2)), -1);
+    net_node(&net, x)->axis = 1;
+    net_output(&net, x);
+    net_fails(&net, &o, MP2ML_ERR_UNSUPPORTED, "last axis");
+
+    net_init(&net, 33);
+    x = net_input(&net, DIMS(6));
+    net_output(&net, net_same(&net, GRAPH_CAST, x, -1));
+    net_fails(&net, &o, MP2ML_ERR_UNSUPPORTED, "(Cast)");
+
+    net_init(&net, 34);
+    x = net_input(&net, DIMS(6));
+    int w = net_const(&net, 1.0, DIMS(3, 6));
+    net_output(&net, net_add(&net, GRAPH_MATMUL, w, x, DIMS(6)));
+    net_fails(&net, &o, MP2ML_ERR_UNSUPPORTED, "(MatMul)");
+
+    net_init(&net, 35); /* a division by zero makes no weight */
+    x = net_input(&net, DIMS(6));
+    w = net_const(&net, 0.0, DIMS(6));
+    net_output(&net, net_same(&net, GRAPH_DIV, x, w));
+    net_fails(&net, &o, MP2ML_ERR_UNSUPPORTED, "finite");
+
+    net_init(&net, 36);
+    net_output(&net, net_dense(&net, net_input(&net, DIMS(6)), 2));
+    o.low = 1.0;
+    net_fails(&net, &o, MP2ML_ERR_ARGUMENT, "range");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(conv_relu_dense),
+        cmocka_unit_test(kernels_are_stored_once),
+        cmocka_unit_test(moving_and_scaling),
+        cmocka_unit_test(more_than_vectors),
+        cmocka_unit_test(max_pools),
+        cmocka_unit_test(relu_at_the_ends),
+        cmocka_unit_test(residual_networks),
+        cmocka_unit_test(linear_chains_merge),
+        cmocka_unit_test(policies),
+        cmocka_unit_test(many_outputs),
+        cmocka_unit_test(what_has_no_private_form),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
