@@ -107,11 +107,18 @@ static int wait_for_port(struct bench *b, int from)
         }
     }
     text[n] = '\0';
+    if (stop_caught(&b->stop))
+        return app_fail("interrupted");
     const char *why = strstr(text, "mp2ml: ");
     if (!why)
         return app_fail("bench: the server ended before it listened");
     why += strlen("mp2ml: ");
     return app_fail("bench: the server: %.*s", (int)strcspn(why, "\n"), why);
+}
+
+static void end_server(void *server)
+{
+    kill(*(pid_t *)server, SIGTERM);
 }
 
 int bench_spawn(struct bench *b)
@@ -129,10 +136,16 @@ int bench_spawn(struct bench *b)
     b->server = fork();
     if (b->server == 0)
         become_server(words, ends[1]);
+    int result = APP_FAILED;
+    if (b->server < 0)
+        app_fail("bench: no second process: %s", strerror(errno));
     close(ends[1]);
     free_words(words);
-    int result = b->server > 0 ? wait_for_port(b, ends[0])
-                               : app_fail("bench: no second process: %s", strerror(errno));
+    if (b->server > 0) {
+        stop_target(&b->stop, end_server, &b->server);
+        result = wait_for_port(b, ends[0]);
+        stop_target(&b->stop, stop_later, NULL); /* progress_call looks at it */
+    }
     close(ends[0]); /* the server ignores SIGPIPE; its log ends here */
     return result;
 }

@@ -9,23 +9,22 @@
 #define COLUMN 30 /* where explanations begin */
 #define WIDTH 98
 
-/* Prints words from column `at` on, indented by COLUMN where lines break. */
-static void wrap(const char *text, size_t at)
+/* Prints words from column COLUMN on; further lines are indented likewise. */
+static void wrap(const char *text)
 {
-    while (*text != '\0') {
+    size_t at = COLUMN;
+    for (text += strspn(text, " \n"); *text != '\0'; text += strspn(text, " \n")) {
         size_t n = strcspn(text, " \n");
-        if (at + n > WIDTH && at > COLUMN) {
+        if (at > COLUMN && at + 1 + n > WIDTH) {
             printf("\n%*s", COLUMN, "");
             at = COLUMN;
+        } else if (at > COLUMN) {
+            putchar(' ');
+            at++;
         }
         printf("%.*s", (int)n, text);
         at += n;
         text += n;
-        if (*text != '\0') {
-            putchar(' ');
-            at++;
-            text++;
-        }
     }
 }
 
@@ -43,7 +42,7 @@ static void print_flag(const char *name, const char *argument, const char *help,
         used += (size_t)snprintf(text + used, sizeof(text) - used, " (default: %s)", default_value);
     if (repeatable && used < sizeof(text))
         snprintf(text + used, sizeof(text) - used, "; repeatable");
-    wrap(text, COLUMN);
+    wrap(text);
     putchar('\n');
 }
 

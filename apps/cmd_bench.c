@@ -210,7 +210,6 @@ static int run_batch(struct bench *b, struct bench_result *r)
 static int run_all(struct bench *b)
 {
     int result = bench_spawn(b);
-    stop_target(&b->stop, stop_later, NULL); /* progress_call looks at it */
     while (result == APP_DONE && b->done < b->n_batches) {
         b->results[b->done].batch = b->batches[b->done];
         result = run_batch(b, &b->results[b->done]);
