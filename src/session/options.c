@@ -56,7 +56,7 @@ static mp2ml_status parse_number(uint64_t *out, const char *value, uint64_t low,
 static mp2ml_status set_unsigned(unsigned *out, const char *value, unsigned low, unsigned high,
                                  const char *name, mp2ml_error *err)
 {
-    uint64_t v;
+    uint64_t v = 0;
     TRY(parse_number(&v, value, low, high, name, err));
     *out = (unsigned)v;
     return MP2ML_OK;
@@ -143,7 +143,7 @@ static mp2ml_status set_bits(struct mp2ml_options *o, const char *v, mp2ml_error
 
 static mp2ml_status set_k_ss(struct mp2ml_options *o, const char *v, mp2ml_error *err)
 {
-    unsigned k;
+    unsigned k = 0;
     TRY(set_unsigned(&k, v, 2, 8, "k-ss", err));
     if (k != 2 && k != 4 && k != 8)
         return status_fail(err, MP2ML_ERR_ARGUMENT, "--k-ss takes 2, 4 or 8, not '%s'", v);
@@ -201,7 +201,7 @@ static mp2ml_status set_max_memory(struct mp2ml_options *o, const char *v, mp2ml
 
 static mp2ml_status set_port(struct mp2ml_options *o, const char *v, mp2ml_error *err)
 {
-    unsigned port;
+    unsigned port = 0;
     TRY(set_unsigned(&port, v, 0, 65535, "port", err));
     o->port = (uint16_t)port;
     return MP2ML_OK;

@@ -77,6 +77,10 @@ struct mp2ml_model {
     mp2ml_tensor inputs[PLAN_MAX_TENSORS], outputs[PLAN_MAX_TENSORS];
     unsigned sets; /* bit i: the plan uses set i */
 };
+/* Scales the plan for `bits`, or for the smallest k that keeps the labels when it is 0. */
+MUST_CHECK mp2ml_status choose_bits(struct plan *plan, unsigned bits, mp2ml_error *err);
+/* The position of the largest of n >= 1 values, the first one at ties. */
+size_t first_largest(const float *v, size_t n);
 void tensor_describe(mp2ml_tensor *out, const struct plan_tensor *in);
 
 /* ---- handshake ----------------------------------------------------------------------------- */
