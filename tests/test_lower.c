@@ -335,6 +335,36 @@ static void what_has_no_private_form(void **state)
     net_fails(&net, &o, MP2ML_ERR_ARGUMENT, "range");
 }
 
+/* The bundled networks, from their files. */
+static void bundled_models(void **state)
+{
+    (void)state;
+    const struct {
+        const char *file, *kinds;
+    } models[] = {
+        {"cryptonets-relu-mnist.pb", "input linear relu linear relu linear output"},
+        {"mlp-maxpool-mnist.pb", "input linear max relu linear relu linear output"},
+    };
+    for (size_t i = 0; i < sizeof models / sizeof *models; i++) {
+        char path[512];
+        (void)snprintf(path, sizeof path, PROJECT_ROOT "/examples/mnist/models/%s", models[i].file);
+        struct net net = {NULL, 3};
+        mp2ml_error err = {MP2ML_OK, ""};
+        if (graph_load(&net.g, path, NULL, &err) != MP2ML_OK)
+            fail_msg("%s", err.text);
+        struct plan_options o = net_logits();
+        struct plan *plan = net_plan(&net, &o);
+        net_has_steps(plan, models[i].kinds);
+        net_agrees(&net, plan);
+        net_scaled(plan, 14, 20);
+        for (unsigned s = 0; s < plan->pub.n_steps; s++)
+            if (plan->pub.steps[s].kind == STEP_LINEAR)
+                assert_int_equal(plan->pub.steps[s].set,
+                                 s + 2 == plan->pub.n_steps ? CKKS_S2 : CKKS_S1);
+        net_done(&net, plan);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -349,6 +379,7 @@ int main(void)
         cmocka_unit_test(policies),
         cmocka_unit_test(many_outputs),
         cmocka_unit_test(what_has_no_private_form),
+        cmocka_unit_test(bundled_models),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -66,8 +66,12 @@ static struct step_cost cost_linear(const struct plan *plan, const struct plan_s
     struct step_cost c = {0};
     if (params == NULL)
         return c;
+    size_t in = plan_ct_in_per_frame(step, images), out = plan_ct_out_per_frame(step, images);
     c.cost = ckks_cost_linear(params, inputs, outputs, linear_products(lin), step->k, images);
-    c.cost.memory += 8 * (uint64_t)(inputs + outputs) * images;
+    /* All inputs are held, outputs leave frame by frame. */
+    c.cost.memory =
+        ckks_cost_linear(params, inputs, outputs < out ? outputs : out, 0, step->k, images).memory +
+        8 * (uint64_t)(inputs + outputs) * images;
     if (is_plain(&plan->pub, step, plain)) {
         c.cost.bytes_to_server = c.cost.bytes_to_client = c.cost.flights = 0;
         c.cost.client_seconds = 0;
@@ -75,7 +79,6 @@ static struct step_cost cost_linear(const struct plan *plan, const struct plan_s
         return c;
     }
     /* Whole frames and the last one: fields are packed without gaps within a frame only. */
-    size_t in = plan_ct_in_per_frame(step, images), out = plan_ct_out_per_frame(step, images);
     c.cost.bytes_to_server = FRAME_HEADER_BYTES * frames(inputs, in) +
                              inputs / in * ckks_ct_in_bytes(params, in, images) +
                              ckks_ct_in_bytes(params, inputs % in, images);

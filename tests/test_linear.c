@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Linear maps: blocks are found again, evaluation is the definition, wiping is safe. */
+#include "plan/linear_build.h"
+#include "plan_fixture.h"
+
+static void blocks_are_found_again(void **state)
+{
+    (void)state;
+    struct linear_builder b;
+    linear_builder_init(&b, 4, 4);
+    const float content[2][3] = {{1, 2, 3}, {1, 2, 4}};
+    size_t first, second, at;
+    assert_false(linear_builder_block(&b, "a", 1, content[0], 3, &first));
+    assert_false(linear_builder_block(&b, "a", 1, content[1], 3, &second));
+    assert_int_not_equal(first, second);
+    assert_true(linear_builder_block(&b, "a", 1, content[0], 3, &at));
+    assert_int_equal(at, first);
+    assert_false(linear_builder_block(&b, "b", 1, content[0], 3, &at)); /* another key */
+    assert_int_not_equal(at, first);
+    assert_false(linear_builder_block(&b, "a", 1, NULL, 3, &at)); /* by key alone */
+    assert_true(linear_builder_block(&b, "a", 1, NULL, 3, &first));
+    assert_int_equal(at, first);
+    assert_int_equal(b.lin.n_weights, 12);
+    linear_builder_wipe(&b);
+}
+
+static void many_blocks(void **state)
+{
+    (void)state;
+    struct linear_builder b;
+    linear_builder_init(&b, 1, 1);
+    size_t at;
+    for (uint32_t round = 0; round < 2; round++)
+        for (uint32_t i = 0; i < 5000; i++) {
+            float w = (float)i;
+            bool found = linear_builder_block(&b, &i, sizeof i, NULL, 1, &at);
+            assert_true(found == (round == 1));
+            assert_int_equal(at, i);
+            if (!found)
+                b.lin.w[at] = w;
+        }
+    for (uint32_t i = 0; i < 5000; i++)
+        assert_true(b.lin.w[i] >= (float)i && b.lin.w[i] <= (float)i);
+    linear_builder_wipe(&b);
+}
+
+/* Two groups of other shapes, gathered and scattered; sizes around the tiles. */
+static void evaluates_as_defined(void **state)
+{
+    (void)state;
+    struct net net = {NULL, 5};
+    struct linear_builder b;
+    linear_builder_init(&b, 11, 9);
+    size_t at;
+    float w[40];
+    for (size_t i = 0; i < 40; i++)
+        w[i] = (float)net_random(&net);
+    (void)linear_builder_block(&b, NULL, 0, w, 40, &at);
+    linear_builder_begin(&b);
+    for (uint32_t c = 0; c < 5; c++)
+        linear_builder_in(&b, (c * 7 + 3) % 11);
+    for (uint32_t r = 0; r < 8; r++)
+        linear_builder_out(&b, (r * 5 + 1) % 9);
+    linear_builder_end(&b, at);
+    linear_builder_begin(&b); /* a constant: no columns */
+    linear_builder_out(&b, (8 * 5 + 1) % 9);
+    linear_builder_end(&b, 0);
+    for (size_t o = 0; o < 9; o++)
+        b.lin.b[o] = (double)o;
+    struct linear lin;
+    assert_int_equal(linear_builder_take(&b, &lin), MP2ML_OK);
+    assert_int_equal(linear_products(&lin), 41);
+    assert_int_equal(lin.groups[1].cols, 1);
+    for (size_t images = 1; images < 100; images += 31) {
+        float x[11 * 100], y[9 * 100];
+        for (size_t i = 0; i < 11 * images; i++)
+            x[i] = (float)net_random(&net);
+        linear_eval_float(&lin, y, x, images);
+        for (size_t i = 0; i < images; i++) {
+            for (uint32_t r = 0; r < 8; r++) {
+                uint32_t o = (r * 5 + 1) % 9;
+                double sum = (double)o;
+                for (uint32_t c = 0; c < 5; c++)
+                    sum += (double)w[r * 5 + c] * (double)x[(c * 7 + 3) % 11 * images + i];
+                assert_true(fabs(sum - (double)y[o * images + i]) < 1e-5);
+            }
+            assert_true(fabs((double)y[5 * images + i] - 5.0) < 1e-9);
+        }
+    }
+    linear_wipe(&lin);
+    linear_wipe(&lin);
+    assert_null(lin.w);
+}
+
+static void growing(void **state)
+{
+    (void)state;
+    uint32_t *v = NULL;
+    size_t cap = 0;
+    assert_true(linear_grow(&v, &cap, 1, sizeof *v));
+    v[0] = 7;
+    assert_true(linear_grow(&v, &cap, 1000, sizeof *v));
+    assert_true(cap >= 1000 && v[0] == 7);
+    uint32_t *before = v;
+    assert_false(linear_grow(&v, &cap, SIZE_MAX / 2, sizeof *v));
+    assert_ptr_equal(v, before);
+    free(v);
+}
+
+/* A sum over tensors of unlike scales keeps every group's blocks apart per operand. */
+static void shared_blocks_read_the_same_operands(void **state)
+{
+    (void)state;
+    struct net net;
+    net_init(&net, 40);
+    const struct window one = {1, 1, false, false, 1};
+    int a = net_relu(&net, net_conv(&net, net_input(&net, DIMS(3, 3, 2)), 2, one));
+    int b = net_relu(&net, net_conv(&net, net_input(&net, DIMS(3, 3, 2)), 2, one));
+    int y = net_same(&net, GRAPH_ADD, net_same(&net, GRAPH_SUB, a, net_const(&net, 1, DIMS(2))), b);
+    y = net_conv(&net, y, 2, (struct window){3, 1, true, false, 1});
+    net_output(&net, y);
+    struct plan_options o = net_logits();
+    struct plan *plan = net_plan(&net, &o);
+    net_agrees(&net, plan);
+    for (unsigned s = 0; s < plan->pub.n_steps; s++) {
+        const struct linear *lin = &plan->linear[s];
+        if (plan->pub.steps[s].n_operands < 2)
+            continue;
+        size_t border = plan->pub.steps[plan->pub.steps[s].operands[0]].count;
+        for (size_t g = 0; g < lin->n_groups; g++)
+            for (size_t h = 0; h < g; h++) {
+                const struct linear_group *p = &lin->groups[g], *q = &lin->groups[h];
+                if (p->weights_at != q->weights_at)
+                    continue;
+                assert_int_equal(p->rows, q->rows);
+                assert_int_equal(p->cols, q->cols);
+                for (size_t c = 0; c < p->cols; c++)
+                    assert_true((lin->in_index[p->in_at + c] < border) ==
+                                (lin->in_index[q->in_at + c] < border));
+            }
+    }
+    net_done(&net, plan);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(blocks_are_found_again),
+        cmocka_unit_test(many_blocks),
+        cmocka_unit_test(evaluates_as_defined),
+        cmocka_unit_test(growing),
+        cmocka_unit_test(shared_blocks_read_the_same_operands),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

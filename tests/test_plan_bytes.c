@@ -1,0 +1,368 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The public plan as bytes: the way there and back, and what must be refused. */
+#include "base/bytes.h"
+#include "plan_fixture.h"
+
+static struct plan *sample_plan(struct net *net, bool logits)
+{
+    net_init(net, 70);
+    const struct window conv = {3, 1, true, false, 1}, pool = {2, 2, false, false, 1};
+    int x = net_relu(net, net_conv(net, net_input(net, DIMS(4, 4, 1)), 2, conv));
+    int y = net_window(net, GRAPH_MAX_POOL, net_conv(net, x, 2, conv), 0, pool);
+    y = net_dense(net, net_flat(net, y), 4);
+    net_output(net, net_same(net, GRAPH_ADD, y, net_dense(net, net_input(net, DIMS(3)), 4)));
+    struct plan_options o = net_logits();
+    o.policy = logits ? PLAN_LOGITS : PLAN_ARGMAX;
+    o.low = -1;
+    struct plan *plan = net_plan(net, &o);
+    net_scaled(plan, 13, 17);
+    return plan;
+}
+
+static struct writer written(const struct plan_public *pub)
+{
+    struct writer w;
+    writer_init(&w);
+    assert_int_equal(plan_public_write(&w, pub), MP2ML_OK);
+    return w;
+}
+
+static mp2ml_status read_back(struct plan_public *out, const void *data, size_t size,
+                              const struct plan_limits *limits)
+{
+    struct plan_limits usual;
+    plan_limits_init(&usual);
+    struct reader r = reader_init(data, size);
+    mp2ml_error err = {MP2ML_OK, ""};
+    mp2ml_status status = plan_public_read(out, &r, limits != NULL ? limits : &usual, &err);
+    if (status == MP2ML_OK && reader_done(&r) != MP2ML_OK) {
+        plan_public_wipe(out);
+        status = MP2ML_ERR_PROTOCOL;
+    }
+    return status;
+}
+
+static void there_and_back(void **state)
+{
+    (void)state;
+    for (unsigned logits = 0; logits < 2; logits++) {
+        struct net net;
+        struct plan *plan = sample_plan(&net, logits);
+        struct writer w = written(&plan->pub);
+        struct plan_public *pub = calloc(1, sizeof *pub);
+        assert_non_null(pub);
+        assert_int_equal(read_back(pub, w.data, w.size, NULL), MP2ML_OK);
+        const struct plan_public *own = &plan->pub;
+        assert_int_equal(pub->n_steps, own->n_steps);
+        assert_int_equal(pub->policy, own->policy);
+        assert_int_equal(pub->k_ss, own->k_ss);
+        assert_int_equal(pub->n_inputs, 2);
+        assert_string_equal(pub->inputs[1].name, own->inputs[1].name);
+        assert_memory_equal(&pub->inputs[0].low, &own->inputs[0].low, sizeof(double));
+        assert_memory_equal(&pub->inputs[0].scale, &own->inputs[0].scale, sizeof(double));
+        assert_memory_equal(&pub->outputs[0].scale, &own->outputs[0].scale, sizeof(double));
+        for (unsigned s = 0; s < own->n_steps; s++) {
+            const struct plan_step *a = &pub->steps[s], *b = &own->steps[s];
+            assert_int_equal(a->kind, b->kind);
+            assert_int_equal(a->n_operands, b->n_operands);
+            assert_memory_equal(a->operands, b->operands, sizeof a->operands);
+            assert_true(a->count == b->count && a->k == b->k && a->l == b->l && a->set == b->set &&
+                        a->out_bits == b->out_bits && a->tensor == b->tensor);
+            assert_int_equal(a->windows.count, b->windows.count);
+            if (a->windows.count != 0) {
+                size_t n = a->windows.first[a->windows.count];
+                assert_memory_equal(a->windows.first, b->windows.first, (a->windows.count + 1) * 4);
+                assert_memory_equal(a->windows.member, b->windows.member, n * 4);
+            }
+            /* The server's own scales stay at home. */
+            bool open = b->kind == STEP_INPUT || b->kind == STEP_OUTPUT;
+            assert_true(open ? a->scale >= b->scale && a->scale <= b->scale : !(a->scale > 0));
+        }
+        struct writer again = written(pub);
+        assert_int_equal(again.size, w.size);
+        assert_memory_equal(again.data, w.data, w.size);
+        writer_wipe(&again);
+        plan_public_wipe(pub);
+        free(pub);
+        writer_wipe(&w);
+        net_done(&net, plan);
+    }
+}
+
+static void every_truncation_is_refused(void **state)
+{
+    (void)state;
+    struct net net;
+    struct plan *plan = sample_plan(&net, true);
+    struct writer w = written(&plan->pub);
+    struct plan_public *pub = calloc(1, sizeof *pub);
+    for (size_t size = 0; size < w.size; size++) {
+        uint8_t *cut = malloc(size + 1); /* so that a sanitiser sees the end */
+        assert_non_null(cut);
+        memcpy(cut, w.data, size);
+        assert_int_equal(read_back(pub, cut, size, NULL), MP2ML_ERR_PROTOCOL);
+        assert_null(pub->steps);
+        free(cut);
+    }
+    free(pub);
+    writer_wipe(&w);
+    net_done(&net, plan);
+}
+
+/* Whatever is accepted must satisfy what its users rely on. */
+static void relied_on(const struct plan_public *pub)
+{
+    for (unsigned s = 0; s < pub->n_steps; s++) {
+        const struct plan_step *step = &pub->steps[s];
+        assert_true(step->kind < STEP_KIND_COUNT && step->count >= 1 && step->out_bits >= 1);
+        assert_true(step->k >= 1 && step->k <= 48 && step->l <= 48);
+        for (unsigned i = 0; i < step->n_operands; i++)
+            assert_true(step->operands[i] < s);
+        if (step->kind == STEP_LINEAR)
+            assert_true(step->l >= step->k && ckks_params(step->set) != NULL &&
+                        step->k >= ckks_params(step->set)->min_k &&
+                        step->l <= ckks_params(step->set)->max_l);
+        if (step->kind == STEP_RELU || step->kind == STEP_REENTRY)
+            assert_true(step->k <= 20 && step->l >= step->k &&
+                        step->count == pub->steps[step->operands[0]].count);
+        if (step->kind == STEP_MAX || step->kind == STEP_ARGMAX) {
+            assert_int_equal(step->windows.count, step->count);
+            for (size_t w = 0; w < step->windows.count; w++)
+                assert_true(step->windows.first[w] < step->windows.first[w + 1]);
+            for (uint32_t m = 0; m < step->windows.first[step->count]; m++)
+                assert_true(step->windows.member[m] < pub->steps[step->operands[0]].count);
+        }
+        if (step->kind == STEP_OUTPUT)
+            assert_true(step->count == pub->outputs[step->tensor].count);
+        if (step->kind == STEP_INPUT)
+            assert_true(step->count == pub->inputs[step->tensor].count);
+    }
+}
+
+static void seeded_damage(void **state)
+{
+    (void)state;
+    struct net net;
+    struct plan *plan = sample_plan(&net, false);
+    struct writer w = written(&plan->pub);
+    struct plan_public *pub = calloc(1, sizeof *pub);
+    uint8_t *bad = malloc(w.size);
+    assert_true(pub != NULL && bad != NULL);
+    uint64_t seed = 1;
+    unsigned refused = 0;
+    for (unsigned round = 0; round < 20000; round++) {
+        memcpy(bad, w.data, w.size);
+        for (unsigned flips = 1 + round % 4; flips > 0; flips--) {
+            seed = seed * 6364136223846793005u + 1442695040888963407u;
+            size_t at = (size_t)(seed >> 33) % w.size;
+            uint8_t to = (uint8_t)(seed >> 24);
+            bad[at] = round % 2 ? to : (uint8_t)(bad[at] ^ (1u << (to & 7)));
+        }
+        if (read_back(pub, bad, w.size, NULL) != MP2ML_OK) {
+            refused++;
+            continue;
+        }
+        relied_on(pub);
+        plan_public_wipe(pub);
+    }
+    assert_true(refused > 10000);
+    free(bad);
+    free(pub);
+    writer_wipe(&w);
+    net_done(&net, plan);
+}
+
+/* ---- one illegal thing at a time ---------------------------------------------------------------
+ */
+
+struct damage {
+    struct plan_public *pub;
+    unsigned linear, relu, max, reentry, last_linear, argmax, output;
+};
+
+static void damage_init(struct damage *d, struct plan *plan)
+{
+    *d = (struct damage){.pub = &plan->pub};
+    for (unsigned s = plan->pub.n_steps; s-- > 0;) {
+        enum step_kind kind = plan->pub.steps[s].kind;
+        if (kind == STEP_LINEAR) {
+            d->last_linear = d->last_linear != 0 ? d->last_linear : s;
+            d->linear = s;
+        }
+        d->relu = kind == STEP_RELU ? s : d->relu;
+        d->max = kind == STEP_MAX ? s : d->max;
+        d->reentry = kind == STEP_REENTRY ? s : d->reentry;
+        d->argmax = kind == STEP_ARGMAX ? s : d->argmax;
+        d->output = kind == STEP_OUTPUT ? s : d->output;
+    }
+}
+
+#define REFUSED(what)                                                                              \
+    do {                                                                                           \
+        struct plan_step *steps = d.pub->steps;                                                    \
+        (void)steps;                                                                               \
+        what;                                                                                      \
+        struct writer w_ = written(d.pub);                                                         \
+        struct plan_public *got_ = calloc(1, sizeof *got_);                                        \
+        if (read_back(got_, w_.data, w_.size, NULL) != MP2ML_ERR_PROTOCOL)                         \
+            fail_msg("accepted: %s", #what);                                                       \
+        writer_wipe(&w_);                                                                          \
+        free(got_);                                                                                \
+        net_done(&net, plan);                                                                      \
+        plan = sample_plan(&net, logits);                                                          \
+        damage_init(&d, plan);                                                                     \
+    } while (0)
+
+static void illegal_plans(void **state)
+{
+    (void)state;
+    struct net net;
+    bool logits = true;
+    struct plan *plan = sample_plan(&net, logits);
+    struct damage d;
+    damage_init(&d, plan);
+    net_has_steps(plan, "input input linear relu linear max re-entry linear output");
+    REFUSED(steps[d.relu].operands[0] = (uint16_t)d.relu);
+    REFUSED(steps[d.relu].operands[0] = 9999);
+    REFUSED(steps[d.relu].operands[0] = 0); /* not in Z_{2^k} */
+    REFUSED(steps[d.relu].count++);
+    REFUSED(steps[d.relu].k--);
+    REFUSED(steps[d.relu].l = steps[d.relu].out_bits = 49);
+    REFUSED(steps[d.relu].l = steps[d.relu].out_bits = 12);
+    REFUSED(steps[d.relu].out_bits--);
+    REFUSED(steps[d.relu].set = CKKS_S1);
+    REFUSED(steps[d.relu].n_operands = 0);
+    REFUSED(steps[d.relu].n_operands = 2);
+    REFUSED(steps[d.reentry].l = steps[d.reentry].out_bits -= 1); /* less than its reader's ring */
+    REFUSED(steps[d.linear].l = 39);
+    REFUSED(steps[d.linear].l = 12);
+    REFUSED(steps[d.linear].k = steps[d.linear].out_bits = 9);
+    REFUSED(steps[d.linear].k = steps[d.linear].out_bits = 21);
+    REFUSED(steps[d.linear].set = 0);
+    REFUSED(steps[d.linear].set = 3);
+    REFUSED(steps[d.linear].set = 255);
+    REFUSED(steps[d.linear].operands[0] = 2);
+    REFUSED(steps[d.linear].n_operands = 0);
+    REFUSED(steps[d.linear].n_operands = 17);
+    REFUSED(steps[d.linear].count = 0);
+    REFUSED(steps[d.linear].count = 0xffffffff);
+    REFUSED(steps[d.linear].tensor = 1);
+    REFUSED(steps[d.last_linear].set = CKKS_S1);                 /* opened */
+    REFUSED(steps[d.last_linear].operands[0] = (uint16_t)d.max); /* without re-entry */
+    REFUSED(steps[d.max].l++);
+    REFUSED(steps[d.output].tensor = 1);
+    REFUSED(steps[d.output].count--);
+    REFUSED(steps[d.output].k--);
+    REFUSED(steps[d.output].operands[0] = (uint16_t)d.reentry);
+    REFUSED(steps[0].tensor = 1);
+    REFUSED(steps[0].kind = STEP_RELU);
+    REFUSED(steps[d.output].kind = STEP_KIND_COUNT);
+    REFUSED(d.pub->n_steps--); /* no output */
+    REFUSED(d.pub->policy = PLAN_ARGMAX);
+    REFUSED(d.pub->policy = 3);
+    REFUSED(d.pub->k_ss = 3);
+    REFUSED(d.pub->inputs[0].bits = 17);
+    REFUSED(d.pub->inputs[0].scale *= 2);
+    REFUSED(d.pub->inputs[0].low = d.pub->inputs[0].high);
+    REFUSED(d.pub->inputs[0].high = NAN);
+    REFUSED(d.pub->inputs[0].dtype = PLAN_I64);
+    REFUSED(d.pub->inputs[0].post = PLAN_POST_SOFTMAX);
+    REFUSED(d.pub->inputs[0].dims[0] = 0);
+    REFUSED(d.pub->inputs[0].dims[0] = 0x80000000);
+    REFUSED(d.pub->inputs[0].rank = 9);
+    REFUSED(d.pub->outputs[0].scale = 0);
+    REFUSED(d.pub->outputs[0].scale = INFINITY);
+    REFUSED(d.pub->outputs[0].dtype = PLAN_I64);
+    REFUSED(d.pub->outputs[0].post = (enum plan_post)2);
+    REFUSED(d.pub->outputs[0].dims[0] = 5);
+    uint32_t *member;
+    REFUSED(memcpy(&member, &steps[d.max].windows.member, sizeof member); member[3] = 99999);
+    REFUSED(memcpy(&member, &steps[d.max].windows.first, sizeof member); member[1] = 0);
+    net_done(&net, plan);
+    logits = false;
+    plan = sample_plan(&net, logits);
+    damage_init(&d, plan);
+    REFUSED(steps[d.argmax].out_bits = steps[d.argmax].l = 3);
+    REFUSED(steps[d.argmax].k = 16);
+    REFUSED(steps[d.output].operands[0] = (uint16_t)d.last_linear);
+    REFUSED(d.pub->outputs[0].scale = 2);
+    REFUSED(d.pub->outputs[0].dtype = PLAN_F32);
+    REFUSED(d.pub->policy = PLAN_LOGITS);
+    net_done(&net, plan);
+}
+
+static void limits_are_kept(void **state)
+{
+    (void)state;
+    struct net net;
+    struct plan *plan = sample_plan(&net, true);
+    struct writer w = written(&plan->pub);
+    struct plan_public *pub = calloc(1, sizeof *pub);
+    struct plan_limits l;
+    struct {
+        const char *what;
+        struct plan_limits limits;
+    } cases[7];
+    for (unsigned i = 0; i < 7; i++)
+        plan_limits_init(&cases[i].limits);
+    cases[0].limits.max_values = 31; /* a step has 32 */
+    cases[1].limits.max_memory = 100;
+    cases[2].limits.min_k = 14;
+    cases[3].limits.max_k = 16;
+    cases[4].limits.max_l = 15;
+    cases[5].limits.sets = 1u << CKKS_S2;
+    cases[6].limits.policies = 1u << PLAN_ARGMAX;
+    for (unsigned i = 0; i < 7; i++)
+        assert_int_equal(read_back(pub, w.data, w.size, &cases[i].limits), MP2ML_ERR_PROTOCOL);
+    plan_limits_init(&l);
+    l.max_values = 32;
+    l.min_k = 13;
+    l.max_k = 17;
+    l.policies = 1u << PLAN_LOGITS;
+    assert_int_equal(read_back(pub, w.data, w.size, &l), MP2ML_OK);
+    plan_public_wipe(pub);
+    free(pub);
+    writer_wipe(&w);
+    net_done(&net, plan);
+}
+
+static void tensors_alone(void **state)
+{
+    (void)state;
+    struct net net;
+    struct plan *plan = sample_plan(&net, true);
+    struct writer w;
+    writer_init(&w);
+    plan_tensors_write(&w, plan->pub.inputs, plan->pub.n_inputs);
+    assert_int_equal(writer_done(&w), MP2ML_OK);
+    struct plan_tensor tensors[PLAN_MAX_TENSORS];
+    unsigned n = 0;
+    struct reader r = reader_init(w.data, w.size);
+    assert_int_equal(plan_tensors_read(tensors, &n, &r), MP2ML_OK);
+    assert_int_equal(reader_done(&r), MP2ML_OK);
+    assert_int_equal(n, 2);
+    assert_memory_equal(&tensors[1], &plan->pub.inputs[1], sizeof tensors[1]);
+    for (size_t size = 0; size < w.size; size++) {
+        r = reader_init(w.data, size);
+        assert_int_equal(plan_tensors_read(tensors, &n, &r), MP2ML_ERR_PROTOCOL);
+    }
+    w.data[0] = 17;
+    r = reader_init(w.data, w.size);
+    assert_int_equal(plan_tensors_read(tensors, &n, &r), MP2ML_ERR_PROTOCOL);
+    w.data[0] = 0;
+    r = reader_init(w.data, w.size);
+    assert_int_equal(plan_tensors_read(tensors, &n, &r), MP2ML_ERR_PROTOCOL);
+    writer_wipe(&w);
+    net_done(&net, plan);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(there_and_back),  cmocka_unit_test(every_truncation_is_refused),
+        cmocka_unit_test(seeded_damage),   cmocka_unit_test(illegal_plans),
+        cmocka_unit_test(limits_are_kept), cmocka_unit_test(tensors_alone),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

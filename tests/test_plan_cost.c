@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Costs: bytes and flights of known steps by hand, sums over blocks, and what text and JSON say. */
+#include <jansson.h>
+
+#include "plan_fixture.h"
+
+/* input 6 -> linear 5 (S1) -> relu -> linear 3 (S2) -> output */
+static struct plan *small_plan(struct net *net)
+{
+    net_init(net, 80);
+    int y = net_relu(net, net_dense(net, net_input(net, DIMS(6)), 5));
+    net_output(net, net_dense(net, y, 3));
+    struct plan_options o = net_logits();
+    struct plan *plan = net_plan(net, &o);
+    net_scaled(plan, 12, 18);
+    net_has_steps(plan, "input linear relu linear output");
+    assert_int_equal(plan->pub.steps[1].set, CKKS_S1);
+    return plan;
+}
+
+static void frames(void **state)
+{
+    (void)state;
+    struct plan_step s1 = {.kind = STEP_LINEAR, .set = CKKS_S1};
+    struct plan_step s2 = {.kind = STEP_LINEAR, .set = CKKS_S2};
+    assert_int_equal(plan_ct_in_per_frame(&s1, 1), 65536);
+    assert_int_equal(plan_ct_in_per_frame(&s1, 2048), 32);
+    assert_int_equal(plan_ct_in_per_frame(&s1, 100000), 1);
+    assert_int_equal(plan_ct_out_per_frame(&s1, 1), 32);
+    assert_int_equal(plan_ct_out_per_frame(&s2, 2048), 16);
+}
+
+static void linear_steps(void **state)
+{
+    (void)state;
+    struct net net;
+    struct plan *plan = small_plan(&net);
+    struct ot_ledger ledger = {.k_ss = 4};
+    /* 6*41 bits = 31 bytes to the server; 5*(2048*17 + 12) bits = 21768 bytes back. */
+    struct cost c = plan_step_cost(plan, 1, 1, 0, &ledger);
+    assert_int_equal(c.bytes_to_server, 16 + 31);
+    assert_int_equal(c.bytes_to_client, 16 + 21768);
+    assert_int_equal(c.flights, 2);
+    /* 5*83*10 bits = 519 bytes; 3*(4096*24 + 18*10) bits = 36932 bytes. */
+    c = plan_step_cost(plan, 3, 10, 0, &ledger);
+    assert_int_equal(c.bytes_to_server, 16 + 519);
+    assert_int_equal(c.bytes_to_client, 16 + 36932);
+    assert_int_equal(c.ots_from_server + c.ots_from_client, 0);
+    /* In the clear: 6 floats, nothing encrypted. A hidden operand stays encrypted. */
+    c = plan_step_cost(plan, 0, 10, 1, &ledger);
+    assert_int_equal(c.bytes_to_server, 16 + 6 * 10 * 4);
+    assert_int_equal(c.flights, 1);
+    c = plan_step_cost(plan, 0, 10, 2, &ledger);
+    assert_int_equal(c.bytes_to_server, 0);
+    c = plan_step_cost(plan, 1, 10, 1, &ledger);
+    assert_int_equal(c.bytes_to_server + c.bytes_to_client + c.flights, 0);
+    c = plan_step_cost(plan, 3, 10, 1, &ledger);
+    assert_int_equal(c.bytes_to_server, 16 + 519);
+    /* Opened: 3*18*10 bits. */
+    c = plan_step_cost(plan, 4, 10, 0, &ledger);
+    assert_int_equal(c.bytes_to_client, 16 + 68);
+    assert_int_equal(c.flights, 1);
+    net_done(&net, plan);
+}
+
+/* More ciphertexts than one frame holds. */
+static void several_frames(void **state)
+{
+    (void)state;
+    struct net net;
+    net_init(&net, 81);
+    net_output(&net, net_relu(&net, net_dense(&net, net_input(&net, DIMS(70)), 37)));
+    struct plan_options o = net_logits();
+    struct plan *plan = net_plan(&net, &o);
+    net_scaled(plan, 12, 12);
+    struct ot_ledger ledger = {.k_ss = 4};
+    struct cost c = plan_step_cost(plan, 1, 2048, 0, &ledger);
+    /* In: 32 + 32 + 6 of 2048*83 bits. Out, S2: 16 + 16 + 5 of 4096*18 + 2048*12 bits. */
+    assert_int_equal(c.bytes_to_server, 3 * 16 + 70 * 2048 * 83 / 8);
+    assert_int_equal(c.bytes_to_client, 3 * 16 + 37 * (4096 * 18 + 2048 * 12) / 8);
+    c = plan_step_cost(plan, 1, 2047, 0, &ledger); /* each frame is padded on its own */
+    size_t in = (32 * 2047 * 83 + 7) / 8 * 2 + (6 * 2047 * 83 + 7) / 8;
+    assert_int_equal(c.bytes_to_server, 3 * 16 + in);
+    net_done(&net, plan);
+}
+
+static void sums(void **state)
+{
+    (void)state;
+    struct net net;
+    struct plan *plan = small_plan(&net);
+    struct ot_ledger ledger = {.k_ss = 4};
+    uint64_t to_server = 0, to_client = 0, flights = 0;
+    for (unsigned s = 0; s < plan->pub.n_steps; s++) {
+        struct cost c = plan_step_cost(plan, s, 3, 0, &ledger);
+        to_server += c.bytes_to_server;
+        to_client += c.bytes_to_client;
+        flights += c.flights;
+    }
+    struct cost all = plan_cost(plan, 3, 0);
+    assert_int_equal(all.bytes_to_server, to_server);
+    assert_int_equal(all.bytes_to_client, to_client);
+    assert_int_equal(all.flights, flights - 1); /* the opening follows the last CT_OUT at once */
+    assert_true(all.memory > 0 && all.client_seconds > 0 && all.server_seconds > 0);
+    assert_true(all.ots_from_server > 0 && all.ots_from_client > 0);
+
+    struct cost block = plan_cost(plan, PLAN_BLOCK_IMAGES, 0);
+    struct cost more = plan_cost(plan, 2 * PLAN_BLOCK_IMAGES + 3, 0);
+    assert_true(more.bytes_to_client > 2 * block.bytes_to_client);
+    assert_true(more.flights >= 2 * block.flights + all.flights - 6 &&
+                more.flights <= 2 * block.flights + all.flights);
+    assert_int_equal(more.memory >= block.memory, 1);
+    /* What is plain is not encrypted: PLAIN_IN opens a flight that the next OT frame continues. */
+    struct cost plain = plan_cost(plan, 3, 1);
+    assert_true(plain.bytes_to_client < all.bytes_to_client);
+    net_done(&net, plan);
+}
+
+static void text(void **state)
+{
+    (void)state;
+    struct net net;
+    struct plan *plan = small_plan(&net);
+    char *out = NULL;
+    assert_int_equal(plan_print(&out, plan, 10), MP2ML_OK);
+    const char *const words[] = {"linear",     "relu",          "output",    "S1",
+                                 "S2",         "for 10 images", "flights",   "auto",
+                                 "who learns", "logits",        "would wrap"};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (strstr(out, words[i]) == NULL)
+            fail_msg("'%s' is not in:\n%s", words[i], out);
+    free(out);
+    assert_int_equal(plan_print(&out, plan, 0), MP2ML_ERR_ARGUMENT);
+    assert_null(out);
+    net_done(&net, plan);
+    net_init(&net, 82);
+    net_output(&net, net_dense(&net, net_input(&net, DIMS(6)), 5));
+    struct plan_options o = net_logits();
+    plan = net_plan(&net, &o); /* without scales there is nothing to print */
+    assert_int_equal(plan_print(&out, plan, 1), MP2ML_ERR_ARGUMENT);
+    assert_int_equal(plan_json(&out, plan, 1), MP2ML_ERR_ARGUMENT);
+    net_done(&net, plan);
+}
+
+static json_int_t count_of(const json_t *o, const char *key)
+{
+    const json_t *v = json_object_get(o, key);
+    assert_true(json_is_integer(v));
+    return json_integer_value(v);
+}
+
+static void json(void **state)
+{
+    (void)state;
+    struct net net;
+    struct plan *plan = small_plan(&net);
+    char *out = NULL;
+    assert_int_equal(plan_json(&out, plan, 10), MP2ML_OK);
+    json_t *o = json_loads(out, 0, NULL);
+    assert_non_null(o);
+    free(out);
+    const json_t *in = json_array_get(json_object_get(o, "inputs"), 0);
+    assert_string_equal(json_string_value(json_object_get(in, "name")), "n0");
+    assert_string_equal(json_string_value(json_object_get(in, "dtype")), "float32");
+    const json_t *shape = json_object_get(in, "shape");
+    assert_int_equal(json_array_size(shape), 2);
+    assert_int_equal(json_integer_value(json_array_get(shape, 0)), -1);
+    assert_int_equal(json_integer_value(json_array_get(shape, 1)), 6);
+    assert_int_equal(json_array_size(json_object_get(o, "outputs")), 1);
+    assert_string_equal(json_string_value(json_object_get(o, "layout")), "batch");
+    const json_t *steps = json_object_get(o, "steps"), *totals = json_object_get(o, "totals");
+    assert_int_equal(json_array_size(steps), plan->pub.n_steps);
+    json_int_t sum = 0;
+    for (size_t s = 0; s < json_array_size(steps); s++)
+        sum += count_of(json_array_get(steps, s), "bytes_to_server");
+    struct cost c = plan_cost(plan, 10, 0);
+    assert_int_equal(count_of(totals, "bytes_to_server"), c.bytes_to_server);
+    assert_int_equal(sum, c.bytes_to_server);
+    assert_int_equal(count_of(totals, "flights"), c.flights);
+    assert_true(json_array_size(json_object_get(o, "leaks")) >= 4);
+    json_decref(o);
+    net_done(&net, plan);
+}
+
+static void names_of_kinds(void **state)
+{
+    (void)state;
+    assert_string_equal(step_kind_name(STEP_REENTRY), "re-entry");
+    assert_string_equal(step_kind_name((enum step_kind)99), "unknown");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(frames),         cmocka_unit_test(linear_steps),
+        cmocka_unit_test(several_frames), cmocka_unit_test(sums),
+        cmocka_unit_test(text),           cmocka_unit_test(json),
+        cmocka_unit_test(names_of_kinds),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
