@@ -52,7 +52,9 @@ asan: ## the C tests under the address and undefined-behaviour sanitizers
 	@tools/build.sh asan all
 	@ctest --test-dir build/asan --output-on-failure -j 2
 
-install: program ## the program, its header and its library, under PREFIX (/usr/local)
+install: ## the program, its header and its library, under PREFIX (/usr/local)
+	@tools/setup.sh build
+	@tools/build.sh release mp2ml mp2ml_shared
 	@cmake --install $(BUILD) --prefix $(PREFIX)
 
 wheel: ## dist/mp2ml-*.whl, one for all Python versions from 3.11

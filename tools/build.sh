@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# tools/build.sh PRESET TARGET   configures and builds build/PRESET, quietly unless it fails
-# tools/build.sh python          builds the Python package and installs it in .venv, when needed
+# tools/build.sh PRESET TARGET...  configures and builds build/PRESET, quietly unless it fails
+# tools/build.sh python             builds the Python package and installs it in .venv, when needed
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 mkdir -p build
@@ -18,9 +18,11 @@ quietly() {
 }
 
 build_preset() {
-    printf 'build: %s (%s)\n' "build/$1" "$2"
-    quietly "build/$1-configure.log" cmake --preset "$1"
-    quietly "build/$1-build.log" cmake --build "build/$1" --target "$2"
+    local preset=$1
+    shift
+    printf 'build: %s (%s)\n' "build/$preset" "$*"
+    quietly "build/$preset-configure.log" cmake --preset "$preset"
+    quietly "build/$preset-build.log" cmake --build "build/$preset" --target "$@"
 }
 
 build_python() {
@@ -38,5 +40,5 @@ build_python() {
 
 case $1 in
 python) build_python ;;
-*) build_preset "$1" "$2" ;;
+*) build_preset "$@" ;;
 esac
