@@ -6,8 +6,9 @@ import signal
 import subprocess
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Iterator
+from typing import Self
 
 import numpy as np
 import pytest
@@ -70,7 +71,7 @@ class Serving:
         self.process.stderr.close()
         return code
 
-    def __enter__(self) -> "Serving":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *ignored: object) -> None:
