@@ -202,8 +202,10 @@ static void damage_init(struct damage *d, struct plan *plan)
     do {                                                                                           \
         struct plan_step *steps = d.pub->steps;                                                    \
         (void)steps;                                                                               \
+        unsigned n_ = d.pub->n_steps;                                                              \
         what;                                                                                      \
         struct writer w_ = written(d.pub);                                                         \
+        d.pub->n_steps = n_; /* for freeing */                                                     \
         struct plan_public *got_ = calloc(1, sizeof *got_);                                        \
         if (read_back(got_, w_.data, w_.size, NULL) != MP2ML_ERR_PROTOCOL)                         \
             fail_msg("accepted: %s", #what);                                                       \
@@ -269,7 +271,6 @@ static void illegal_plans(void **state)
     REFUSED(d.pub->inputs[0].post = PLAN_POST_SOFTMAX);
     REFUSED(d.pub->inputs[0].dims[0] = 0);
     REFUSED(d.pub->inputs[0].dims[0] = 0x80000000);
-    REFUSED(d.pub->inputs[0].rank = 9);
     REFUSED(d.pub->outputs[0].scale = 0);
     REFUSED(d.pub->outputs[0].scale = INFINITY);
     REFUSED(d.pub->outputs[0].dtype = PLAN_I64);
@@ -288,6 +289,46 @@ static void illegal_plans(void **state)
     REFUSED(d.pub->outputs[0].scale = 2);
     REFUSED(d.pub->outputs[0].dtype = PLAN_F32);
     REFUSED(d.pub->policy = PLAN_LOGITS);
+    net_done(&net, plan);
+}
+
+/* What no writer can be made to write. */
+static void illegal_bytes(void **state)
+{
+    (void)state;
+    struct net net;
+    struct plan *plan = sample_plan(&net, true);
+    struct writer w = written(&plan->pub), tensors;
+    writer_init(&tensors);
+    plan_tensors_write(&tensors, plan->pub.inputs, plan->pub.n_inputs);
+    plan_tensors_write(&tensors, plan->pub.outputs, plan->pub.n_outputs);
+    size_t rank_at = 2 + 1 + 2 + strlen(plan->pub.inputs[0].name);
+    size_t steps_at = 2 + tensors.size, linear_at = steps_at + 2 + 2 * 11;
+    assert_int_equal(w.data[rank_at], 3);
+    assert_int_equal(w.data[linear_at], STEP_LINEAR);
+    const struct {
+        size_t at;
+        uint8_t value;
+    } patches[] = {{rank_at, 9},
+                   {2, 0},
+                   {2, 17},
+                   {5, 0}, /* a NUL in a name */
+                   {linear_at + 1, 17},
+                   {linear_at + 1, 255},
+                   {steps_at, 1},
+                   {steps_at + 1, 17}};
+    struct plan_public *pub = calloc(1, sizeof *pub);
+    for (size_t i = 0; i < sizeof patches / sizeof *patches; i++) {
+        uint8_t old = w.data[patches[i].at];
+        w.data[patches[i].at] = patches[i].value;
+        assert_int_equal(read_back(pub, w.data, w.size, NULL), MP2ML_ERR_PROTOCOL);
+        w.data[patches[i].at] = old;
+    }
+    assert_int_equal(read_back(pub, w.data, w.size, NULL), MP2ML_OK);
+    plan_public_wipe(pub);
+    free(pub);
+    writer_wipe(&tensors);
+    writer_wipe(&w);
     net_done(&net, plan);
 }
 
@@ -359,9 +400,10 @@ static void tensors_alone(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(there_and_back),  cmocka_unit_test(every_truncation_is_refused),
-        cmocka_unit_test(seeded_damage),   cmocka_unit_test(illegal_plans),
-        cmocka_unit_test(limits_are_kept), cmocka_unit_test(tensors_alone),
+        cmocka_unit_test(there_and_back), cmocka_unit_test(every_truncation_is_refused),
+        cmocka_unit_test(seeded_damage),  cmocka_unit_test(illegal_plans),
+        cmocka_unit_test(illegal_bytes),  cmocka_unit_test(limits_are_kept),
+        cmocka_unit_test(tensors_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
