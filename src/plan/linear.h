@@ -3,7 +3,8 @@
  * A linear map of many values, stored as dense blocks with gathered inputs. A *group* is a set of
  * output rows that read the same inputs: a dense layer is one group, a convolution one group per
  * position, whose weights are shared, a pooling one group per position and channel. What is a zero
- * by geometry (padding, outside of a kernel) has no column; a weight's value never decides anything.
+ * by geometry (padding, outside of a kernel) has no column; a weight's value never decides
+ * anything.
  *
  *   out[out_index[out_at + r]] = offset + sum_c weight[weights_at + r*cols + c]
  *                                              * in[in_index[in_at + c]]

@@ -5,18 +5,17 @@
  * Words.
  *   step       one row of work for both parties; its result is a *value set*: `count` values per
  *              image, in memory [value][image], shares or (in the clear) the values themselves
- *   public     what both parties know: kinds, operands, counts, rings, sets, windows. Travels to the
- *              client as bytes (plan_bytes.c) and is checked there against the client's limits
- *   private    the server's alone: the integer matrix of every linear step
- *   scale S    integer = round-half-up(real * S)
- *   k, l, t    a linear step reads values in Z_{2^l} and writes shares in Z_{2^k}; t = l - k
+ *   public     what both parties know: kinds, operands, counts, rings, sets, windows. Travels to
+ * the client as bytes (plan_bytes.c) and is checked there against the client's limits private the
+ * server's alone: the integer matrix of every linear step scale S    integer = round-half-up(real *
+ * S) k, l, t    a linear step reads values in Z_{2^l} and writes shares in Z_{2^k}; t = l - k
  *
  * The way: plan_new lowers the graph (lower.c: linear chains merged into one float matrix a step,
  * merge.c) and measures ranges (ranges.c); plan_scale picks scales and quantises (scales.c) and may
  * be called again with another k; plan_cost, plan_print and plan_json say what would happen.
  *
- * Read in this order: this file, step_kinds.h, linear.h, lower.c, merge.c, ranges.c, scales.c,
- * plan_cost.c, plan_bytes.c, plan_print.c. */
+ * Read in this order: this file, step_kinds.h, linear.h, lower.h, lower.c, merge.c, plan_eval.c,
+ * ranges.c, scales.c, plan_error.c, plan_cost.c, plan_bytes.c, plan_print.c. */
 #ifndef PLAN_PLAN_H
 #define PLAN_PLAN_H
 
@@ -58,14 +57,14 @@ struct plan_step { /* public */
     enum step_kind kind;
     unsigned n_operands;
     uint16_t operands[PLAN_MAX_OPERANDS];
-    uint32_t count;   /* values per image of the result */
-    unsigned k;       /* LINEAR: output ring. RELU, REENTRY, MAX, ARGMAX: input ring */
-    unsigned l;       /* LINEAR: input ring. RELU, REENTRY: output ring. else = out_bits */
+    uint32_t count;    /* values per image of the result */
+    unsigned k;        /* LINEAR: output ring. RELU, REENTRY, MAX, ARGMAX: input ring */
+    unsigned l;        /* LINEAR: input ring. RELU, REENTRY: output ring. else = out_bits */
     unsigned out_bits; /* ring of the result: LINEAR, MAX k; RELU, REENTRY l; ARGMAX index bits */
-    unsigned set;     /* LINEAR: CKKS_S1 or CKKS_S2, else 0 */
-    unsigned tensor;  /* INPUT, OUTPUT: which one */
+    unsigned set;      /* LINEAR: CKKS_S1 or CKKS_S2, else 0 */
+    unsigned tensor;   /* INPUT, OUTPUT: which one */
     struct mpc_windows windows; /* MAX, ARGMAX (windows.count = count); arrays owned by the plan */
-    double scale;     /* INPUT, OUTPUT: public. Else the server's own (0 at the client) */
+    double scale;               /* INPUT, OUTPUT: public. Else the server's own (0 at the client) */
 };
 
 enum plan_dtype { PLAN_F32 = 1, PLAN_I64 = 2 };
@@ -97,14 +96,14 @@ struct plan_public {
 enum plan_ranges { PLAN_RANGES_AUTO, PLAN_RANGES_STRICT, PLAN_RANGES_CALIBRATED };
 
 struct plan_options {
-    double low, high;          /* declared range of all inputs; default 0, 1 */
-    enum plan_ranges ranges;   /* default auto */
-    const float *calibration;  /* CALIBRATED: [samples][all inputs of a sample], borrowed */
+    double low, high;         /* declared range of all inputs; default 0, 1 */
+    enum plan_ranges ranges;  /* default auto */
+    const float *calibration; /* CALIBRATED: [samples][all inputs of a sample], borrowed */
     size_t calibration_samples;
     enum plan_policy policy;
-    bool policy_given;         /* false: argmax for vectors, else an error that asks */
-    unsigned b_in, b_w;        /* 0: 8 and 10 */
-    unsigned k_ss;             /* 0: 4 */
+    bool policy_given;  /* false: argmax for vectors, else an error that asks */
+    unsigned b_in, b_w; /* 0: 8 and 10 */
+    unsigned k_ss;      /* 0: 4 */
 };
 void plan_options_init(struct plan_options *o);
 
@@ -112,23 +111,24 @@ void plan_options_init(struct plan_options *o);
 
 struct plan {
     struct plan_public pub;
-    struct linear *linear;      /* [n_steps], empty but for LINEAR */
-    struct plan_range *range;   /* [n_steps], of LINEAR and INPUT steps; ranges.c */
+    struct linear *linear;    /* [n_steps], empty but for LINEAR */
+    struct plan_range *range; /* [n_steps], of LINEAR and INPUT steps; ranges.c */
     struct plan_options options;
-    unsigned k, k_out;          /* as last scaled; 0 before plan_scale */
-    size_t n_samples;           /* synthetic or calibration inputs, and the float outputs for them */
-    float *samples;             /* [sample][all inputs of a sample, in order] */
-    float *sample_outputs;      /* [sample][all outputs of a sample], before the policy */
-    struct plan_notes *notes;   /* per step: node names, error bound ...; for printing */
+    unsigned k, k_out;        /* as last scaled; 0 before plan_scale */
+    size_t n_samples;         /* synthetic or calibration inputs, and the float outputs for them */
+    float *samples;           /* [sample][all inputs of a sample, in order] */
+    float *sample_outputs;    /* [sample][all outputs of a sample], before the policy */
+    struct plan_notes *notes; /* per step: node names, error bound ...; for printing */
 };
 
-/* Lowers the graph and measures ranges. *graph is borrowed for the call. The errors name the node. */
+/* Lowers the graph and measures ranges. *graph is borrowed for the call. The errors name the node.
+ */
 MUST_CHECK mp2ml_status plan_new(struct plan **out, const struct graph *graph,
                                  const struct plan_options *options, mp2ml_error *err);
 void plan_free(struct plan *plan);
 
-/* Chooses scales for hidden rings of k bits and an opened (or argmax) ring of k_out bits, sets every
- * l, set, out_bits and scale, and quantises the matrices. May be called again. */
+/* Chooses scales for hidden rings of k bits and an opened (or argmax) ring of k_out bits, sets
+ * every l, set, out_bits and scale, and quantises the matrices. May be called again. */
 MUST_CHECK mp2ml_status plan_scale(struct plan *plan, unsigned k, unsigned k_out, mp2ml_error *err);
 
 /* The lowered network in floats: for tests and ranges. values[s] = [value][image] of step s. */
@@ -141,18 +141,18 @@ MUST_CHECK mp2ml_status plan_eval_float(const struct plan *plan, size_t images,
 
 /* What the client may be asked to do. */
 struct plan_limits {
-    uint64_t max_values;  /* largest value set times images of a block */
-    uint64_t max_memory;  /* bytes */
+    uint64_t max_values; /* of a value set, for one image: the reader knows no batch */
+    uint64_t max_memory; /* bytes of all value sets, for one image */
     unsigned min_k, max_k, max_l;
-    unsigned sets;        /* bit i = set with id i allowed */
-    unsigned policies;    /* bit i = policy i allowed; 0 = any */
+    unsigned sets;     /* bit i = set with id i allowed */
+    unsigned policies; /* bit i = policy i allowed; 0 = any */
 };
 void plan_limits_init(struct plan_limits *limits);
 
 MUST_CHECK mp2ml_status plan_public_write(struct writer *w, const struct plan_public *pub);
 /* Reads and checks everything: legal kinds, operands earlier than the step, counts that agree,
- * windows in range, k, l, sets within the limits, at least one output, every set S2 (or behind a
- * non-linear step) that is opened. */
+ * windows in range, k, l, sets within the limits, at least one output, and every linear step whose
+ * values are opened, at once or behind non-linear steps, of set S2. */
 MUST_CHECK mp2ml_status plan_public_read(struct plan_public *out, struct reader *r,
                                          const struct plan_limits *limits, mp2ml_error *err);
 void plan_public_wipe(struct plan_public *pub);
