@@ -60,7 +60,8 @@ static void fill_tables(struct ring_prime *prime)
     prime->last_root_shoup = modulus_shoup(mod, prime->last_root);
 }
 
-static mp2ml_status prime_init(struct ring_prime *prime, unsigned log_n, uint64_t q)
+static mp2ml_status prime_init(struct ring_prime *prime, unsigned log_n, uint64_t q,
+                               const struct ring_kernels *kernels)
 {
     prime->log_n = log_n;
     prime->n = (size_t)1 << log_n;
@@ -74,10 +75,28 @@ static mp2ml_status prime_init(struct ring_prime *prime, unsigned log_n, uint64_
     TRY(table_new(&prime->inv_root, prime->n));
     TRY(table_new(&prime->inv_root_shoup, prime->n));
     fill_tables(prime);
+    const size_t words = kernels->table_words(prime);
+    if (words != 0)
+        TRY(table_new(&prime->table, (words + 7) / 8 * 8));
+    kernels->table_fill(prime, prime->table);
     return MP2ML_OK;
 }
 
+static const struct ring_kernels *kernels_pick(void)
+{
+    const struct ring_kernels *kernels = ring_kernels_avx512();
+    if (kernels == NULL)
+        kernels = ring_kernels_avx2();
+    return kernels != NULL ? kernels : ring_kernels_portable();
+}
+
 mp2ml_status ring_new(struct ring **out, unsigned log_n, const uint64_t *q, unsigned primes)
+{
+    return ring_new_with(out, log_n, q, primes, kernels_pick());
+}
+
+mp2ml_status ring_new_with(struct ring **out, unsigned log_n, const uint64_t *q, unsigned primes,
+                           const struct ring_kernels *kernels)
 {
     mp2ml_status status = MP2ML_OK;
     *out = NULL;
@@ -89,9 +108,9 @@ mp2ml_status ring_new(struct ring **out, unsigned log_n, const uint64_t *q, unsi
     ring->log_n = log_n;
     ring->n = (size_t)1 << log_n;
     ring->primes = primes;
-    ring->kernels = ring_kernels_portable();
+    ring->kernels = kernels;
     for (unsigned p = 0; p < primes; p++)
-        TRY_OUT(prime_init(&ring->prime[p], log_n, q[p]));
+        TRY_OUT(prime_init(&ring->prime[p], log_n, q[p], kernels));
     if (!rns_init(&ring->rns, q, primes)) {
         status = MP2ML_ERR_ARGUMENT;
         goto out;
@@ -112,6 +131,7 @@ void ring_free(struct ring *ring)
         free(ring->prime[p].root_shoup);
         free(ring->prime[p].inv_root);
         free(ring->prime[p].inv_root_shoup);
+        free(ring->prime[p].table);
     }
     free(ring);
 }

@@ -52,6 +52,7 @@ struct ring_prime {
     uint64_t *inv_root_shoup;            /* Shoup companions */
     uint64_t inv_n, inv_n_shoup;         /* N^-1 */
     uint64_t last_root, last_root_shoup; /* N^-1 * inv_root[1], for the last inverse stage */
+    uint64_t *table;                     /* the kernels' own, or NULL */
 };
 
 struct ring {

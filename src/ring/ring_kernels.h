@@ -11,6 +11,10 @@
 
 struct ring_kernels {
     const char *name;
+    /* Words of the kernels' own constants of a prime (prime->table, 64-byte aligned), which
+     * table_fill computes once from the constants in front of it; 0 for none. */
+    size_t (*table_words)(const struct ring_prime *prime);
+    void (*table_fill)(const struct ring_prime *prime, uint64_t *table);
     /* In place, natural order -> index i at psi^(2*brv(i)+1), and back (scaled by 1/N). */
     void (*ntt)(const struct ring_prime *prime, uint64_t *x);
     void (*intt)(const struct ring_prime *prime, uint64_t *x);
@@ -24,5 +28,12 @@ struct ring_kernels {
 
 /* The specification; always there. */
 const struct ring_kernels *ring_kernels_portable(void);
+/* NULL below CPU_AVX2, or without FMA; NULL below CPU_AVX512. */
+const struct ring_kernels *ring_kernels_avx2(void);
+const struct ring_kernels *ring_kernels_avx512(void);
+
+/* ring_new takes the best of them; this one takes the caller's choice. */
+MUST_CHECK mp2ml_status ring_new_with(struct ring **out, unsigned log_n, const uint64_t *q,
+                                      unsigned primes, const struct ring_kernels *kernels);
 
 #endif

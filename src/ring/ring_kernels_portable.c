@@ -5,6 +5,18 @@
  * Butterflies are lazy in Harvey's manner; with q < 2^50 all lazy values stay below 2^52. */
 #include "ring/ring_kernels.h"
 
+static size_t no_table(const struct ring_prime *prime)
+{
+    (void)prime;
+    return 0;
+}
+
+static void fill_nothing(const struct ring_prime *prime, uint64_t *table)
+{
+    (void)prime;
+    (void)table;
+}
+
 /* One forward stage: pairs (x, y), t apart, x, y in [0, 4q) -> (x + w*y, x - w*y) in [0, 4q).
  * x drops below 2q first; w*y is in [0, 2q), so x + w*y < 4q and 0 < x - w*y + 2q < 4q. */
 static void forward_stage(const struct ring_prime *prime, uint64_t *a, size_t m, size_t t)
@@ -82,6 +94,8 @@ const struct ring_kernels *ring_kernels_portable(void)
 {
     static const struct ring_kernels table = {
         .name = "portable",
+        .table_words = no_table,
+        .table_fill = fill_nothing,
         .ntt = portable_ntt,
         .intt = portable_intt,
         .mul = portable_mul,

@@ -1,0 +1,398 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The ring's loops with AVX2 and FMA, for primes of at most 42 bits; larger ones take the portable
+ * loops. AVX2 has no wide integer product, but doubles and FMA multiply exactly: all values are
+ * integers held in doubles, of either sign. For |x| < 2^50, 0 <= w < q, and v the double next to
+ * w/q,
+ *   c = round(x*v)            integer; |x*w/q - c| <= 1/2 + |x|*2^-52
+ *   h = x*w rounded, l = x*w - h exactly (FMA),   |l| <= 2^(50+42-53) = 2^39
+ *   d = h - c*q               exact: an integer below 2^39 + 2^43 in absolute value (FMA)
+ *   r = d + l = x*w - c*q     exact for the same reason; |r| <= (1/2 + |x|*2^-52)*q
+ * Nothing is ever rounded but h and c, and neither changes r mod q. No operand is denormal,
+ * infinite or NaN, so the time of the instructions does not depend on the values.
+ *
+ * A vector holds 4 neighbours. Between the passes of a transform the array holds doubles. The last
+ * pass forward (the first one back) does the stages of distance 16 to 1 on 32 residues. */
+#include "base/cpu.h"
+#include "ring/ring_kernels.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+#define FMA __attribute__((target("avx2,fma")))
+#define INLINE_FMA __attribute__((target("avx2,fma"), always_inline)) static inline
+
+#define MAX_BITS 42
+#define MIN_LOG_N 6 /* the last pass takes 5 stages; one more carries the factor 1/N back */
+#define LAST 32
+#define ROUND (_MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)
+
+typedef __m256d vec;
+
+INLINE_FMA vec load(const uint64_t *p)
+{
+    return _mm256_loadu_pd((const double *)(const void *)p);
+}
+
+INLINE_FMA void store(uint64_t *p, vec v)
+{
+    _mm256_storeu_pd((double *)(void *)p, v);
+}
+
+INLINE_FMA vec all(const uint64_t *p)
+{
+    return _mm256_broadcast_sd((const double *)(const void *)p);
+}
+
+/* Integers in [0, 2^52) to doubles and back: the low bits of 2^52 + v are v. */
+INLINE_FMA vec load_integers(const uint64_t *p)
+{
+    const vec two_52 = _mm256_set1_pd(4503599627370496.0);
+    return _mm256_sub_pd(_mm256_or_pd(load(p), two_52), two_52);
+}
+
+INLINE_FMA void store_integers(uint64_t *p, vec v)
+{
+    const vec two_52 = _mm256_set1_pd(4503599627370496.0);
+    store(p, _mm256_xor_pd(_mm256_add_pd(v, two_52), two_52));
+}
+
+struct prime {
+    vec q, reciprocal;
+};
+
+INLINE_FMA struct prime prime_of(const struct modulus *mod)
+{
+    return (struct prime){_mm256_set1_pd((double)mod->q), _mm256_set1_pd(1.0 / (double)mod->q)};
+}
+
+/* x*w mod q; v = w/q. */
+INLINE_FMA vec times(const struct prime *f, vec x, vec w, vec v)
+{
+    const vec c = _mm256_round_pd(_mm256_mul_pd(x, v), ROUND);
+    const vec h = _mm256_mul_pd(x, w);
+    return _mm256_add_pd(_mm256_fnmadd_pd(c, f->q, h), _mm256_fmsub_pd(x, w, h));
+}
+
+/* x mod q, |result| <= q/2 + 2, for |x| < 2^52. */
+INLINE_FMA vec reduce(const struct prime *f, vec x)
+{
+    const vec c = _mm256_round_pd(_mm256_mul_pd(x, f->reciprocal), ROUND);
+    return _mm256_fnmadd_pd(c, f->q, x);
+}
+
+/* From (-q, q) to [0, q). */
+INLINE_FMA vec make_positive(const struct prime *f, vec x)
+{
+    return _mm256_add_pd(x, _mm256_and_pd(f->q, _mm256_cmp_pd(x, _mm256_setzero_pd(), _CMP_LT_OQ)));
+}
+
+static bool fits(const struct ring_prime *prime)
+{
+    return prime->mod.bits <= MAX_BITS && prime->log_n >= MIN_LOG_N;
+}
+
+/* Per direction: n roots w, n quotients w/q. Then N^-1 and N^-1 * inv_root[1] with theirs. */
+static size_t table_words(const struct ring_prime *prime)
+{
+    return fits(prime) ? 4 * prime->n + 4 : 0;
+}
+
+static void fill_direction(const struct ring_prime *prime, uint64_t *table, const uint64_t *root,
+                           size_t n)
+{
+    double *w = (double *)(void *)table;
+    for (size_t i = 0; i < n; i++) {
+        w[i] = (double)root[i];
+        w[n + i] = (double)root[i] / (double)prime->mod.q;
+    }
+}
+
+static void table_fill(const struct ring_prime *prime, uint64_t *table)
+{
+    const size_t n = prime->n;
+    if (!fits(prime))
+        return;
+    fill_direction(prime, table, prime->root, n);
+    fill_direction(prime, table + 2 * n, prime->inv_root, n);
+    fill_direction(prime, table + 4 * n, (const uint64_t[2]){prime->inv_n, prime->last_root}, 2);
+}
+
+/* ---- forward ----------------------------------------------------------------------------------
+ *
+ * (x, y) -> (x + w*y, x - w*y). A stage adds at most 0.6q, so after 15 of them |x| < 10q < 2^46. */
+
+INLINE_FMA void forward_pair(const struct prime *f, vec *x, vec *y, vec w, vec v)
+{
+    const vec r = times(f, *y, w, v);
+    *y = _mm256_sub_pd(*x, r);
+    *x = _mm256_add_pd(*x, r);
+}
+
+/* `stages` <= 3 stages on 2^stages vectors; the first one has root `at`; w[n + i] = w[i]/q. */
+INLINE_FMA void forward_stages(const struct prime *f, vec *a, unsigned stages, const uint64_t *w,
+                               size_t n, size_t at)
+{
+    const unsigned count = 1U << stages;
+    for (unsigned s = 0; s < stages; s++, at *= 2)
+        for (unsigned i = 0; i < count; i++) {
+            const unsigned t = count >> (s + 1);
+            const size_t r = at + i / (2 * t);
+            if ((i & t) == 0)
+                forward_pair(f, &a[i], &a[i + t], all(w + r), all(w + n + r));
+        }
+}
+
+/* The stages from m blocks on, `stages` of them. The pass at m = 1 turns integers into doubles. */
+INLINE_FMA void forward_pass(const struct ring_prime *prime, const struct prime *f, uint64_t *a,
+                             size_t m, unsigned stages, bool integers)
+{
+    const size_t n = prime->n, block = n / m, step = block >> stages;
+    const unsigned count = 1U << stages;
+    for (size_t i = 0; i < m; i++, a += block)
+        for (size_t j = 0; j < step; j += 4) {
+            vec v[8];
+            for (unsigned r = 0; r < count; r++)
+                v[r] = integers ? load_integers(a + j + r * step) : load(a + j + r * step);
+            forward_stages(f, v, stages, prime->table, n, m + i);
+            for (unsigned r = 0; r < count; r++)
+                store(a + j + r * step, v[r]);
+        }
+}
+
+/* The root of vector a twice, then that of b twice. */
+INLINE_FMA vec twos(const uint64_t *p)
+{
+    const __m128d pair = _mm_loadu_pd((const double *)(const void *)p);
+    return _mm256_permute4x64_pd(_mm256_castpd128_pd256(pair), 0x50);
+}
+
+/* Two vectors a, b are regrouped so that partners stand in the same lane of x and y:
+ *   distance 2:  x = a0 a1 b0 b1   y = a2 a3 b2 b3
+ *   distance 1:  x = a0 a2 b0 b2   y = a1 a3 b1 b3 */
+INLINE_FMA void swap_halves(vec *x, vec *y)
+{
+    const vec a = *x, b = *y;
+    *x = _mm256_permute2f128_pd(a, b, 0x20);
+    *y = _mm256_permute2f128_pd(a, b, 0x31);
+}
+
+INLINE_FMA void swap_lanes(vec *x, vec *y)
+{
+    const vec a = *x, b = *y;
+    *x = _mm256_unpacklo_pd(a, b);
+    *y = _mm256_unpackhi_pd(a, b);
+}
+
+INLINE_FMA void forward_last(const struct ring_prime *prime, const struct prime *f, uint64_t *a)
+{
+    const size_t n = prime->n, m = n / LAST;
+    const uint64_t *w = prime->table;
+    for (size_t i = 0; i < m; i++, a += LAST) {
+        vec v[8];
+        for (unsigned r = 0; r < 8; r++)
+            v[r] = load(a + 4 * r);
+        forward_stages(f, v, 3, w, n, m + i);
+        for (unsigned r = 0; r < 8; r += 2) {
+            const size_t two = n / 4 + 8 * i + r, one = 2 * two;
+            vec *x = &v[r], *y = &v[r + 1];
+            swap_halves(x, y);
+            forward_pair(f, x, y, twos(w + two), twos(w + n + two));
+            swap_lanes(x, y);
+            forward_pair(f, x, y, load(w + one), load(w + n + one));
+            swap_lanes(x, y);
+            swap_halves(x, y);
+            store_integers(a + 4 * r, make_positive(f, reduce(f, *x)));
+            store_integers(a + 4 * r + 4, make_positive(f, reduce(f, *y)));
+        }
+    }
+}
+
+/* Stages of the first pass: all but the last 5 and those of whole passes of 3. */
+static unsigned first_stages(const struct ring_prime *prime)
+{
+    return (prime->log_n - 6) % 3 + 1;
+}
+
+FMA static void avx2_ntt(const struct ring_prime *prime, uint64_t *a)
+{
+    if (!fits(prime)) {
+        ring_kernels_portable()->ntt(prime, a);
+        return;
+    }
+    const struct prime f = prime_of(&prime->mod);
+    const unsigned first = first_stages(prime);
+    if (first == 1)
+        forward_pass(prime, &f, a, 1, 1, true);
+    else if (first == 2)
+        forward_pass(prime, &f, a, 1, 2, true);
+    else
+        forward_pass(prime, &f, a, 1, 3, true);
+    for (size_t m = (size_t)1 << first; m < prime->n / LAST; m *= 8)
+        forward_pass(prime, &f, a, m, 3, false);
+    forward_last(prime, &f, a);
+}
+
+/* ---- inverse ----------------------------------------------------------------------------------
+ *
+ * (x, y), |.| <= B -> (x + y, (x - y)*w), below 2B and below 0.8q. The five stages of the first
+ * pass go from q to 32q, three more to 256q < 2^50, the range of `times`. Then only the first
+ * vector of a group of eight, which never took the right side, exceeds 4q, and is reduced. */
+
+INLINE_FMA void inverse_pair(const struct prime *f, vec *x, vec *y, vec w, vec v)
+{
+    const vec difference = _mm256_sub_pd(*x, *y);
+    *x = _mm256_add_pd(*x, *y);
+    *y = times(f, difference, w, v);
+}
+
+/* `stages` stages on `count` vectors; log2(count) of them would end at root `at`. */
+INLINE_FMA void inverse_stages(const struct prime *f, vec *a, unsigned stages, unsigned count,
+                               const uint64_t *w, size_t n, size_t at)
+{
+    for (unsigned s = 0; s < stages; s++) {
+        const unsigned t = 1U << s;
+        for (unsigned i = 0; i < count; i++) {
+            const size_t r = at * (count >> (s + 1)) + i / (2 * t);
+            if ((i & t) == 0)
+                inverse_pair(f, &a[i], &a[i + t], all(w + r), all(w + n + r));
+        }
+    }
+}
+
+INLINE_FMA void inverse_first(const struct ring_prime *prime, const struct prime *f, uint64_t *a)
+{
+    const size_t n = prime->n, m = n / LAST;
+    const uint64_t *w = prime->table + 2 * n;
+    for (size_t i = 0; i < m; i++, a += LAST) {
+        vec v[8];
+        for (unsigned r = 0; r < 8; r += 2) {
+            const size_t two = n / 4 + 8 * i + r, one = 2 * two;
+            vec *x = &v[r], *y = &v[r + 1];
+            *x = load_integers(a + 4 * r);
+            *y = load_integers(a + 4 * r + 4);
+            swap_halves(x, y);
+            swap_lanes(x, y);
+            inverse_pair(f, x, y, load(w + one), load(w + n + one));
+            swap_lanes(x, y);
+            inverse_pair(f, x, y, twos(w + two), twos(w + n + two));
+            swap_halves(x, y);
+        }
+        inverse_stages(f, v, 3, 8, w, n, m + i);
+        for (unsigned r = 0; r < 8; r++)
+            store(a + 4 * r, v[r]);
+    }
+}
+
+/* Three stages that leave m blocks. */
+INLINE_FMA void inverse_pass(const struct ring_prime *prime, const struct prime *f, uint64_t *a,
+                             size_t m)
+{
+    const size_t n = prime->n, block = n / m, step = block / 8;
+    for (size_t i = 0; i < m; i++, a += block)
+        for (size_t j = 0; j < step; j += 4) {
+            vec v[8];
+            for (unsigned r = 0; r < 8; r++)
+                v[r] = load(a + j + r * step);
+            inverse_stages(f, v, 3, 8, prime->table + 2 * n, n, m + i);
+            v[0] = reduce(f, v[0]);
+            for (unsigned r = 0; r < 8; r++)
+                store(a + j + r * step, v[r]);
+        }
+}
+
+/* The last 1 to 3 stages; the very last multiplies by 1/N and reduces fully. */
+INLINE_FMA void inverse_last(const struct ring_prime *prime, const struct prime *f, uint64_t *a,
+                             unsigned stages)
+{
+    const unsigned count = 1U << stages, half = count / 2;
+    const size_t n = prime->n, step = n >> stages;
+    const uint64_t *scale = prime->table + 4 * n; /* N^-1, last root, and both over q */
+    const vec w = all(scale), last_w = all(scale + 1), v = all(scale + 2), last_v = all(scale + 3);
+    for (size_t j = 0; j < step; j += 4) {
+        vec x[8];
+        for (unsigned r = 0; r < count; r++)
+            x[r] = load(a + j + r * step);
+        inverse_stages(f, x, stages - 1, count, prime->table + 2 * n, n, 1);
+        for (unsigned r = 0; r < half; r++) {
+            const vec sum = _mm256_add_pd(x[r], x[r + half]);
+            const vec difference = _mm256_sub_pd(x[r], x[r + half]);
+            store_integers(a + j + r * step, make_positive(f, times(f, sum, w, v)));
+            store_integers(a + j + (r + half) * step,
+                           make_positive(f, times(f, difference, last_w, last_v)));
+        }
+    }
+}
+
+FMA static void avx2_intt(const struct ring_prime *prime, uint64_t *a)
+{
+    if (!fits(prime)) {
+        ring_kernels_portable()->intt(prime, a);
+        return;
+    }
+    const struct prime f = prime_of(&prime->mod);
+    const unsigned last = first_stages(prime);
+    inverse_first(prime, &f, a);
+    for (size_t m = prime->n / LAST / 8; m >= (size_t)1 << last; m /= 8)
+        inverse_pass(prime, &f, a, m);
+    if (last == 1)
+        inverse_last(prime, &f, a, 1);
+    else if (last == 2)
+        inverse_last(prime, &f, a, 2);
+    else
+        inverse_last(prime, &f, a, 3);
+}
+
+/* ---- pointwise --------------------------------------------------------------------------------
+ *
+ * As `times`, with c = round(h/q) where h/q < 2^42 is known to 2^-9: |a*b - c*q| <= 0.51q. */
+INLINE_FMA vec multiply(const struct prime *f, vec a, vec b)
+{
+    const vec h = _mm256_mul_pd(a, b);
+    const vec c = _mm256_round_pd(_mm256_mul_pd(h, f->reciprocal), ROUND);
+    return _mm256_add_pd(_mm256_fnmadd_pd(c, f->q, h), _mm256_fmsub_pd(a, b, h));
+}
+
+FMA static void avx2_mul(const struct ring_prime *prime, uint64_t *out, const uint64_t *a,
+                         const uint64_t *b, size_t n)
+{
+    const struct prime f = prime_of(&prime->mod);
+    const size_t whole = prime->mod.bits <= MAX_BITS ? n / 4 * 4 : 0;
+    for (size_t i = 0; i < whole; i += 4)
+        store_integers(out + i,
+                       make_positive(&f, multiply(&f, load_integers(a + i), load_integers(b + i))));
+    ring_kernels_portable()->mul(prime, out + whole, a + whole, b + whole, n - whole);
+}
+
+FMA static void avx2_mul_add(const struct ring_prime *prime, uint64_t *sum, const uint64_t *a,
+                             const uint64_t *b, size_t n)
+{
+    const struct prime f = prime_of(&prime->mod);
+    const size_t whole = prime->mod.bits <= MAX_BITS ? n / 4 * 4 : 0;
+    for (size_t i = 0; i < whole; i += 4) {
+        const vec ab = multiply(&f, load_integers(a + i), load_integers(b + i));
+        store_integers(sum + i,
+                       make_positive(&f, reduce(&f, _mm256_add_pd(ab, load_integers(sum + i)))));
+    }
+    ring_kernels_portable()->mul_add(prime, sum + whole, a + whole, b + whole, n - whole);
+}
+
+const struct ring_kernels *ring_kernels_avx2(void)
+{
+    static const struct ring_kernels table = {
+        .name = "avx2",
+        .table_words = table_words,
+        .table_fill = table_fill,
+        .ntt = avx2_ntt,
+        .intt = avx2_intt,
+        .mul = avx2_mul,
+        .mul_add = avx2_mul_add,
+    };
+    return cpu_level() >= CPU_AVX2 && __builtin_cpu_supports("fma") ? &table : NULL;
+}
+#else
+const struct ring_kernels *ring_kernels_avx2(void)
+{
+    return NULL;
+}
+#endif
