@@ -8,13 +8,27 @@
 
 #define SHOW_ALL 10    /* images */
 #define SHOW_VALUES 10 /* of an image */
+#define SHOW_CLASSES 20
 
-static void print_image(const mp2ml_tensor *t, const float *values, size_t image)
+/* " (name)" where the server gave names of classes. */
+static void print_class(const struct predict *p, size_t i)
+{
+    const char *name = mp2ml_client_class(p->client, i);
+    if (name)
+        printf(" (%s)", name);
+}
+
+static void print_image(const struct predict *p, const mp2ml_tensor *t, const float *values,
+                        size_t image)
 {
     size_t classes = compare_classes(t), shown = t->count < SHOW_VALUES ? t->count : SHOW_VALUES;
     printf("  %zu:", image);
     if (!t->integers && t->rank == 1 && classes > 1)
-        printf(" label %zu, values", compare_largest(values, classes));
+        printf(" label %zu", compare_largest(values, classes));
+    if (!t->integers && t->rank == 1 && classes > 1) {
+        print_class(p, compare_largest(values, classes));
+        printf(", values");
+    }
     for (size_t i = 0; i < shown; i++)
         printf(" %.6g", (double)values[i]);
     printf(shown < t->count ? " ...\n" : "\n");
@@ -30,30 +44,71 @@ void predict_print(const struct predict *p)
             printf(", the first %zu of %zu images", shown, p->images);
         if (t->integers && t->count == 1) {
             printf(":");
-            for (size_t i = 0; i < shown; i++)
+            for (size_t i = 0; i < shown; i++) {
                 printf(" %.0f", (double)p->outputs[o][i]);
+                if (o == 0)
+                    print_class(p, (size_t)p->outputs[o][i]);
+            }
             printf("\n");
             continue;
         }
         printf("\n");
         for (size_t i = 0; i < shown; i++)
-            print_image(t, p->outputs[o] + i * t->count, i);
+            print_image(p, t, p->outputs[o] + i * t->count, i);
     }
+}
+
+/* Rows: the label; columns: what was predicted. Only for few classes. */
+static void print_confusion(const struct predict *p, const size_t *count, size_t classes)
+{
+    printf("confusion (row: label, column: prediction)\n     ");
+    for (size_t c = 0; c < classes; c++)
+        printf(" %5zu", c);
+    printf("\n");
+    for (size_t r = 0; r < classes; r++) {
+        printf("%5zu", r);
+        for (size_t c = 0; c < classes; c++)
+            printf(" %5zu", count[r * SHOW_CLASSES + c]);
+        print_class(p, r);
+        printf("\n");
+    }
+}
+
+struct label_pair {
+    size_t wanted, predicted;
+};
+
+static struct label_pair label_pair(const struct predict *p, size_t row, size_t classes,
+                                    size_t width)
+{
+    const mp2ml_tensor *t = mp2ml_client_output(p->client, 0);
+    const float *got = p->outputs[0] + row * classes, *label = p->labels.values + row * width;
+    struct label_pair pair;
+    pair.predicted = t->integers ? (size_t)got[0] : compare_largest(got, classes);
+    pair.wanted = width > 1       ? compare_largest(label, width)
+                  : label[0] >= 0 ? (size_t)label[0]
+                                  : SIZE_MAX;
+    return pair;
 }
 
 void predict_print_accuracy(const struct predict *p)
 {
+    size_t count[SHOW_CLASSES * SHOW_CLASSES] = {0};
     const mp2ml_tensor *t = mp2ml_client_output(p->client, 0);
-    const mp2ml_array *a = &p->labels;
     size_t classes = compare_classes(t), rows = p->images * t->count / classes, right = 0;
-    size_t width = a->count / rows; /* 1, or the length of a row with one 1 */
+    size_t width = p->labels.count / rows; /* 1, or the length of a row with one 1 */
+    size_t seen = 0;
     for (size_t r = 0; r < rows; r++) {
-        const float *got = p->outputs[0] + r * classes, *label = a->values + r * width;
-        double predicted = t->integers ? (double)got[0] : (double)compare_largest(got, classes);
-        double wanted = width > 1 ? (double)compare_largest(label, width) : (double)label[0];
-        right += predicted >= wanted && predicted <= wanted;
+        struct label_pair pair = label_pair(p, r, classes, width);
+        size_t larger = pair.wanted > pair.predicted ? pair.wanted : pair.predicted;
+        right += pair.wanted == pair.predicted;
+        seen = larger >= seen ? larger + 1 : seen;
+        if (larger < SHOW_CLASSES)
+            count[pair.wanted * SHOW_CLASSES + pair.predicted]++;
     }
     printf("accuracy %.2f %% (%zu of %zu)\n", 100.0 * (double)right / (double)rows, right, rows);
+    if (seen > 1 && seen <= SHOW_CLASSES)
+        print_confusion(p, count, seen);
 }
 
 void predict_print_stats(const struct predict *p)

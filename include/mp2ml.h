@@ -179,6 +179,9 @@ MP2ML_API mp2ml_status mp2ml_client_new(mp2ml_client **out, const char *host, ui
                                         void *context, mp2ml_error *error) MP2ML_MUST_CHECK;
 MP2ML_API const mp2ml_tensor *mp2ml_client_input(const mp2ml_client *client, size_t i);
 MP2ML_API const mp2ml_tensor *mp2ml_client_output(const mp2ml_client *client, size_t i);
+/* The name of class i (position on the last axis of output 0), NULL behind the end or where the
+ * server gave no names. */
+MP2ML_API const char *mp2ml_client_class(const mp2ml_client *client, size_t i);
 /* The number of the input with this name, with or without "import/" and ":0"; -1 if there is none.
  */
 MP2ML_API int mp2ml_client_find_input(const mp2ml_client *client, const char *name);

@@ -106,6 +106,8 @@ out:
     session_free(s);
     link_free(link);
     channel_free(half->channel);
+    if (hello)
+        class_names_wipe(&hello->classes);
     free(hello);
     return status;
 }

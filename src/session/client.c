@@ -181,6 +181,7 @@ void mp2ml_client_free(mp2ml_client *client)
     if (client->last_plan)
         plan_public_wipe(client->last_plan);
     free(client->last_plan);
+    class_names_wipe(&client->hello.classes);
     session_free(client->session);
     link_free(client->link);
     channel_free(client->channel);
@@ -198,6 +199,11 @@ const mp2ml_tensor *mp2ml_client_input(const mp2ml_client *client, size_t i)
 const mp2ml_tensor *mp2ml_client_output(const mp2ml_client *client, size_t i)
 {
     return i < client->hello.n_outputs ? &client->outputs[i] : NULL;
+}
+
+const char *mp2ml_client_class(const mp2ml_client *client, size_t i)
+{
+    return i < client->hello.classes.count ? client->hello.classes.name[i] : NULL;
 }
 
 int mp2ml_client_find_input(const mp2ml_client *client, const char *name)

@@ -147,6 +147,7 @@ static mp2ml_status hello_client_recv(struct session *s, const struct mp2ml_mode
  *       6    1  k_ss
  *       7    1  policy
  *       8    .  inputs, outputs (plan_tensors_write)
+ *       .    .  names of classes (class_names_write)
  *       .   32  nonce */
 static mp2ml_status hello_server_send(struct session *s, const struct mp2ml_model *model)
 {
@@ -159,6 +160,7 @@ static mp2ml_status hello_server_send(struct session *s, const struct mp2ml_mode
     writer_u8(&w, (uint8_t)pub->policy);
     plan_tensors_write(&w, pub->inputs, pub->n_inputs);
     plan_tensors_write(&w, pub->outputs, pub->n_outputs);
+    class_names_write(&w, &model->classes);
     mp2ml_status status = write_nonce(&w, s->prg);
     if (status != MP2ML_OK) {
         writer_wipe(&w);
@@ -208,6 +210,7 @@ static mp2ml_status hello_server_recv(struct session *s, struct hello *hello, un
     hello->policy = (enum plan_policy)reader_u8(&r);
     TRY_OUT(plan_tensors_read(hello->inputs, &hello->n_inputs, &r));
     TRY_OUT(plan_tensors_read(hello->outputs, &hello->n_outputs, &r));
+    TRY_OUT(class_names_parse(&hello->classes, &r));
     (void)reader_bytes(&r, SESSION_NONCE_BYTES);
     TRY_OUT(reader_done(&r));
     status = hello_server_check(s, hello, policy, err);

@@ -217,6 +217,7 @@ STRING_SETTER(listen)
 STRING_SETTER(tls_cert)
 STRING_SETTER(tls_key)
 STRING_SETTER(ca)
+STRING_SETTER(classes)
 STRING_SETTER(model_name)
 
 static mp2ml_status set_server_pin(struct mp2ml_options *o, const char *v, mp2ml_error *err)
@@ -280,6 +281,8 @@ static const struct option_row option_table[] = {
       "calibrated:FILE.npy (own inputs, times 1.5)",
       M, 0},
      set_ranges},
+    {{"classes", "FILE", NULL, "text file with one class name a line, which clients print", M, 0},
+     set_classes},
     {{"bits", "K", "auto",
       "ring of hidden activations, 10 to 20 bits; auto takes the smallest of 12 to 16 that keeps "
       "the float model's labels",
@@ -353,6 +356,7 @@ void options_wipe(struct mp2ml_options *o)
     for (size_t i = 0; i < o->n_output_node; i++)
         free(o->output_node[i]);
     free(o->calibration_path);
+    free(o->classes);
     free(o->listen);
     free(o->tls_cert);
     free(o->tls_key);
@@ -367,7 +371,7 @@ struct mp2ml_options options_numbers(const struct mp2ml_options *o)
 {
     struct mp2ml_options n = *o;
     n.n_input_node = n.n_output_node = 0;
-    n.calibration_path = n.listen = n.tls_cert = n.tls_key = NULL;
+    n.calibration_path = n.classes = n.listen = n.tls_cert = n.tls_key = NULL;
     n.server_pin = n.ca = n.model_name = n.require_reveal = NULL;
     return n;
 }

@@ -64,10 +64,27 @@ static mp2ml_status plan_model(struct mp2ml_model *m, const struct mp2ml_options
     return status;
 }
 
+/* The names must be as many as the last axis of the first output is long. */
+static mp2ml_status read_classes(struct mp2ml_model *m, const char *path, mp2ml_error *err)
+{
+    const struct graph_node *out = &m->graph->nodes[m->graph->outputs[0]];
+    TRY(class_names_read(&m->classes, path, err));
+    if (out->op == GRAPH_ARGMAX)
+        out = &m->graph->nodes[out->inputs[0]];
+    size_t want = out->rank > 1 ? (size_t)out->dims[out->rank - 1] : 1;
+    if (m->classes.count != want)
+        return status_fail(err, MP2ML_ERR_ARGUMENT,
+                           "--classes: %s has %u names, but output '%s' has %zu classes", path,
+                           m->classes.count, out->name, want);
+    return MP2ML_OK;
+}
+
 static mp2ml_status finish_model(struct mp2ml_model *m, const struct mp2ml_options *o,
                                  mp2ml_error *err)
 {
     TRY(plan_model(m, o, err));
+    if (o->classes)
+        TRY(read_classes(m, o->classes, err));
     const struct plan_public *pub = &m->plan->pub;
     for (unsigned s = 0; s < pub->n_steps; s++)
         if (pub->steps[s].kind == STEP_LINEAR)
@@ -134,6 +151,7 @@ void mp2ml_model_free(mp2ml_model *model)
     if (!model)
         return;
     plan_free(model->plan);
+    class_names_wipe(&model->classes);
     graph_free(model->graph);
     free(model);
 }

@@ -45,6 +45,7 @@ struct mp2ml_options {
     double low, high;
     enum plan_ranges ranges;
     char *calibration_path;
+    char *classes;
     enum plan_policy policy;
     bool policy_given;
     unsigned bits; /* k, 0 = auto */
@@ -69,6 +70,21 @@ struct mp2ml_options options_numbers(const struct mp2ml_options *o);
 /* Threads for kernels: what the option says, else all processors that this process may use. */
 unsigned options_threads(const struct mp2ml_options *o);
 
+/* ---- classes ------------------------------------------------------------------------------- */
+
+#define CLASS_NAMES_MAX 2000
+
+struct class_names { /* of the last axis of output 0 */
+    unsigned count;
+    char **name;
+};
+/* One name a line. */
+MUST_CHECK mp2ml_status class_names_read(struct class_names *names, const char *path,
+                                         mp2ml_error *err);
+void class_names_write(struct writer *w, const struct class_names *names);
+MUST_CHECK mp2ml_status class_names_parse(struct class_names *names, struct reader *r);
+void class_names_wipe(struct class_names *names);
+
 /* ---- models -------------------------------------------------------------------------------- */
 
 struct mp2ml_model {
@@ -76,6 +92,7 @@ struct mp2ml_model {
     struct plan *plan;
     mp2ml_tensor inputs[PLAN_MAX_TENSORS], outputs[PLAN_MAX_TENSORS];
     unsigned sets; /* bit i: the plan uses set i */
+    struct class_names classes;
 };
 /* Scales the plan for `bits`, or for the smallest k that keeps the labels when it is 0. */
 MUST_CHECK mp2ml_status choose_bits(struct plan *plan, unsigned bits, mp2ml_error *err);
@@ -112,6 +129,7 @@ struct hello { /* what the server tells */
     enum plan_policy policy;
     unsigned n_inputs, n_outputs;
     struct plan_tensor inputs[PLAN_MAX_TENSORS], outputs[PLAN_MAX_TENSORS];
+    struct class_names classes; /* freed by the caller, also after a failure */
 };
 /* The client demands `policy` unless it is 0. Errors say what the server offered. */
 MUST_CHECK mp2ml_status handshake_client(struct session *s, const char *model_name, unsigned policy,
