@@ -93,9 +93,16 @@ static mp2ml_status set_input_range(struct mp2ml_options *o, const char *v, mp2m
                            "--input-range takes LOW:HIGH with LOW < HIGH, for example 0:1 or "
                            "0:255, not '%s'",
                            v);
+    o->range_given = true;
     o->low = low;
     o->high = high;
     return MP2ML_OK;
+}
+
+static mp2ml_status set_preprocess(struct mp2ml_options *o, const char *v, mp2ml_error *err)
+{
+    o->preprocess_given = true;
+    return preprocess_parse(&o->preprocess, v, err);
 }
 
 static mp2ml_status set_ranges(struct mp2ml_options *o, const char *v, mp2ml_error *err)
@@ -275,7 +282,13 @@ static const struct option_row option_table[] = {
       "take this node as input, for example conv1/Relu:14,14,32", M, 1},
      set_input_node},
     {{"output-node", "NAME", NULL, "take this node as output", M, 1}, set_output_node},
-    {{"input-range", "LOW:HIGH", "0:1", "range of the input values", M, 0}, set_input_range},
+    {{"input-range", "LOW:HIGH", "0:1", "range of the values that clients send", M, 0},
+     set_input_range},
+    {{"preprocess", "SPEC", NULL,
+      "do (x*scale - mean)/std here, so that clients send raw values: "
+      "scale=1/255,mean=M[,M...],std=S[,S...]; the range becomes 0:1/scale unless it is given",
+      M, 0},
+     set_preprocess},
     {{"ranges", "MODE", "auto",
       "how large activations may get: auto (synthetic inputs, times 2), strict (proven) or "
       "calibrated:FILE.npy (own inputs, times 1.5)",

@@ -48,6 +48,8 @@ static mp2ml_status plan_model(struct mp2ml_model *m, const struct mp2ml_options
     plan_options_init(&po);
     po.low = o->low;
     po.high = o->high;
+    if (o->preprocess_given && !o->range_given)
+        po.high = 1 / o->preprocess.scale;
     po.ranges = o->ranges;
     po.policy = o->policy;
     po.policy_given = o->policy_given;
@@ -123,6 +125,8 @@ static mp2ml_status make_model(mp2ml_model **out, const void *data, size_t size,
     mp2ml_error own = {MP2ML_OK, ""};
     mp2ml_status status = data ? graph_parse(&m->graph, data, size, name, &cut, &own)
                                : graph_load(&m->graph, name, &cut, &own);
+    if (status == MP2ML_OK && o->preprocess_given)
+        status = graph_prepend(m->graph, &o->preprocess, &own);
     if (status == MP2ML_OK)
         status = finish_model(m, o, &own);
     options_wipe(&defaults);

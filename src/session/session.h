@@ -46,6 +46,8 @@ struct mp2ml_options {
     enum plan_ranges ranges;
     char *calibration_path;
     char *classes;
+    struct preprocess preprocess;
+    bool preprocess_given, range_given;
     enum plan_policy policy;
     bool policy_given;
     unsigned bits; /* k, 0 = auto */
