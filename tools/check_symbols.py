@@ -20,7 +20,7 @@ SUBJECTS = {
     "net": {"link"},  # frame.h
     "plan": {"rep"},  # lower.h
     "steps": {"gather", "input", "row"},  # steps.h
-    "session": {"read", "request", "send", "serve", "tensor"},  # session.h
+    "session": {"class", "first", "read", "request", "send", "serve", "tensor"},  # session.h
 }
 # Names that only the test build may define.
 TEST_ONLY = re.compile(r"(^|_)(test|hooks?|seeded|cheat|control|tap|chosen)(_|$)|^prg_break$")

@@ -37,6 +37,9 @@ Fashion-MNIST:*) data=Fashion-MNIST model=examples/mnist/models/cryptonets-relu-
 *) data=MNIST model=examples/mnist/models/cryptonets-relu-mnist.pb ;;
 esac
 printf 'data    %s, %s test images\n' "$data" "$images"
+if [ "$data" = Fashion-MNIST ] && [ -z "${MP2ML_DATASET:-}" ]; then
+    printf '        (no MNIST on this machine and none to download; MP2ML_DATA names its folder)\n'
+fi
 printf 'model   %s\n\n' "$model"
 
 printf '$ %s serve %s --port 0 --reveal argmax &\n' "$program" "$model"
