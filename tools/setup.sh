@@ -6,7 +6,7 @@
 #                              or venv, format, training (Python packages in .venv)
 #
 # Debian packages come from apt-get, through sudo unless root; one line says which. Nothing asks a
-# question. Other systems: install the packages that the line names by hand.
+# question. Without apt-get the line names what is taken for granted.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -36,6 +36,10 @@ apt_install() {
 # The Debian packages among the arguments that are not installed get installed.
 need_packages() {
     local missing=() name
+    if ! command -v apt-get >/dev/null; then
+        say "no apt-get here; taking for granted: $*"
+        return
+    fi
     for name in "$@"; do
         if [ "$(dpkg-query -W -f '${db:Status-Status}' "$name" 2>/dev/null)" != installed ]; then
             missing+=("$name")
