@@ -250,6 +250,18 @@ static PyObject *client_outputs(PyObject *self, PyObject *unused)
     return list_tensors(self, output_of);
 }
 
+static PyObject *client_classes(PyObject *self, PyObject *unused)
+{
+    (void)unused;
+    const char *name;
+    struct client *c = ready(self);
+    PyObject *list = c ? PyList_New(0) : NULL;
+    for (size_t i = 0; list && (name = mp2ml_client_class(c->handle, i)); i++)
+        if (core_append(list, core_text(name)) != 0)
+            Py_CLEAR(list);
+    return list;
+}
+
 /* find_input(name) -> number, or -1 */
 static PyObject *client_find_input(PyObject *self, PyObject *args)
 {
@@ -296,6 +308,7 @@ static PyMethodDef methods[] = {
     {"find_input", client_find_input, METH_VARARGS, "find_input(name) -> i or -1"},
     {"inputs", client_inputs, METH_NOARGS, "[(name, shape, low, high, integers)]"},
     {"outputs", client_outputs, METH_NOARGS, "[(name, shape, low, high, integers)]"},
+    {"classes", client_classes, METH_NOARGS, "Names of the classes, if the server gave any."},
     {"stats", client_stats, METH_NOARGS, "The fields of mp2ml_stats, in order."},
     {"receipt", client_receipt, METH_NOARGS, "JSON."},
     {"close", client_close, METH_NOARGS, "Closes; ends a call in another thread."},

@@ -211,6 +211,40 @@ static void policy_is_as_demanded(void **state)
     mp2ml_options_free(o);
 }
 
+static void class_names_travel(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/mp2ml-classes-XXXXXX";
+    FILE *file = fdopen(mkstemp(path), "w");
+    for (int i = 0; i < 10; i++)
+        fprintf(file, i == 3 ? "a \x1b[2Jname\r\n" : "class %d\n", i);
+    fclose(file);
+    char option[100];
+    snprintf(option, sizeof(option), "classes=%s", path);
+    mp2ml_options *o = make_options(option, NULL);
+    mp2ml_model *model = bundled_model("cryptonets-relu-mnist.pb", o);
+    struct served served;
+    mp2ml_client *client = connect_pair(&served, model, NULL);
+    assert_string_equal(mp2ml_client_class(client, 9), "class 9");
+    assert_string_equal(mp2ml_client_class(client, 3), "a ?[2Jname");
+    assert_null(mp2ml_client_class(client, 10));
+    mp2ml_client_free(client);
+    served_join(&served);
+    mp2ml_model_free(model);
+    /* one name too many */
+    file = fopen(path, "a");
+    fprintf(file, "another\n");
+    fclose(file);
+    mp2ml_error err = {MP2ML_OK, ""};
+    assert_int_equal(
+        mp2ml_model_load(&model, PROJECT_ROOT "/examples/mnist/models/cryptonets-relu-mnist.pb", o,
+                         &err),
+        MP2ML_ERR_ARGUMENT);
+    assert_non_null(strstr(err.text, "11 names"));
+    mp2ml_options_free(o);
+    unlink(path);
+}
+
 /* ---- a real server ------------------------------------------------------------------------- */
 
 struct running {
@@ -411,6 +445,7 @@ int main(void)
         cmocka_unit_test(bad_input_sends_nothing),
         cmocka_unit_test(too_many_images_are_refused),
         cmocka_unit_test(policy_is_as_demanded),
+        cmocka_unit_test(class_names_travel),
         cmocka_unit_test(server_survives_bad_clients),
         cmocka_unit_test(one_client_too_many),
         cmocka_unit_test(stopping_ends_sessions),

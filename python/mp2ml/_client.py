@@ -68,6 +68,11 @@ class Client:
         return self._outputs
 
     @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes, by position on the last axis; empty if the server gave none."""
+        return tuple(self._core.classes())
+
+    @property
     def stats(self) -> Stats:
         """Images, bytes, flights and seconds so far."""
         return Stats(*self._core.stats())

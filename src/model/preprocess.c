@@ -34,7 +34,9 @@ static bool parse_list(const char **at, double *list, unsigned *n)
         if (**at == '\0')
             return true;
         ++*at;
-        if (strchr("0123456789.+-", **at) == NULL || **at == '\0')
+        if (**at == '\0')
+            return false;
+        if (strchr("0123456789.+-", **at) == NULL)
             return true;
     }
     return false;
@@ -57,12 +59,14 @@ mp2ml_status preprocess_parse(struct preprocess *out, const char *text, mp2ml_er
 {
     struct preprocess p = {.scale = 1, .channels = 1, .mean = {0}, .std = {1}};
     unsigned means = 1, stds = 1, one;
+    double scale[PREPROCESS_MAX_CHANNELS];
     const char *at = text;
     bool good = *text != '\0';
     while (good && *at != '\0') {
         if (strncmp(at, "scale=", 6) == 0) {
             at += 6;
-            good = parse_list(&at, &p.scale, &one) && one == 1;
+            good = parse_list(&at, scale, &one) && one == 1;
+            p.scale = scale[0];
         } else if (strncmp(at, "mean=", 5) == 0) {
             at += 5;
             good = parse_list(&at, p.mean, &means);
