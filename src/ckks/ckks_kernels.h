@@ -10,14 +10,12 @@
 
 #include "ring/ring.h"
 
-#define CKKS_TILE_WIDTH 256 /* coefficients a tile: a row of sums fills 2 KiB */
-
 struct ckks_kernels {
     const char *name;
-    unsigned tile_rows; /* most rows of one matrix_tile call, at most 16 */
+    size_t tile_rows, tile_width; /* most rows and coefficients of one matrix_tile call */
     /* out[r*out_stride + j] = sum_c weights[r*cols + c] * in[index[c]*in_stride + j]  mod q
-     * for r < rows, j < width, c < cols; width <= CKKS_TILE_WIDTH, |weight| <= CKKS_MAX_WEIGHT, any
-     * cols >= 1. out does not overlap in. */
+     * for r < rows <= tile_rows, j < width <= tile_width, c < cols; |weight| <= CKKS_MAX_WEIGHT,
+     * any cols >= 1, q of 21 to 42 bits. out does not overlap in. */
     void (*matrix_tile)(const struct modulus *mod, uint64_t *out, size_t out_stride,
                         const uint64_t *in, size_t in_stride, const uint32_t *index,
                         const int16_t *weights, size_t rows, size_t cols, size_t width);
@@ -33,5 +31,8 @@ struct ckks_kernels {
 
 /* The specification; always there. */
 const struct ckks_kernels *ckks_kernels_portable(void);
+/* NULL below CPU_AVX2 and CPU_AVX512. */
+const struct ckks_kernels *ckks_kernels_avx2(void);
+const struct ckks_kernels *ckks_kernels_avx512(void);
 
 #endif

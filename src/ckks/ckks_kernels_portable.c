@@ -11,11 +11,12 @@
  *   0 < start + carry + sum < 2^63 + 2q < 2^64,       carry < q from the block before. */
 #define BLOCK 1024
 #define TILE_ROWS 4
+#define TILE_WIDTH 256 /* a row of sums fills 2 KiB */
 
 /* The sums of `rows` rows over the columns [from, to). Two columns at a time: one load and one
  * store of a sum serve two products, one load of an input serves all rows. */
 static inline __attribute__((always_inline)) void
-accumulate(uint64_t sum[][CKKS_TILE_WIDTH], const uint64_t *in, size_t in_stride,
+accumulate(uint64_t sum[][TILE_WIDTH], const uint64_t *in, size_t in_stride,
            const uint32_t *index, const int16_t *weights, size_t cols, size_t from, size_t to,
            size_t rows, size_t width)
 {
@@ -47,7 +48,7 @@ static void portable_matrix_tile(const struct modulus *mod, uint64_t *out, size_
                                  const int16_t *weights, size_t rows, size_t cols, size_t width)
 {
     const uint64_t start = (((uint64_t)1 << 62) / mod->q + 1) * mod->q;
-    uint64_t sum[TILE_ROWS][CKKS_TILE_WIDTH];
+    uint64_t sum[TILE_ROWS][TILE_WIDTH];
     for (size_t r = 0; r < rows; r++)
         for (size_t j = 0; j < width; j++)
             sum[r][j] = 0;
@@ -156,6 +157,7 @@ const struct ckks_kernels *ckks_kernels_portable(void)
     static const struct ckks_kernels kernels = {
         .name = "portable",
         .tile_rows = TILE_ROWS,
+        .tile_width = TILE_WIDTH,
         .matrix_tile = portable_matrix_tile,
         .encode_add = portable_encode_add,
         .switch_bits = portable_switch_bits,

@@ -15,17 +15,18 @@ void ckks_matrix_product(const struct ckks *ck, uint64_t *out, const uint64_t *i
     const struct ckks_kernels *kernels = ck->kernels;
     const size_t primes = ck->params->primes, stride = primes * width;
     const size_t group = kernels->tile_rows, groups = (rows + group - 1) / group;
-    const size_t stretches = (width + CKKS_TILE_WIDTH - 1) / CKKS_TILE_WIDTH;
+    const size_t stretch_width = kernels->tile_width;
+    const size_t stretches = (width + stretch_width - 1) / stretch_width;
     const size_t tiles = primes * stretches * groups;
     assert(cols >= 1 && width <= ck->params->n);
     CKKS_PARALLEL_FOR(rows * cols * stride)
     for (size_t tile = 0; tile < tiles; tile++) {
         const size_t row = tile % groups * group, stretch = tile / groups % stretches;
-        const size_t p = tile / groups / stretches, from = stretch * CKKS_TILE_WIDTH;
+        const size_t p = tile / groups / stretches, from = stretch * stretch_width;
         const size_t tile_rows = rows - row < group ? rows - row : group;
         const size_t left = width - from;
         kernels->matrix_tile(&ck->ring->prime[p].mod, out + row * stride + p * width + from, stride,
                              in + p * width + from, stride, index, weights + row * cols, tile_rows,
-                             cols, left < CKKS_TILE_WIDTH ? left : CKKS_TILE_WIDTH);
+                             cols, left < stretch_width ? left : stretch_width);
     }
 }

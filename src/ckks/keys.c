@@ -11,6 +11,14 @@
 #include "base/bytes.h"
 #include "crypto/secret.h"
 
+static const struct ckks_kernels *kernels_pick(void)
+{
+    const struct ckks_kernels *kernels = ckks_kernels_avx512();
+    if (kernels == NULL)
+        kernels = ckks_kernels_avx2();
+    return kernels != NULL ? kernels : ckks_kernels_portable();
+}
+
 mp2ml_status ckks_new(struct ckks **out, const struct ckks_params *params)
 {
     mp2ml_status status = MP2ML_OK;
@@ -20,7 +28,7 @@ mp2ml_status ckks_new(struct ckks **out, const struct ckks_params *params)
     if (ck == NULL)
         return MP2ML_ERR_MEMORY;
     ck->params = params;
-    ck->kernels = ckks_kernels_portable();
+    ck->kernels = kernels_pick();
     TRY_OUT(ring_new(&ck->ring, params->log_n, params->q, params->primes));
     *out = ck;
     return MP2ML_OK;

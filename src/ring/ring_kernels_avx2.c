@@ -27,6 +27,9 @@
 #define LAST 32
 #define ROUND (_MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)
 
+/* Arrays of vectors become registers only where all loops over them are unrolled. */
+#define UNROLL _Pragma("GCC unroll 8")
+
 typedef __m256d vec;
 
 INLINE_FMA vec load(const uint64_t *p)
@@ -129,18 +132,25 @@ INLINE_FMA void forward_pair(const struct prime *f, vec *x, vec *y, vec w, vec v
     *x = _mm256_add_pd(*x, r);
 }
 
-/* `stages` <= 3 stages on 2^stages vectors; the first one has root `at`; w[n + i] = w[i]/q. */
+/* All pairs t apart of 2t*blocks vectors; root `at` belongs to the first block; w[n + i] = w[i]/q.
+ */
+INLINE_FMA void forward_stage(const struct prime *f, vec *a, unsigned blocks, unsigned t,
+                              const uint64_t *w, size_t n, size_t at)
+{
+    UNROLL
+    for (unsigned i = 0; i < blocks * t; i++) {
+        const unsigned b = i / t, x = i + b * t;
+        forward_pair(f, &a[x], &a[x + t], all(w + at + b), all(w + n + at + b));
+    }
+}
+
+/* `stages` stages on 2^stages vectors; the first one has root `at`. */
 INLINE_FMA void forward_stages(const struct prime *f, vec *a, unsigned stages, const uint64_t *w,
                                size_t n, size_t at)
 {
-    const unsigned count = 1U << stages;
-    for (unsigned s = 0; s < stages; s++, at *= 2)
-        for (unsigned i = 0; i < count; i++) {
-            const unsigned t = count >> (s + 1);
-            const size_t r = at + i / (2 * t);
-            if ((i & t) == 0)
-                forward_pair(f, &a[i], &a[i + t], all(w + r), all(w + n + r));
-        }
+    UNROLL
+    for (unsigned s = 0; s < stages; s++)
+        forward_stage(f, a, 1U << s, 1U << (stages - 1 - s), w, n, at << s);
 }
 
 /* The stages from m blocks on, `stages` of them. The pass at m = 1 turns integers into doubles. */
@@ -152,9 +162,11 @@ INLINE_FMA void forward_pass(const struct ring_prime *prime, const struct prime 
     for (size_t i = 0; i < m; i++, a += block)
         for (size_t j = 0; j < step; j += 4) {
             vec v[8];
+            UNROLL
             for (unsigned r = 0; r < count; r++)
                 v[r] = integers ? load_integers(a + j + r * step) : load(a + j + r * step);
             forward_stages(f, v, stages, prime->table, n, m + i);
+            UNROLL
             for (unsigned r = 0; r < count; r++)
                 store(a + j + r * step, v[r]);
         }
@@ -190,9 +202,11 @@ INLINE_FMA void forward_last(const struct ring_prime *prime, const struct prime 
     const uint64_t *w = prime->table;
     for (size_t i = 0; i < m; i++, a += LAST) {
         vec v[8];
+        UNROLL
         for (unsigned r = 0; r < 8; r++)
             v[r] = load(a + 4 * r);
         forward_stages(f, v, 3, w, n, m + i);
+        UNROLL
         for (unsigned r = 0; r < 8; r += 2) {
             const size_t two = n / 4 + 8 * i + r, one = 2 * two;
             vec *x = &v[r], *y = &v[r + 1];
@@ -246,17 +260,24 @@ INLINE_FMA void inverse_pair(const struct prime *f, vec *x, vec *y, vec w, vec v
     *y = times(f, difference, w, v);
 }
 
-/* `stages` stages on `count` vectors; log2(count) of them would end at root `at`. */
-INLINE_FMA void inverse_stages(const struct prime *f, vec *a, unsigned stages, unsigned count,
+INLINE_FMA void inverse_stage(const struct prime *f, vec *a, unsigned blocks, unsigned t,
+                              const uint64_t *w, size_t n, size_t at)
+{
+    UNROLL
+    for (unsigned i = 0; i < blocks * t; i++) {
+        const unsigned b = i / t, x = i + b * t;
+        inverse_pair(f, &a[x], &a[x + t], all(w + at + b), all(w + n + at + b));
+    }
+}
+
+/* The first `stages` stages on 2^log_count vectors; log_count of them would end at root `at`. */
+INLINE_FMA void inverse_stages(const struct prime *f, vec *a, unsigned stages, unsigned log_count,
                                const uint64_t *w, size_t n, size_t at)
 {
+    UNROLL
     for (unsigned s = 0; s < stages; s++) {
-        const unsigned t = 1U << s;
-        for (unsigned i = 0; i < count; i++) {
-            const size_t r = at * (count >> (s + 1)) + i / (2 * t);
-            if ((i & t) == 0)
-                inverse_pair(f, &a[i], &a[i + t], all(w + r), all(w + n + r));
-        }
+        const unsigned log_blocks = log_count - 1 - s;
+        inverse_stage(f, a, 1U << log_blocks, 1U << s, w, n, at << log_blocks);
     }
 }
 
@@ -266,6 +287,7 @@ INLINE_FMA void inverse_first(const struct ring_prime *prime, const struct prime
     const uint64_t *w = prime->table + 2 * n;
     for (size_t i = 0; i < m; i++, a += LAST) {
         vec v[8];
+        UNROLL
         for (unsigned r = 0; r < 8; r += 2) {
             const size_t two = n / 4 + 8 * i + r, one = 2 * two;
             vec *x = &v[r], *y = &v[r + 1];
@@ -278,7 +300,8 @@ INLINE_FMA void inverse_first(const struct ring_prime *prime, const struct prime
             inverse_pair(f, x, y, twos(w + two), twos(w + n + two));
             swap_halves(x, y);
         }
-        inverse_stages(f, v, 3, 8, w, n, m + i);
+        inverse_stages(f, v, 3, 3, w, n, m + i);
+        UNROLL
         for (unsigned r = 0; r < 8; r++)
             store(a + 4 * r, v[r]);
     }
@@ -292,10 +315,12 @@ INLINE_FMA void inverse_pass(const struct ring_prime *prime, const struct prime 
     for (size_t i = 0; i < m; i++, a += block)
         for (size_t j = 0; j < step; j += 4) {
             vec v[8];
+            UNROLL
             for (unsigned r = 0; r < 8; r++)
                 v[r] = load(a + j + r * step);
-            inverse_stages(f, v, 3, 8, prime->table + 2 * n, n, m + i);
+            inverse_stages(f, v, 3, 3, prime->table + 2 * n, n, m + i);
             v[0] = reduce(f, v[0]);
+            UNROLL
             for (unsigned r = 0; r < 8; r++)
                 store(a + j + r * step, v[r]);
         }
@@ -311,9 +336,11 @@ INLINE_FMA void inverse_last(const struct ring_prime *prime, const struct prime 
     const vec w = all(scale), last_w = all(scale + 1), v = all(scale + 2), last_v = all(scale + 3);
     for (size_t j = 0; j < step; j += 4) {
         vec x[8];
+        UNROLL
         for (unsigned r = 0; r < count; r++)
             x[r] = load(a + j + r * step);
-        inverse_stages(f, x, stages - 1, count, prime->table + 2 * n, n, 1);
+        inverse_stages(f, x, stages - 1, stages, prime->table + 2 * n, n, 1);
+        UNROLL
         for (unsigned r = 0; r < half; r++) {
             const vec sum = _mm256_add_pd(x[r], x[r + half]);
             const vec difference = _mm256_sub_pd(x[r], x[r + half]);

@@ -26,6 +26,9 @@
 #define MIN_LOG_N 7 /* the last pass takes 6 stages; one more carries the factor 1/N back */
 #define LAST 64
 
+/* Arrays of vectors become registers only where all loops over them are unrolled. */
+#define UNROLL _Pragma("GCC unroll 8")
+
 typedef __m512i vec;
 
 INLINE_IFMA vec load(const uint64_t *p)
@@ -126,18 +129,24 @@ INLINE_IFMA void forward_pair(const struct forward *f, vec *x, vec *y, vec w, ve
     *y = _mm512_sub_epi64(twice, sum);
 }
 
-/* `stages` <= 3 stages on 2^stages vectors v; the first one has root `at`. */
+/* All pairs t apart of 2t*blocks vectors; root `at` belongs to the first block. */
+INLINE_IFMA void forward_stage(const struct forward *f, vec *v, unsigned blocks, unsigned t,
+                               const uint64_t *root, const uint64_t *shoup, size_t at)
+{
+    UNROLL
+    for (unsigned i = 0; i < blocks * t; i++) {
+        const unsigned b = i / t, x = i + b * t;
+        forward_pair(f, &v[x], &v[x + t], all(root[at + b]), all(shoup[at + b]));
+    }
+}
+
+/* `stages` stages on 2^stages vectors v; the first one has root `at`. */
 INLINE_IFMA void forward_stages(const struct forward *f, vec *v, unsigned stages,
                                 const uint64_t *root, const uint64_t *shoup, size_t at)
 {
-    const unsigned count = 1U << stages;
-    for (unsigned s = 0; s < stages; s++, at *= 2)
-        for (unsigned i = 0; i < count; i++) {
-            const unsigned t = count >> (s + 1);
-            if ((i & t) == 0)
-                forward_pair(f, &v[i], &v[i + t], all(root[at + i / (2 * t)]),
-                             all(shoup[at + i / (2 * t)]));
-        }
+    UNROLL
+    for (unsigned s = 0; s < stages; s++)
+        forward_stage(f, v, 1U << s, 1U << (stages - 1 - s), root, shoup, at << s);
 }
 
 /* The stages from m blocks of 2t residues on, `stages` of them; t >= 2^(stages+2). */
@@ -149,9 +158,11 @@ INLINE_IFMA void forward_pass(const struct ring_prime *prime, const struct forwa
     for (size_t i = 0; i < m; i++, a += block)
         for (size_t j = 0; j < step; j += 8) {
             vec v[8];
+            UNROLL
             for (unsigned r = 0; r < count; r++)
                 v[r] = load(a + j + r * step);
             forward_stages(f, v, stages, prime->root, prime->table, m + i);
+            UNROLL
             for (unsigned r = 0; r < count; r++)
                 store(a + j + r * step, v[r]);
         }
@@ -199,9 +210,11 @@ INLINE_IFMA void forward_last(const struct ring_prime *prime, const struct forwa
     const size_t m = prime->n / LAST;
     for (size_t i = 0; i < m; i++, a += LAST) {
         vec v[8];
+        UNROLL
         for (unsigned r = 0; r < 8; r++)
             v[r] = load(a + 8 * r);
         forward_stages(f, v, 3, prime->root, prime->table, m + i);
+        UNROLL
         for (unsigned r = 0; r < 8; r += 2, pairs += PAIR_WORDS) {
             vec *x = &v[r], *y = &v[r + 1];
             regroup(x, y, x4, y4);
@@ -265,18 +278,25 @@ INLINE_IFMA void inverse_pair(const struct inverse *f, vec bound, vec *x, vec *y
     *y = times(f, difference, w, c);
 }
 
-/* The stages on 2^stages vectors; the last one has root `at`. */
+INLINE_IFMA void inverse_stage(const struct inverse *f, vec bound, vec *v, unsigned blocks,
+                               unsigned t, const uint64_t *root, const uint64_t *shoup, size_t at)
+{
+    UNROLL
+    for (unsigned i = 0; i < blocks * t; i++) {
+        const unsigned b = i / t, x = i + b * t;
+        inverse_pair(f, bound, &v[x], &v[x + t], all(root[at + b]), all(shoup[at + b]));
+    }
+}
+
+/* The first `stages` stages on 2^log_count vectors; log_count of them would end at root `at`. */
 INLINE_IFMA void inverse_stages(const struct inverse *f, vec bound, vec *v, unsigned stages,
-                                unsigned count, const uint64_t *root, const uint64_t *shoup,
+                                unsigned log_count, const uint64_t *root, const uint64_t *shoup,
                                 size_t at)
 {
+    UNROLL
     for (unsigned s = 0; s < stages; s++) {
-        const unsigned t = 1U << s;
-        const size_t first = at * (count >> (s + 1));
-        for (unsigned i = 0; i < count; i++)
-            if ((i & t) == 0)
-                inverse_pair(f, bound, &v[i], &v[i + t], all(root[first + i / (2 * t)]),
-                             all(shoup[first + i / (2 * t)]));
+        const unsigned log_blocks = log_count - 1 - s;
+        inverse_stage(f, bound, v, 1U << log_blocks, 1U << s, root, shoup, at << log_blocks);
         bound = _mm512_add_epi64(bound, bound);
     }
 }
@@ -293,6 +313,7 @@ INLINE_IFMA void inverse_first(const struct ring_prime *prime, const struct inve
     const size_t m = prime->n / LAST;
     for (size_t i = 0; i < m; i++, a += LAST) {
         vec v[8];
+        UNROLL
         for (unsigned r = 0; r < 8; r += 2, pairs += PAIR_WORDS) {
             vec *x = &v[r], *y = &v[r + 1];
             *x = load(a + 8 * r);
@@ -305,7 +326,8 @@ INLINE_IFMA void inverse_first(const struct ring_prime *prime, const struct inve
             inverse_pair(f, q4, x, y, twos(pairs + 24), twos(pairs + 26));
             regroup(x, y, xa, yb);
         }
-        inverse_stages(f, q8, v, 3, 8, prime->inv_root, shoup, m + i);
+        inverse_stages(f, q8, v, 3, 3, prime->inv_root, shoup, m + i);
+        UNROLL
         for (unsigned r = 0; r < 8; r++)
             store(a + 8 * r, v[r]);
     }
@@ -319,10 +341,12 @@ INLINE_IFMA void inverse_pass(const struct ring_prime *prime, const struct inver
     for (size_t i = 0; i < m; i++, a += block)
         for (size_t j = 0; j < step; j += 8) {
             vec v[8];
+            UNROLL
             for (unsigned r = 0; r < 8; r++)
                 v[r] = load(a + j + r * step);
-            inverse_stages(f, bound, v, 3, 8, prime->inv_root, shoup, m + i);
+            inverse_stages(f, bound, v, 3, 3, prime->inv_root, shoup, m + i);
             v[0] = reduce(v[0], f->reciprocal, f->minus_q);
+            UNROLL
             for (unsigned r = 0; r < 8; r++)
                 store(a + j + r * step, v[r]);
         }
@@ -339,9 +363,11 @@ INLINE_IFMA void inverse_last(const struct ring_prime *prime, const struct inver
     const vec last_bound = _mm512_slli_epi64(bound, stages - 1);
     for (size_t j = 0; j < step; j += 8) {
         vec v[8];
+        UNROLL
         for (unsigned r = 0; r < count; r++)
             v[r] = load(a + j + r * step);
-        inverse_stages(f, bound, v, stages - 1, count, prime->inv_root, shoup, 1);
+        inverse_stages(f, bound, v, stages - 1, stages, prime->inv_root, shoup, 1);
+        UNROLL
         for (unsigned r = 0; r < half; r++) {
             const vec x = v[r], y = v[r + half];
             const vec sum = times(f, _mm512_add_epi64(x, y), w, c);
