@@ -31,7 +31,7 @@ static void fixed_linear(struct fixed *f, unsigned s)
     size_t n = 0;
     for (unsigned i = 0; i < step->n_operands; i++)
         for (size_t v = 0; v < f->plan->pub.steps[step->operands[i]].count; v++)
-            in[n++] = f->values[step->operands[i]][v];
+            in[n++] = f->values[step->operands[i]][v] * ((int64_t)1 << step->shift[i]);
     assert_int_equal(n, lin->n_in);
     for (size_t g = 0; g < lin->n_groups; g++) {
         const struct linear_group *group = &lin->groups[g];
@@ -134,7 +134,7 @@ static void check_linear(const struct plan *plan, unsigned s)
             assert_true(ckks_norm_fits(params, (double)lin->norm2[o], step->k));
         }
     for (unsigned i = 0; i < step->n_operands; i++)
-        assert_true(plan->pub.steps[step->operands[i]].out_bits >= step->l);
+        assert_true(plan->pub.steps[step->operands[i]].out_bits + step->shift[i] >= step->l);
 }
 
 static void check_scales(const struct plan *plan)
@@ -151,8 +151,10 @@ static void check_scales(const struct plan *plan)
         bool widened = step->kind == STEP_RELU || step->kind == STEP_REENTRY;
         for (unsigned r = s + 1, most = widened ? step->k : 0; widened && r < pub->n_steps; r++) {
             for (unsigned i = 0; i < pub->steps[r].n_operands; i++)
-                if (pub->steps[r].operands[i] == s && pub->steps[r].kind == STEP_LINEAR)
-                    most = pub->steps[r].l > most ? pub->steps[r].l : most;
+                if (pub->steps[r].operands[i] == s && pub->steps[r].kind == STEP_LINEAR) {
+                    unsigned need = pub->steps[r].l - pub->steps[r].shift[i];
+                    most = need > most ? need : most;
+                }
             if (r + 1 == pub->n_steps)
                 assert_int_equal(step->l, most); /* not a bit more than a reader needs */
         }
@@ -236,6 +238,27 @@ static void residual_scales(void **state)
     /* Operands of different scales. */
     assert_true(fabs(plan->pub.steps[2].scale / plan->pub.steps[4].scale - 1) > 1e-3);
     check_values(plan, 0, 1);
+    /* The skip connection is read times 2^shift as a whole number, so that the convolution keeps
+     * its bits of weight. */
+    const struct plan_step *sum = &plan->pub.steps[5];
+    const struct linear *lin = &plan->linear[5];
+    unsigned skip = sum->operands[0] == 2 ? 0 : 1;
+    assert_true(sum->shift[skip] > 0 && sum->shift[1 - skip] == 0);
+    size_t skip_from = skip == 0 ? 0 : plan->pub.steps[sum->operands[0]].count;
+    int most = 0, whole = 0;
+    const struct linear_group *group = &lin->groups[0];
+    for (size_t at = 0; at < (size_t)group->rows * group->cols; at++) {
+        size_t i = lin->in_index[group->in_at + at % group->cols];
+        bool is_skip = i >= skip_from && i < skip_from + plan->pub.steps[2].count;
+        int w = abs(lin->wi[group->weights_at + at]);
+        if (is_skip)
+            whole = w > whole ? w : whole;
+        else
+            most = w > most ? w : most;
+    }
+    assert_true(most > 255);
+    double exact = ldexp(whole * plan->pub.steps[2].scale, sum->shift[skip]);
+    assert_true(fabs(exact / plan->notes[5].sum_scale - 1) < 1e-9);
     net_done(&net, plan);
 }
 

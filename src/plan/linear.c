@@ -29,6 +29,30 @@ uint64_t linear_products(const struct linear *lin)
     return sum;
 }
 
+uint32_t *linear_owners(const struct linear *lin)
+{
+    size_t n = 64;
+    while (n < 2 * lin->n_groups)
+        n *= 2;
+    uint32_t *owner = malloc((lin->n_groups + 1) * sizeof *owner);
+    uint32_t *slots = calloc(n, sizeof *slots); /* open addressing, group + 1 */
+    for (size_t g = 0; owner != NULL && slots != NULL && g < lin->n_groups; g++) {
+        size_t block = lin->groups[g].weights_at;
+        size_t at = (size_t)((uint64_t)block * 0x9e3779b97f4a7c15u >> 20) & (n - 1);
+        while (slots[at] != 0 && lin->groups[slots[at] - 1].weights_at != block)
+            at = (at + 1) & (n - 1);
+        if (slots[at] == 0)
+            slots[at] = (uint32_t)g + 1;
+        owner[g] = slots[at] - 1;
+    }
+    if (slots == NULL) {
+        free(owner);
+        owner = NULL;
+    }
+    free(slots);
+    return owner;
+}
+
 /* ---- making --------------------------------------------------------------------------------- */
 
 bool linear_grow(void *array, size_t *capacity, size_t need, size_t size)

@@ -47,6 +47,9 @@ void linear_builder_out(struct linear_builder *b, uint32_t index);
  * weights of zero, since a ciphertext must come from somewhere. */
 void linear_builder_end(struct linear_builder *b, size_t weights_at);
 
+/* owner[g] = the first group that has g's block of weights; malloced, NULL when memory is short. */
+uint32_t *linear_owners(const struct linear *lin);
+
 /* out[value][image] of in[value][image], in floats. */
 void linear_eval_float(const struct linear *lin, float *out, const float *in, size_t images);
 

@@ -31,7 +31,8 @@
 /* kind, its name, what it computes. A step's operands are earlier steps. */
 #define STEP_KIND_MAP(X)                                                                           \
     X(INPUT, "input", "one input tensor, quantised by the client")                                 \
-    X(LINEAR, "linear", "integer matrix times the concatenated operands, plus bias, to k bits")    \
+    X(LINEAR, "linear",                                                                            \
+      "integer matrix times the concatenated operands, each times 2^shift, plus bias, to k bits")  \
     X(RELU, "relu", "max(0, x) into Z_{2^l}")                                                      \
     X(REENTRY, "re-entry", "x into Z_{2^l}")                                                       \
     X(MAX, "max", "maximum over windows, in Z_{2^k}")                                              \
@@ -57,7 +58,8 @@ struct plan_step { /* public */
     enum step_kind kind;
     unsigned n_operands;
     uint16_t operands[PLAN_MAX_OPERANDS];
-    uint32_t count;    /* values per image of the result */
+    uint8_t shift[PLAN_MAX_OPERANDS]; /* LINEAR: reads operand * 2^shift mod 2^l; else 0 */
+    uint32_t count;                   /* values per image of the result */
     unsigned k;        /* LINEAR: output ring. RELU, REENTRY, MAX, ARGMAX: input ring */
     unsigned l;        /* LINEAR: input ring. RELU, REENTRY: output ring. else = out_bits */
     unsigned out_bits; /* ring of the result: LINEAR, MAX k; RELU, REENTRY l; ARGMAX index bits */

@@ -5,8 +5,8 @@
  *   head     u8 policy, u8 k_ss, u8 inputs, u8 outputs, tensors, u16 steps
  *   tensor   string name, u8 rank, u32 dims.., u8 dtype, f64 low, f64 high, u8 bits, f64 scale,
  *            u8 post
- *   step     u8 kind, u8 operands, u16 operand.., u32 count, u8 k, u8 l, u8 out_bits, u8 set,
- *            u8 tensor; MAX and ARGMAX: per window u32 members, u32 member..
+ *   step     u8 kind, u8 operands, per operand u16 step (LINEAR: and u8 shift), u32 count, u8 k, u8
+ * l, u8 out_bits, u8 set, u8 tensor; MAX and ARGMAX: per window u32 members, u32 member..
  *
  * The scale of a step travels for none of them: those of inputs and outputs stand in the tensors,
  * the others are the server's. What a reader demands is written in check_step. */
@@ -60,8 +60,11 @@ static void write_step(struct writer *w, const struct plan_step *step)
 {
     writer_u8(w, (uint8_t)step->kind);
     writer_u8(w, (uint8_t)step->n_operands);
-    for (unsigned i = 0; i < step->n_operands; i++)
+    for (unsigned i = 0; i < step->n_operands; i++) {
         writer_u16(w, step->operands[i]);
+        if (step->kind == STEP_LINEAR)
+            writer_u8(w, step->shift[i]);
+    }
     writer_u32(w, step->count);
     writer_u8(w, (uint8_t)step->k);
     writer_u8(w, (uint8_t)step->l);
@@ -238,7 +241,7 @@ static bool rings_are_legal(const struct plan_public *pub, const struct plan_ste
             step->out_bits != k)
             return false;
         for (unsigned i = 0; i < step->n_operands; i++)
-            if (pub->steps[step->operands[i]].out_bits < l)
+            if (step->shift[i] >= l || pub->steps[step->operands[i]].out_bits + step->shift[i] < l)
                 return false;
         return true;
     case STEP_RELU:
@@ -281,8 +284,11 @@ static mp2ml_status read_step(struct plan_public *pub, unsigned s, struct reader
     if (r->failed || kind >= STEP_KIND_COUNT || step->n_operands > PLAN_MAX_OPERANDS)
         return MP2ML_ERR_PROTOCOL;
     step->kind = (enum step_kind)kind;
-    for (unsigned i = 0; i < step->n_operands; i++)
+    for (unsigned i = 0; i < step->n_operands; i++) {
         step->operands[i] = reader_u16(r);
+        if (step->kind == STEP_LINEAR)
+            step->shift[i] = reader_u8(r);
+    }
     step->count = reader_u32(r);
     step->k = reader_u8(r);
     step->l = reader_u8(r);

@@ -22,8 +22,8 @@ struct error_model {
     double **variance; /* [n_steps][count] */
 };
 
-/* Variance and mean square of every value that a linear step reads, and the unit S_i/S of its
- * weights. */
+/* Variance and mean square of every value that a linear step reads, and the unit
+ * S_i*2^shift/S of its weights. */
 struct column {
     double variance, square, unit;
 };
@@ -36,7 +36,7 @@ static struct column *columns_of(const struct error_model *m, unsigned s)
     size_t at = 0;
     for (unsigned i = 0; columns != NULL && i < step->n_operands; i++) {
         unsigned o = step->operands[i];
-        double unit = plan->pub.steps[o].scale / plan->notes[s].sum_scale;
+        double unit = ldexp(plan->pub.steps[o].scale / plan->notes[s].sum_scale, step->shift[i]);
         for (size_t v = 0; v < plan->pub.steps[o].count; v++)
             columns[at++] =
                 (struct column){m->variance[o][v], (double)plan->range[o].mean_square[v], unit};

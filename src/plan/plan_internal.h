@@ -36,6 +36,10 @@ MUST_CHECK mp2ml_status plan_measure(struct plan *plan, mp2ml_error *err);
 /* plan_error.c: fills notes[].error_sd; after the matrices were quantised. */
 MUST_CHECK mp2ml_status plan_error_model(struct plan *plan);
 
+/* 1 / (scale of an operand's integer times 2^shift) of every value that a linear step reads; freed
+ * by the caller, NULL when memory is short. */
+double *plan_inverse_scales(const struct plan *plan, const struct plan_step *step);
+
 static inline double plan_scale_of_input(double low, double high, unsigned bits)
 {
     double a = low < 0 ? -low : low, b = high < 0 ? -high : high;

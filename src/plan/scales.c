@@ -2,119 +2,16 @@
  *
  * Scales and rings (docs/protocol.md, "Numbers"), step by step in order.
  *
- * A linear step's sum has the scale S: the weight of an operand with scale S_i is round(w*S/S_i),
- * so that operands of different scales add up. S is as large as b_w bits of weight allow; the
- * switch divides by 2^t, S_out = S/2^t, with the smallest t for which range*S_out <= 2^(k-2) - 5.
- *
- * Where all weights have one magnitude (pooling, sums, copies) they are the largest integer for
- * which t stays 0, at least 1: nothing is lost by rounding, and l stays small.
+ * The integers of a matrix and the scale S of its sum are chosen in scales_weights.c. The switch
+ * divides by 2^t, S_out = S/2^t, with the smallest t for which range*S_out <= 2^(k-2) - 5.
  *
  * Operands need not fit Z_{2^l}: a sum mod 2^l of operands mod 2^l is right as soon as the result
- * fits, and a consumer with a smaller ring than its operand's reduces the shares. */
-#include <math.h>
+ * fits, and a consumer with a smaller ring than its operand's reduces the shares. An operand that
+ * is read times 2^shift needs l - shift bits only. */
 #include <stdlib.h>
 #include <string.h>
 
-#include "plan/plan_internal.h"
-
-#define NOISE_LSB 5 /* what a share's error may add, "Encryption" */
-#define MIN_WEIGHT_BITS 8
-
-struct interval { /* integer values of a neuron, strict mode */
-    double low, high;
-};
-
-struct scaling {
-    struct plan *plan;
-    unsigned k, k_out;
-    struct interval **values; /* [n_steps], strict mode only */
-    mp2ml_error *err;
-};
-
-static double round_half_up(double x)
-{
-    return floor(x + 0.5);
-}
-
-/* The largest value that a result may have in k bits. */
-static double room(unsigned k)
-{
-    return ldexp(1.0, (int)k - 2) - NOISE_LSB;
-}
-
-/* ---- one linear step's integers -------------------------------------------------------------- */
-
-/* 1/scale of the operand of every input value. */
-static double *inverse_scales(const struct plan *plan, const struct plan_step *step)
-{
-    size_t n = plan_step_inputs(&plan->pub, step), at = 0;
-    double *inverse = malloc((n + 1) * sizeof *inverse);
-    for (unsigned i = 0; inverse != NULL && i < step->n_operands; i++) {
-        const struct plan_step *operand = &plan->pub.steps[step->operands[i]];
-        for (size_t v = 0; v < operand->count; v++)
-            inverse[at++] = 1.0 / operand->scale;
-    }
-    return inverse;
-}
-
-struct spread { /* of |weight|/S_i, zeros apart */
-    double most, least;
-};
-
-static struct spread weight_spread(const struct linear *lin, const double *inverse)
-{
-    struct spread s = {0.0, INFINITY};
-    size_t seen = SIZE_MAX; /* neighbours share their block mostly */
-    for (size_t g = 0; g < lin->n_groups; g++) {
-        const struct linear_group *group = &lin->groups[g];
-        if (group->weights_at == seen)
-            continue;
-        seen = group->weights_at;
-        for (size_t c = 0; c < group->cols; c++) {
-            double f = inverse[lin->in_index[group->in_at + c]];
-            for (size_t r = 0; r < group->rows; r++) {
-                double a = fabs((double)lin->w[group->weights_at + r * group->cols + c]) * f;
-                s.most = a > s.most ? a : s.most;
-                s.least = a > 0 && a < s.least ? a : s.least;
-            }
-        }
-    }
-    return s;
-}
-
-/* The scale of the sum. */
-static double choose_sum_scale(const struct spread *s, double range, unsigned k, unsigned b_w)
-{
-    double limit = ldexp(1.0, (int)b_w - 1) - 1;
-    if (!(s->most > 0)) /* only biases */
-        return range > 0 ? room(k) / range : 1.0;
-    if (s->most <= s->least * (1 + 1e-6)) {
-        double m = range > 0 ? floor(room(k) * s->most / range) : limit;
-        return (m < 1 ? 1 : m > limit ? limit : m) / s->most;
-    }
-    return limit / s->most;
-}
-
-/* Integer weights and the norms of their rows. */
-static void quantise(struct linear *lin, const double *inverse, double sum_scale, unsigned b_w)
-{
-    double limit = ldexp(1.0, (int)b_w - 1) - 1;
-    for (size_t g = 0; g < lin->n_groups; g++) {
-        const struct linear_group *group = &lin->groups[g];
-        for (size_t r = 0; r < group->rows; r++) {
-            size_t at = group->weights_at + r * group->cols;
-            double squares = 0;
-            for (size_t c = 0; c < group->cols; c++) {
-                double f = inverse[lin->in_index[group->in_at + c]];
-                double v = round_half_up((double)lin->w[at + c] * sum_scale * f);
-                v = v > limit ? limit : v < -limit ? -limit : v;
-                lin->wi[at + c] = (int16_t)v;
-                squares += v * v;
-            }
-            lin->norm2[lin->out_index[group->out_at + r]] = (float)sqrt(squares);
-        }
-    }
-}
+#include "plan/scales.h"
 
 static mp2ml_status make_room(struct linear *lin)
 {
@@ -127,94 +24,12 @@ static mp2ml_status make_room(struct linear *lin)
     return lin->wi != NULL && lin->bi != NULL && lin->norm2 != NULL ? MP2ML_OK : MP2ML_ERR_MEMORY;
 }
 
-/* ---- strict ranges --------------------------------------------------------------------------- */
-
-/* Interval of every output's sum; positive and negative parts of the weights apart. */
-static void sum_intervals(const struct linear *lin, double sum_scale, const struct interval *in,
-                          struct interval *out)
-{
-#pragma omp parallel for schedule(dynamic, 16)
-    for (size_t g = 0; g < lin->n_groups; g++) {
-        const struct linear_group *group = &lin->groups[g];
-        for (size_t r = 0; r < group->rows; r++) {
-            size_t o = lin->out_index[group->out_at + r];
-            const int16_t *w = lin->wi + group->weights_at + r * group->cols;
-            double bias = round_half_up(lin->b[o] * sum_scale);
-            struct interval sum = {bias, bias};
-            for (size_t c = 0; c < group->cols; c++) {
-                const struct interval *x = &in[lin->in_index[group->in_at + c]];
-                sum.low += w[c] * (w[c] > 0 ? x->low : x->high);
-                sum.high += w[c] * (w[c] > 0 ? x->high : x->low);
-            }
-            out[o] = sum;
-        }
-    }
-}
-
-static double largest(const struct interval *v, size_t n)
-{
-    double top = 0;
-    for (size_t i = 0; i < n; i++)
-        top = fmax(top, fmax(-v[i].low, v[i].high));
-    return top;
-}
-
-/* The integer sums' proven bound, and their intervals in values[s]. */
-static mp2ml_status prove_sums(struct scaling *sc, unsigned s, double sum_scale, double *bound)
-{
-    const struct plan *plan = sc->plan;
-    const struct plan_step *step = &plan->pub.steps[s];
-    struct interval *in = calloc(plan_step_inputs(&plan->pub, step) + 1, sizeof *in);
-    if (in == NULL)
-        return MP2ML_ERR_MEMORY;
-    size_t at = 0;
-    for (unsigned i = 0; i < step->n_operands; i++) {
-        size_t n = plan->pub.steps[step->operands[i]].count;
-        memcpy(in + at, sc->values[step->operands[i]], n * sizeof *in);
-        at += n;
-    }
-    sum_intervals(&plan->linear[s], sum_scale, in, sc->values[s]);
-    free(in);
-    *bound = largest(sc->values[s], step->count);
-    return MP2ML_OK;
-}
-
-/* Intervals of all steps but LINEAR. */
-static void prove_other(struct scaling *sc, unsigned s)
-{
-    const struct plan_step *step = &sc->plan->pub.steps[s];
-    struct interval *out = sc->values[s];
-    if (step->kind == STEP_INPUT) {
-        const struct plan_tensor *t = &sc->plan->pub.inputs[step->tensor];
-        for (size_t i = 0; i < step->count; i++)
-            out[i] = (struct interval){round_half_up(t->low * t->scale),
-                                       round_half_up(t->high * t->scale)};
-        return;
-    }
-    const struct interval *in = sc->values[step->operands[0]];
-    if (step->kind == STEP_MAX) {
-        const struct mpc_windows *w = &step->windows;
-        for (size_t i = 0; i < w->count; i++) {
-            out[i] = in[w->member[w->first[i]]];
-            for (uint32_t m = w->first[i] + 1; m < w->first[i + 1]; m++) {
-                out[i].low = fmax(out[i].low, in[w->member[m]].low);
-                out[i].high = fmax(out[i].high, in[w->member[m]].high);
-            }
-        }
-    } else if (step->kind == STEP_RELU) {
-        for (size_t i = 0; i < step->count; i++)
-            out[i] = (struct interval){fmax(in[i].low, 0), fmax(in[i].high, 0)};
-    } else if (step->kind == STEP_REENTRY) {
-        memcpy(out, in, step->count * sizeof *out);
-    }
-}
-
 /* ---- one linear step ------------------------------------------------------------------------- */
 
 static unsigned dropped_bits(double largest_sum, unsigned k)
 {
     unsigned t = 0;
-    while (t < 1000 && ldexp(largest_sum, -(int)t) > room(k))
+    while (t < 1000 && ldexp(largest_sum, -(int)t) > scales_room(k))
         t++;
     return t;
 }
@@ -252,9 +67,10 @@ static mp2ml_status set_biases(struct linear *lin, double sum_scale, unsigned l)
     return MP2ML_OK;
 }
 
-/* One try with b_w bits of weight. *set = 0 when nothing fits. */
-static mp2ml_status try_weights(struct scaling *sc, unsigned s, const double *inverse, unsigned b_w,
-                                unsigned *set)
+/* One try with b_w bits of weight and the sum's scale `halve` times halved. *set = 0 when nothing
+ * fits; *more false when halving has come to its end. */
+static mp2ml_status try_weights(struct scaling *sc, unsigned s, const struct operand_spread *spread,
+                                unsigned b_w, unsigned halve, unsigned *set, bool *more)
 {
     struct plan *plan = sc->plan;
     struct plan_step *step = &plan->pub.steps[s];
@@ -262,12 +78,19 @@ static mp2ml_status try_weights(struct scaling *sc, unsigned s, const double *in
     struct plan_range *range = &plan->range[s];
     struct linear *lin = &plan->linear[s];
     bool strict = plan->options.ranges == PLAN_RANGES_STRICT;
-    struct spread spread = weight_spread(lin, inverse);
-    double expected = strict ? range->proven : range->used;
-    double scale = choose_sum_scale(&spread, expected, step->k, b_w), bound = expected * scale;
-    quantise(lin, inverse, scale, b_w);
+    double expected = strict ? range->proven : range->used, scale;
+    *more =
+        scales_choose(&scale, step->shift, spread, step->n_operands, expected, step->k, b_w, halve);
+    if (!*more)
+        return MP2ML_OK;
+    double *inverse = plan_inverse_scales(plan, step), bound = expected * scale;
+    if (inverse == NULL)
+        return MP2ML_ERR_MEMORY;
+    mp2ml_status status = scales_quantise(lin, inverse, scale, b_w);
+    free(inverse);
+    TRY(status);
     if (strict) {
-        TRY(prove_sums(sc, s, scale, &bound));
+        TRY(strict_sums(sc, s, scale, &bound));
         range->used = bound / scale;
     }
     unsigned t = dropped_bits(bound, step->k);
@@ -279,11 +102,8 @@ static mp2ml_status try_weights(struct scaling *sc, unsigned s, const double *in
         return MP2ML_OK;
     step->set = *set;
     step->scale = ldexp(scale, -(int)t);
-    for (size_t i = 0; strict && i < step->count; i++) {
-        struct interval *v = &sc->values[s][i];
-        v->low = floor(ldexp(v->low, -(int)t)) - NOISE_LSB;
-        v->high = ceil(ldexp(v->high, -(int)t)) + NOISE_LSB;
-    }
+    if (strict)
+        strict_switch(sc, s, t);
     return set_biases(lin, scale, step->l);
 }
 
@@ -310,15 +130,16 @@ static mp2ml_status scale_linear(struct scaling *sc, unsigned s)
     struct plan_step *step = &plan->pub.steps[s];
     step->k = step->out_bits = plan->notes[s].opened ? sc->k_out : sc->k;
     TRY(make_room(&plan->linear[s]));
-    double *inverse = inverse_scales(plan, step);
-    if (inverse == NULL)
-        return MP2ML_ERR_MEMORY;
+    struct operand_spread spread[PLAN_MAX_OPERANDS];
+    TRY(scales_spread(spread, plan, s));
     unsigned set = 0;
     mp2ml_status status = MP2ML_OK;
     for (unsigned b_w = plan->options.b_w; status == MP2ML_OK && set == 0 && b_w >= MIN_WEIGHT_BITS;
-         b_w--)
-        status = try_weights(sc, s, inverse, b_w, &set);
-    free(inverse);
+         b_w--) {
+        bool more = true;
+        for (unsigned halve = 0; status == MP2ML_OK && set == 0 && more; halve++)
+            status = try_weights(sc, s, spread, b_w, halve, &set, &more);
+    }
     if (status == MP2ML_OK && set == 0)
         status = status_fail(sc->err, MP2ML_ERR_PLAN,
                              "step %u ('%s'): values up to %g need a ring of %u bits, or the "
@@ -355,8 +176,9 @@ static void widen_operands(struct plan_public *pub)
         const struct plan_step *step = &pub->steps[s];
         for (unsigned i = 0; step->kind == STEP_LINEAR && i < step->n_operands; i++) {
             struct plan_step *operand = &pub->steps[step->operands[i]];
-            if (operand->l < step->l)
-                operand->l = operand->out_bits = step->l;
+            unsigned need = step->l > step->shift[i] ? step->l - step->shift[i] : 1;
+            if (operand->l < need)
+                operand->l = operand->out_bits = need;
             if (operand->kind == STEP_INPUT)
                 operand->k = operand->l;
         }
@@ -385,7 +207,7 @@ static mp2ml_status scale_all(struct scaling *sc)
         else
             scale_other(sc, s);
         if (strict && step->kind != STEP_LINEAR)
-            prove_other(sc, s);
+            strict_other(sc, s);
     }
     widen_operands(&plan->pub);
     return plan_error_model(plan);

@@ -45,7 +45,7 @@ void gather_operands(uint64_t *out, const struct plan_public *pub, const struct 
         size_t take = have - first < count ? have - first : count;
         const uint64_t *from = values[step->operands[o]] + first * images;
         for (size_t i = 0; i < take * images; i++)
-            out[i] = from[i] & mask;
+            out[i] = from[i] << step->shift[o] & mask;
         out += take * images;
         count -= take;
         first = 0;

@@ -138,8 +138,8 @@ mp2ml_status step_output_client(struct run *run, unsigned step);
 mp2ml_status step_output_server(struct run *run, unsigned step);
 mp2ml_status step_output_clear(struct clear_run *run, unsigned step);
 
-/* Copies `count` values from `first` on of the concatenated operands of a step, reduced mod 2^bits.
- */
+/* Copies `count` values from `first` on of the concatenated operands of a step, each times its
+ * 2^shift, reduced mod 2^bits. */
 void gather_operands(uint64_t *out, const struct plan_public *pub, const struct plan_step *step,
                      uint64_t *const *values, size_t first, size_t count, size_t images,
                      unsigned bits);

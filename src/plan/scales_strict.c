@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Ranges that are proven: intervals of the integers themselves, neuron by neuron, positive and
+ * negative parts of the weights apart, with the error of every switch added. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "plan/scales.h"
+
+/* Interval of every output's sum; positive and negative parts of the weights apart. */
+static void sum_intervals(const struct linear *lin, double sum_scale, const struct interval *in,
+                          struct interval *out)
+{
+#pragma omp parallel for schedule(dynamic, 16)
+    for (size_t g = 0; g < lin->n_groups; g++) {
+        const struct linear_group *group = &lin->groups[g];
+        for (size_t r = 0; r < group->rows; r++) {
+            size_t o = lin->out_index[group->out_at + r];
+            const int16_t *w = lin->wi + group->weights_at + r * group->cols;
+            double bias = round_half_up(lin->b[o] * sum_scale);
+            struct interval sum = {bias, bias};
+            for (size_t c = 0; c < group->cols; c++) {
+                const struct interval *x = &in[lin->in_index[group->in_at + c]];
+                sum.low += w[c] * (w[c] > 0 ? x->low : x->high);
+                sum.high += w[c] * (w[c] > 0 ? x->high : x->low);
+            }
+            out[o] = sum;
+        }
+    }
+}
+
+static double largest(const struct interval *v, size_t n)
+{
+    double top = 0;
+    for (size_t i = 0; i < n; i++)
+        top = fmax(top, fmax(-v[i].low, v[i].high));
+    return top;
+}
+
+mp2ml_status strict_sums(struct scaling *sc, unsigned s, double sum_scale, double *bound)
+{
+    const struct plan *plan = sc->plan;
+    const struct plan_step *step = &plan->pub.steps[s];
+    struct interval *in = calloc(plan_step_inputs(&plan->pub, step) + 1, sizeof *in);
+    if (in == NULL)
+        return MP2ML_ERR_MEMORY;
+    size_t at = 0;
+    for (unsigned i = 0; i < step->n_operands; i++) {
+        size_t n = plan->pub.steps[step->operands[i]].count;
+        const struct interval *from = sc->values[step->operands[i]];
+        for (size_t v = 0; v < n; v++, at++)
+            in[at] = (struct interval){ldexp(from[v].low, step->shift[i]),
+                                       ldexp(from[v].high, step->shift[i])};
+    }
+    sum_intervals(&plan->linear[s], sum_scale, in, sc->values[s]);
+    free(in);
+    *bound = largest(sc->values[s], step->count);
+    return MP2ML_OK;
+}
+
+void strict_switch(struct scaling *sc, unsigned s, unsigned t)
+{
+    for (size_t i = 0; i < sc->plan->pub.steps[s].count; i++) {
+        struct interval *v = &sc->values[s][i];
+        v->low = floor(ldexp(v->low, -(int)t)) - NOISE_LSB;
+        v->high = ceil(ldexp(v->high, -(int)t)) + NOISE_LSB;
+    }
+}
+
+void strict_other(struct scaling *sc, unsigned s)
+{
+    const struct plan_step *step = &sc->plan->pub.steps[s];
+    struct interval *out = sc->values[s];
+    if (step->kind == STEP_INPUT) {
+        const struct plan_tensor *t = &sc->plan->pub.inputs[step->tensor];
+        for (size_t i = 0; i < step->count; i++)
+            out[i] = (struct interval){round_half_up(t->low * t->scale),
+                                       round_half_up(t->high * t->scale)};
+        return;
+    }
+    const struct interval *in = sc->values[step->operands[0]];
+    if (step->kind == STEP_MAX) {
+        const struct mpc_windows *w = &step->windows;
+        for (size_t i = 0; i < w->count; i++) {
+            out[i] = in[w->member[w->first[i]]];
+            for (uint32_t m = w->first[i] + 1; m < w->first[i + 1]; m++) {
+                out[i].low = fmax(out[i].low, in[w->member[m]].low);
+                out[i].high = fmax(out[i].high, in[w->member[m]].high);
+            }
+        }
+    } else if (step->kind == STEP_RELU) {
+        for (size_t i = 0; i < step->count; i++)
+            out[i] = (struct interval){fmax(in[i].low, 0), fmax(in[i].high, 0)};
+    } else if (step->kind == STEP_REENTRY) {
+        memcpy(out, in, step->count * sizeof *out);
+    }
+}
