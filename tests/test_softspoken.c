@@ -70,19 +70,17 @@ static bool is_zero(struct block a)
 
 /* ---- kernels -------------------------------------------------------------------------------- */
 
-static void test_fold_and_place(void **state)
+static void check_fold_and_place(const struct ot_kernels *k)
 {
-    const struct ot_kernels *k = ot_kernels_portable();
-    static struct block leaves[16 * OT_STRIP], planes[4 * OT_STRIP], before[4 * OT_STRIP];
+    static struct block leaves[16 * OT_STRIP], planes[8 * OT_STRIP], before[4 * OT_STRIP];
     static struct block sum[OT_STRIP], tiles[OT_STRIP * OT_WIDTH], correction[OT_STRIP];
     const uint64_t mask[4] = {0, UINT64_MAX, UINT64_MAX, 0};
-    (void)state;
     for (unsigned bits = 1; bits <= 4; bits++)
         for (size_t blocks = 1; blocks <= OT_STRIP; blocks += 42) {
             fill(leaves, sizeof leaves);
             fill(planes, sizeof planes);
             fill(correction, sizeof correction);
-            memcpy(before, planes, sizeof planes);
+            memcpy(before, planes, sizeof before);
             k->fold(planes, sum, leaves, blocks, bits);
             k->place(tiles + 8, planes, correction, mask, blocks, bits);
             for (size_t t = 0; t < blocks; t++) {
@@ -103,17 +101,19 @@ static void test_fold_and_place(void **state)
             }
             k->place(tiles, planes, NULL, NULL, blocks, bits);
             assert_true(same(tiles[(blocks - 1) * OT_WIDTH], planes[blocks - 1]));
+            k->place(tiles + 16, planes, NULL, NULL, blocks, 8);
+            for (unsigned b = 0; b < 8; b++)
+                assert_true(same(tiles[(blocks - 1) * OT_WIDTH + 16 + b],
+                                 planes[b * OT_STRIP + blocks - 1]));
         }
 }
 
-static void test_transpose(void **state)
+static void check_transpose(const struct ot_kernels *k)
 {
-    const struct ot_kernels *k = ot_kernels_portable();
     static struct block in[3 * OT_WIDTH], out[3 * OT_WIDTH];
-    (void)state;
     fill(in, sizeof in);
     memcpy(out, in, sizeof in);
-    k->transpose(out, 3);
+    k->transpose(out, 3); /* blocks are aligned to 16 bytes, no more */
     for (size_t n = 0; n < 3; n++)
         for (size_t j = 0; j < OT_WIDTH; j++)
             for (size_t t = 0; t < OT_WIDTH; t++)
@@ -121,26 +121,43 @@ static void test_transpose(void **state)
                                  bit_of(&in[n * OT_WIDTH + j], t));
 }
 
-static void test_hash(void **state)
+static void check_hash(const struct ot_kernels *k)
 {
-    const struct ot_kernels *k = ot_kernels_portable();
     const struct crypto_kernels *crypto = crypto_kernels_pick();
-    static struct block tiles[5 * OT_WIDTH], chi[5], acc[OT_WIDTH][2];
-    (void)state;
-    fill(tiles, sizeof tiles);
-    fill(chi, sizeof chi);
-    fill(acc, sizeof acc);
-    static struct block before[OT_WIDTH][2];
-    memcpy(before, acc, sizeof acc);
-    k->hash(acc, tiles, chi, 5, crypto);
-    for (unsigned j = 0; j < OT_WIDTH; j++) {
-        struct block want = crypto_gf128_reduce(before[j]), product;
-        for (unsigned t = 0; t < 5; t++) {
-            crypto_gf128_mul(crypto, &product, &tiles[t * OT_WIDTH + j], &chi[t]);
-            want = add(want, product);
+    static struct block tiles[21 * OT_WIDTH], chi[21];
+    static struct block acc[OT_WIDTH][2], before[OT_WIDTH][2], portable[OT_WIDTH][2];
+    for (unsigned count = 1; count <= 21; count += count < 8 ? 7 : 5) {
+        fill(tiles, sizeof tiles);
+        fill(chi, sizeof chi);
+        fill(acc, sizeof acc);
+        memcpy(before, acc, sizeof acc);
+        memcpy(portable, acc, sizeof acc);
+        k->hash(acc, tiles, chi, count, crypto);
+        ot_kernels_portable()->hash(portable, tiles, chi, count, crypto);
+        assert_memory_equal(acc, portable, sizeof acc);
+        for (unsigned j = 0; j < OT_WIDTH; j++) {
+            struct block want = crypto_gf128_reduce(before[j]), product;
+            for (unsigned t = 0; t < count; t++) {
+                crypto_gf128_mul(crypto, &product, &tiles[t * OT_WIDTH + j], &chi[t]);
+                want = add(want, product);
+            }
+            assert_true(same(crypto_gf128_reduce(acc[j]), want));
         }
-        assert_true(same(crypto_gf128_reduce(acc[j]), want));
     }
+}
+
+/* Every table that this machine has against the definitions. */
+static void test_kernels(void **state)
+{
+    const struct ot_kernels *const all[] = {ot_kernels_portable(), ot_kernels_avx2(),
+                                            ot_kernels_avx512()};
+    (void)state;
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        if (all[i] != NULL) {
+            check_fold_and_place(all[i]);
+            check_transpose(all[i]);
+            check_hash(all[i]);
+        }
 }
 
 /* ---- trees ---------------------------------------------------------------------------------- */
@@ -634,9 +651,7 @@ static void test_known_answers(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_fold_and_place),
-        cmocka_unit_test(test_transpose),
-        cmocka_unit_test(test_hash),
+        cmocka_unit_test(test_kernels),
         cmocka_unit_test(test_trees),
         cmocka_unit_test(test_trees_tampered),
         cmocka_unit_test(test_relation),

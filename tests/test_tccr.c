@@ -160,6 +160,94 @@ static void test_stream_sizes(void **state)
     }
 }
 
+/* Both messages, and single bits, of any number of transfers are what tccr gives. Unused entries
+ * behind stay; unused bits of the last word are zero. */
+static void test_pairs_and_bits(void **state)
+{
+    (void)state;
+    const struct crypto_kernels *all[TABLES_MAX];
+    const size_t count = tables(all);
+    static struct block in[200], both[200][2], out[2][201];
+    struct prg *g = new_prg(3);
+    for (size_t n = 0; n <= 200; n += n < 66 ? 1 : 67) {
+        struct block key, offset;
+        uint64_t tweak, bits[2][4], alone[4];
+        assert_int_equal(prg_fill(g, in, sizeof in), MP2ML_OK);
+        assert_int_equal(prg_fill(g, &key, sizeof key), MP2ML_OK);
+        assert_int_equal(prg_fill(g, &offset, sizeof offset), MP2ML_OK);
+        assert_int_equal(prg_fill(g, &tweak, sizeof tweak), MP2ML_OK);
+        if (n % 3 == 0) /* the lower half of the tweak wraps, or the whole, within the batch */
+            tweak = n % 2 == 0 ? UINT64_C(0x5ffffffff) - n / 2 : UINT64_MAX - n / 2;
+        for (size_t i = 0; i < n; i++) {
+            both[i][0] = in[i];
+            both[i][1].lo = in[i].lo ^ offset.lo;
+            both[i][1].hi = in[i].hi ^ offset.hi;
+        }
+        all[0]->tccr(both[0], both[0], &key, tweak, n, 2);
+        for (size_t t = 0; t < count; t++) {
+            struct tccr h = {key, all[t]};
+            memset(out, 0x5a, sizeof out);
+            memset(bits, 0xff, sizeof bits);
+            memset(alone, 0xff, sizeof alone);
+            tccr_hash_pair(&h, out[0], out[1], in, &offset, tweak, n);
+            tccr_hash_bits(&h, bits[0], bits[1], in, &offset, tweak, n);
+            tccr_hash_bits(&h, alone, NULL, in, NULL, tweak, n);
+            assert_memory_equal(alone, bits[0], sizeof alone);
+            for (unsigned m = 0; m < 2; m++) {
+                for (size_t i = 0; i < n; i++) {
+                    assert_memory_equal(&out[m][i], &both[i][m], sizeof(struct block));
+                    assert_int_equal(bits[m][i / 64] >> (i % 64) & 1, both[i][m].lo & 1);
+                }
+                assert_true(out[m][n].lo == UINT64_C(0x5a5a5a5a5a5a5a5a));
+                if (n % 64 != 0)
+                    assert_true(bits[m][n / 64] >> (n % 64) == 0);
+                if (n <= 192)
+                    assert_true(bits[m][(n + 63) / 64] == UINT64_MAX);
+            }
+        }
+    }
+    prg_free(g);
+}
+
+/* Folded streams against the streams themselves. */
+static void test_stream_fold(void **state)
+{
+    (void)state;
+    enum { STRIDE = 48 };
+    const struct crypto_kernels *all[TABLES_MAX];
+    const size_t count = tables(all);
+    static struct block stream[16][STRIDE], planes[4 * STRIDE], before[4 * STRIDE], sum[STRIDE];
+    struct block keys[16];
+    struct prg *g = new_prg(4);
+    for (size_t n = 1; n <= STRIDE; n += n < 18 ? 1 : 5)
+        for (unsigned bits = 2; bits <= 4; bits += 2)
+            for (size_t t = 0; t < count; t++) {
+                const uint64_t offset = n % 2 == 0 ? n : UINT64_C(0xfffffffc);
+                assert_int_equal(prg_fill(g, keys, sizeof keys), MP2ML_OK);
+                assert_int_equal(prg_fill(g, before, sizeof before), MP2ML_OK);
+                memcpy(planes, before, sizeof planes);
+                for (unsigned x = 0; x < 1U << bits; x++)
+                    all[0]->stream((uint8_t *)stream[x], n * 16, &keys[x], offset);
+                all[t]->stream_fold(planes, sum, keys, offset, n, STRIDE, bits);
+                for (size_t i = 0; i < n; i++) {
+                    for (unsigned x = 0; x < 1U << bits; x++) {
+                        sum[i].lo ^= stream[x][i].lo;
+                        sum[i].hi ^= stream[x][i].hi;
+                        for (unsigned b = 0; b < bits; b++)
+                            if ((x >> b & 1) != 0) {
+                                before[b * STRIDE + i].lo ^= stream[x][i].lo;
+                                before[b * STRIDE + i].hi ^= stream[x][i].hi;
+                            }
+                    }
+                    assert_true((sum[i].lo | sum[i].hi) == 0);
+                    for (unsigned b = 0; b < bits; b++)
+                        assert_memory_equal(&planes[b * STRIDE + i], &before[b * STRIDE + i],
+                                            sizeof *planes);
+                }
+            }
+    prg_free(g);
+}
+
 static void test_gf128_known(void **state)
 {
     (void)state;
@@ -246,7 +334,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_aes_fips_197), cmocka_unit_test(test_hash_known),
         cmocka_unit_test(test_hash_batches), cmocka_unit_test(test_stream_known),
-        cmocka_unit_test(test_stream_sizes), cmocka_unit_test(test_gf128_known),
+        cmocka_unit_test(test_stream_sizes), cmocka_unit_test(test_pairs_and_bits),
+        cmocka_unit_test(test_stream_fold),  cmocka_unit_test(test_gf128_known),
         cmocka_unit_test(test_gf128_laws),   cmocka_unit_test(test_pick),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

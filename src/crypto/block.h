@@ -11,6 +11,8 @@ struct block { /* lo = bytes 0..7, hi = bytes 8..15, both little-endian */
     uint64_t lo, hi;
 };
 
+#define STREAM_FOLD_GROUP 16 /* blocks that stream_fold of prg.h makes together */
+
 /* The table of one instruction set; see crypto_kernels.h. */
 struct crypto_kernels;
 

@@ -15,16 +15,42 @@ struct crypto_kernels {
      * 128-bit little-endian integers. Any size; out does not overlap the key. */
     void (*stream)(uint8_t *out, size_t bytes, const struct block *key, uint64_t offset);
 
+    /* stream_fold of prg.h. */
+    void (*stream_fold)(struct block *planes, struct block *sum, const struct block *keys,
+                        uint64_t offset, size_t blocks, size_t stride, unsigned bits);
+
     /* MITCCRH as in tccr.h: out[i*per + j] = AES-128_K(y) ^ y with y = sigma(in[i*per + j]) and
      * K = *key ^ (tweak + i), for i < n, j < per; per = 1, 2 or 4. out = in or disjoint. */
     void (*tccr)(struct block *out, const struct block *in, const struct block *key, uint64_t tweak,
                  size_t n, unsigned per);
+
+    /* out0[i] = H(in[i], tweak + i), out1[i] = H(in[i] ^ *offset, tweak + i), i < n, by the same
+     * definition. Nothing overlaps. */
+    void (*tccr_pair)(struct block *out0, struct block *out1, const struct block *in,
+                      const struct block *offset, const struct block *key, uint64_t tweak,
+                      size_t n);
+
+    /* Bit 0 of each of these hashes alone, packed: bit i % 64 of out0[i / 64]; the rest of the last
+     * word is zero. out1 may be NULL, and offset with it. Nothing overlaps. */
+    void (*tccr_bits)(uint64_t *out0, uint64_t *out1, const struct block *in,
+                      const struct block *offset, const struct block *key, uint64_t tweak,
+                      size_t n);
 
     /* acc ^= sum of a[i] * b[i] as polynomials over GF(2), 256 bits, not reduced. acc overlaps
      * neither input. */
     void (*gf128_accumulate)(struct block acc[2], const struct block *a, const struct block *b,
                              size_t n);
 };
+
+/* tccr_pair and tccr_bits out of a table's tccr, for tables without faster ones. */
+typedef void (*crypto_tccr)(struct block *out, const struct block *in, const struct block *key,
+                            uint64_t tweak, size_t n, unsigned per);
+void crypto_tccr_pair_by(crypto_tccr tccr, struct block *out0, struct block *out1,
+                         const struct block *in, const struct block *offset,
+                         const struct block *key, uint64_t tweak, size_t n);
+void crypto_tccr_bits_by(crypto_tccr tccr, uint64_t *out0, uint64_t *out1, const struct block *in,
+                         const struct block *offset, const struct block *key, uint64_t tweak,
+                         size_t n);
 
 const struct crypto_kernels *crypto_kernels_portable(void);
 /* AES-NI and PCLMULQDQ; NULL when cpu_has_aes() is false. */

@@ -32,25 +32,36 @@ INLINE_AES __m128i round_constant(unsigned r)
     return _mm_set1_epi32(constants[r]);
 }
 
-AES static void stream_avx2(uint8_t *out, size_t bytes, const struct block *key, uint64_t offset)
+INLINE_AES void schedule(__m128i keys[11], const struct block *key)
 {
-    __m128i keys[11];
     keys[0] = _mm_loadu_si128((const __m128i *)(const void *)key);
     for (unsigned r = 0; r < 10; r++)
         keys[r + 1] = next_key(keys[r], round_constant(r));
-    uint64_t lo = offset, hi = 0;
+}
+
+/* The FLIGHT blocks from counter hi | lo on. */
+INLINE_AES void stream_flight(__m128i b[FLIGHT], const __m128i keys[11], uint64_t lo, uint64_t hi)
+{
+    for (unsigned i = 0; i < FLIGHT; i++) {
+        b[i] = _mm_xor_si128(_mm_set_epi64x((long long)hi, (long long)lo), keys[0]);
+        lo++;
+        hi += lo == 0;
+    }
+    for (unsigned r = 1; r < 10; r++)
+        for (unsigned i = 0; i < FLIGHT; i++)
+            b[i] = _mm_aesenc_si128(b[i], keys[r]);
+    for (unsigned i = 0; i < FLIGHT; i++)
+        b[i] = _mm_aesenclast_si128(b[i], keys[10]);
+}
+
+AES static void stream_avx2(uint8_t *out, size_t bytes, const struct block *key, uint64_t offset)
+{
+    __m128i keys[11];
+    schedule(keys, key);
     for (size_t done = 0; done < bytes; done += 16 * FLIGHT) {
         __m128i b[FLIGHT];
-        for (unsigned i = 0; i < FLIGHT; i++) {
-            b[i] = _mm_xor_si128(_mm_set_epi64x((long long)hi, (long long)lo), keys[0]);
-            lo++;
-            hi += lo == 0;
-        }
-        for (unsigned r = 1; r < 10; r++)
-            for (unsigned i = 0; i < FLIGHT; i++)
-                b[i] = _mm_aesenc_si128(b[i], keys[r]);
-        for (unsigned i = 0; i < FLIGHT; i++)
-            b[i] = _mm_aesenclast_si128(b[i], keys[10]);
+        const uint64_t lo = offset + done / 16;
+        stream_flight(b, keys, lo, lo < offset);
         if (bytes - done >= sizeof b)
             for (unsigned i = 0; i < FLIGHT; i++)
                 _mm_storeu_si128((__m128i *)(void *)(out + done + 16 * i), b[i]);
@@ -58,6 +69,48 @@ AES static void stream_avx2(uint8_t *out, size_t bytes, const struct block *key,
             memcpy(out + done, b, bytes - done);
     }
     explicit_bzero(keys, sizeof keys);
+}
+
+INLINE_AES void add_to(struct block *to, const struct block *a)
+{
+    __m128i *p = (__m128i *)(void *)to;
+    const __m128i x = _mm_loadu_si128((const __m128i *)(const void *)a);
+    _mm_storeu_si128(p, _mm_xor_si128(_mm_loadu_si128(p), x));
+}
+
+/* Halving: the leaves with bit b set are the odd ones after b rounds of adding neighbours. */
+INLINE_AES void fold_leaves(struct block *planes, struct block *sum, struct block leaf[16][FLIGHT],
+                            size_t stride, unsigned bits)
+{
+    for (unsigned b = 0; b < bits; b++)
+        for (unsigned x = 0; x < 1U << (bits - 1 - b); x++)
+            for (unsigned i = 0; i < FLIGHT; i++) {
+                add_to(&planes[b * stride + i], &leaf[2 * x + 1][i]);
+                add_to(&leaf[2 * x][i], &leaf[2 * x + 1][i]);
+                leaf[x][i] = leaf[2 * x][i];
+            }
+    memcpy(sum, leaf[0], sizeof leaf[0]);
+}
+
+_Static_assert(STREAM_FOLD_GROUP % FLIGHT == 0, "what is written behind stays in a group");
+
+AES static void stream_fold_avx2(struct block *planes, struct block *sum, const struct block *keys,
+                                 uint64_t offset, size_t blocks, size_t stride, unsigned bits)
+{
+    __m128i rounds[16][11];
+    struct block leaf[16][FLIGHT];
+    for (unsigned x = 0; x < 1U << bits; x++)
+        schedule(rounds[x], keys + x);
+    for (size_t t = 0; t < blocks; t += FLIGHT) {
+        for (unsigned x = 0; x < 1U << bits; x++) {
+            __m128i b[FLIGHT];
+            stream_flight(b, rounds[x], offset + t, 0);
+            memcpy(leaf[x], b, sizeof b);
+        }
+        fold_leaves(planes + t, sum + t, leaf, stride, bits);
+    }
+    explicit_bzero(rounds, sizeof rounds);
+    explicit_bzero(leaf, sizeof leaf);
 }
 
 /* y = sigma(x): the upper half is xL ^ xR, the lower half xL. */
@@ -117,6 +170,20 @@ AES static void tccr_avx2(struct block *out, const struct block *in, const struc
         tccr_batch(out + i * per, in + i * per, k, tweak + i, 1, per);
 }
 
+static void tccr_pair_avx2(struct block *out0, struct block *out1, const struct block *in,
+                           const struct block *offset, const struct block *key, uint64_t tweak,
+                           size_t n)
+{
+    crypto_tccr_pair_by(tccr_avx2, out0, out1, in, offset, key, tweak, n);
+}
+
+static void tccr_bits_avx2(uint64_t *out0, uint64_t *out1, const struct block *in,
+                           const struct block *offset, const struct block *key, uint64_t tweak,
+                           size_t n)
+{
+    crypto_tccr_bits_by(tccr_avx2, out0, out1, in, offset, key, tweak, n);
+}
+
 /* The three partial sums stay apart until the end: low, high, and the middle one that straddles. */
 AES static void gf128_accumulate_avx2(struct block acc[2], const struct block *a,
                                       const struct block *b, size_t n)
@@ -140,8 +207,15 @@ AES static void gf128_accumulate_avx2(struct block acc[2], const struct block *a
 
 const struct crypto_kernels *crypto_kernels_avx2(void)
 {
-    static const struct crypto_kernels table = {"avx2", stream_avx2, tccr_avx2,
-                                                gf128_accumulate_avx2};
+    static const struct crypto_kernels table = {
+        .name = "avx2",
+        .stream = stream_avx2,
+        .stream_fold = stream_fold_avx2,
+        .tccr = tccr_avx2,
+        .tccr_pair = tccr_pair_avx2,
+        .tccr_bits = tccr_bits_avx2,
+        .gf128_accumulate = gf128_accumulate_avx2,
+    };
     return cpu_has_aes() ? &table : NULL;
 }
 #else

@@ -1,31 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * VAES and VPCLMULQDQ: four blocks a register, up to eight registers in flight. The key schedule is
- * that of crypto_kernels_avx2.c in each 128-bit lane. Below, a *quad* is four blocks in one
- * register, and the lanes of the keys' quad belong to four tweaks that follow one another. */
+ * VAES and VPCLMULQDQ: four blocks a register, up to eight registers in flight, key schedules by
+ * lanes (crypto_aes512.h). In tccr the lanes of the keys' quad belong to four tweaks that follow
+ * one another. */
 #include "base/cpu.h"
 #include "crypto/crypto_kernels.h"
 
 #if defined(__x86_64__)
-#include <immintrin.h>
+#include <stdbool.h>
 #include <string.h>
 
-#define SET "avx512f,avx512bw,avx512dq,avx512vl,vaes,vpclmulqdq,aes,pclmul"
-#define VAES __attribute__((target(SET)))
-#define INLINE_VAES __attribute__((target(SET), always_inline)) static inline
-
-#define XOR3 0x96 /* the truth table of a ^ b ^ c */
-
-static const int round_constants[10] = {1, 2, 4, 8, 16, 32, 64, 128, 0x1b, 0x36};
-
-/* The key that follows in each lane; rcon holds the round constant in byte 0 of each column. */
-INLINE_VAES __m512i next_key(__m512i k, __m512i rcon)
-{
-    const __m512i rotate = _mm512_set1_epi32(0x0c0f0e0d); /* bytes 13, 14, 15, 12 of the key */
-    __m512i t = _mm512_aesenclast_epi128(_mm512_shuffle_epi8(k, rotate), rcon);
-    k = _mm512_xor_si512(k, _mm512_bslli_epi128(k, 4));
-    return _mm512_ternarylogic_epi64(k, _mm512_bslli_epi128(k, 8), t, XOR3);
-}
+#include "crypto/crypto_aes512.h"
+#include "crypto/crypto_tccr_avx512.h"
 
 /* y = sigma(x): the upper half is xL ^ xR, the lower half xL. */
 INLINE_VAES __m512i sigma(__m512i x)
@@ -82,15 +68,14 @@ INLINE_VAES void tccr_batch(struct block *out, const struct block *in, __m512i k
             b[i * per + j] = _mm512_xor_si512(b[i * per + j], k[i]);
     }
     for (unsigned r = 0; r < 9; r++) {
-        const __m512i rcon = _mm512_set1_epi32(round_constants[r]);
         for (unsigned i = 0; i < quads; i++) {
-            k[i] = next_key(k[i], rcon);
+            k[i] = aes512_next_lanes(k[i], r);
             for (unsigned j = 0; j < per; j++)
                 b[i * per + j] = _mm512_aesenc_epi128(b[i * per + j], k[i]);
         }
     }
     for (unsigned i = 0; i < quads; i++) {
-        k[i] = next_key(k[i], _mm512_set1_epi32(round_constants[9]));
+        k[i] = aes512_next_lanes(k[i], 9);
         for (unsigned j = 0; j < per; j++)
             b[i * per + j] = _mm512_aesenclast_epi128(b[i * per + j], k[i]);
         gather(b + i * per, per);
@@ -125,29 +110,29 @@ INLINE_VAES void tccr_per(struct block *out, const struct block *in, __m512i key
 VAES static void tccr_avx512(struct block *out, const struct block *in, const struct block *key,
                              uint64_t tweak, size_t n, unsigned per)
 {
-    const __m512i k = _mm512_broadcast_i64x2(_mm_loadu_si128((const __m128i *)(const void *)key));
+    const __m512i k = aes512_broadcast(key);
     if (per == 1)
-        tccr_per(out, in, k, tweak, n, 1);
+        crypto_tccr_one_avx512(out, in, key, tweak, n);
     else if (per == 2)
         tccr_per(out, in, k, tweak, n, 2);
     else
         tccr_per(out, in, k, tweak, n, 4);
 }
 
-/* counter + step in each lane, with the carry into the upper half; step's upper halves are 0. */
-INLINE_VAES __m512i counter_add(__m512i counter, __m512i step)
+/* `quads` quads of the stream from *counter on, which moves on. `wraps`: the lower half may pass
+ * 2^64. */
+INLINE_VAES void stream_batch(__m512i *b, const __m512i keys[11], __m512i *counter, unsigned quads,
+                              bool wraps)
 {
-    __m512i sum = _mm512_add_epi64(counter, step);
-    __mmask8 carry = (__mmask8)(_mm512_mask_cmplt_epu64_mask(0x55, sum, counter) << 1);
-    return _mm512_mask_add_epi64(sum, carry, sum, _mm512_set1_epi64(1));
-}
-
-/* `quads` quads of the stream from *counter on, which moves on. */
-INLINE_VAES void stream_batch(__m512i *b, const __m512i keys[11], __m512i *counter, unsigned quads)
-{
+    const __m512i step = _mm512_maskz_set1_epi64(0x55, 4);
     for (unsigned i = 0; i < quads; i++) {
         b[i] = _mm512_xor_si512(*counter, keys[0]);
-        *counter = counter_add(*counter, _mm512_maskz_set1_epi64(0x55, 4));
+        *counter = _mm512_add_epi64(*counter, step);
+        if (wraps) { /* lower halves below 4 came from above 2^64 */
+            const __mmask8 carry = _mm512_mask_cmplt_epu64_mask(0x55, *counter, step);
+            *counter = _mm512_mask_add_epi64(*counter, (__mmask8)(carry << 1), *counter,
+                                             _mm512_set1_epi64(1));
+        }
     }
     for (unsigned r = 1; r < 10; r++)
         for (unsigned i = 0; i < quads; i++)
@@ -156,27 +141,126 @@ INLINE_VAES void stream_batch(__m512i *b, const __m512i keys[11], __m512i *count
         b[i] = _mm512_aesenclast_epi128(b[i], keys[10]);
 }
 
-VAES static void stream_avx512(uint8_t *out, size_t bytes, const struct block *key, uint64_t offset)
+INLINE_VAES void stream_any(uint8_t *out, size_t bytes, const __m512i keys[11], __m512i counter,
+                            bool wraps)
 {
-    __m512i keys[11], b[8];
-    keys[0] = _mm512_broadcast_i64x2(_mm_loadu_si128((const __m128i *)(const void *)key));
-    for (unsigned r = 0; r < 10; r++)
-        keys[r + 1] = next_key(keys[r], _mm512_set1_epi32(round_constants[r]));
-    __m512i counter = counter_add(_mm512_maskz_set1_epi64(0x55, (long long)offset),
-                                  _mm512_set_epi64(0, 3, 0, 2, 0, 1, 0, 0));
+    __m512i b[8];
     for (; bytes >= sizeof b; bytes -= sizeof b, out += sizeof b) {
-        stream_batch(b, keys, &counter, 8);
+        stream_batch(b, keys, &counter, 8, wraps);
         for (unsigned i = 0; i < 8; i++)
             _mm512_storeu_si512(out + 64 * i, b[i]);
     }
     while (bytes > 0) {
-        stream_batch(b, keys, &counter, 1);
+        stream_batch(b, keys, &counter, 1, wraps);
         const size_t n = bytes < 64 ? bytes : 64;
         _mm512_mask_storeu_epi8(out, UINT64_MAX >> (64 - n), b[0]);
         bytes -= n;
         out += n;
     }
+}
+
+VAES static void stream_avx512(uint8_t *out, size_t bytes, const struct block *key, uint64_t offset)
+{
+    __m512i keys[11];
+    keys[0] = aes512_broadcast(key);
+    for (unsigned r = 0; r < 10; r++)
+        keys[r + 1] = aes512_next_lanes(keys[r], r);
+    const __m512i first = _mm512_maskz_set1_epi64(0x55, (long long)offset);
+    const __m512i lanes = _mm512_set_epi64(0, 3, 0, 2, 0, 1, 0, 0);
+    __m512i counter = _mm512_add_epi64(first, lanes);
+    const __mmask8 carry = _mm512_mask_cmplt_epu64_mask(0x55, counter, first);
+    counter = _mm512_mask_add_epi64(counter, (__mmask8)(carry << 1), counter, _mm512_set1_epi64(1));
+    if (offset < UINT64_MAX / 2)
+        stream_any(out, bytes, keys, counter, false);
+    else
+        stream_any(out, bytes, keys, counter, true);
     explicit_bzero(keys, sizeof keys);
+}
+
+/* Round keys of `count` = 4 or 16 keys: rounds[r][x]. */
+INLINE_VAES void fold_keys(struct block rounds[11][16], const struct block *keys, unsigned count)
+{
+    for (unsigned x = 0; x < count; x += 4) {
+        __m512i k = _mm512_loadu_si512(keys + x);
+        _mm512_store_si512(&rounds[0][x], k);
+        for (unsigned r = 0; r < 10; r++) {
+            k = aes512_next_lanes(k, r);
+            _mm512_store_si512(&rounds[r + 1][x], k);
+        }
+    }
+}
+
+/* Four quads of the streams of keys x and x + 1: eight registers in flight, each round key loaded
+ * once. */
+INLINE_VAES void fold_streams(__m512i a[4], __m512i b[4], struct block rounds[11][16], unsigned x,
+                              const __m512i counter[4])
+{
+    __m512i k = aes512_broadcast(&rounds[0][x]), l = aes512_broadcast(&rounds[0][x + 1]);
+    for (unsigned q = 0; q < 4; q++) {
+        a[q] = _mm512_xor_si512(counter[q], k);
+        b[q] = _mm512_xor_si512(counter[q], l);
+    }
+    for (unsigned r = 1; r < 10; r++) {
+        k = aes512_broadcast(&rounds[r][x]);
+        l = aes512_broadcast(&rounds[r][x + 1]);
+        for (unsigned q = 0; q < 4; q++)
+            a[q] = _mm512_aesenc_epi128(a[q], k);
+        for (unsigned q = 0; q < 4; q++)
+            b[q] = _mm512_aesenc_epi128(b[q], l);
+    }
+    k = aes512_broadcast(&rounds[10][x]);
+    l = aes512_broadcast(&rounds[10][x + 1]);
+    for (unsigned q = 0; q < 4; q++) {
+        a[q] = _mm512_aesenclast_epi128(a[q], k);
+        b[q] = _mm512_aesenclast_epi128(b[q], l);
+    }
+}
+
+/* Sixteen blocks at a time; the streams never leave the registers. p[b] collects plane b, p[4] the
+ * sum. */
+INLINE_VAES void fold_any(struct block *planes, struct block *sum, struct block rounds[11][16],
+                          uint64_t offset, size_t blocks, size_t stride, unsigned bits)
+{
+    const __m512i lanes = _mm512_set_epi64(0, 3, 0, 2, 0, 1, 0, 0);
+    for (size_t t = 0; t < blocks; t += STREAM_FOLD_GROUP) {
+        __m512i counter[4], p[5][4], a[4], b[4];
+        for (unsigned q = 0; q < 4; q++) {
+            const __m512i at = _mm512_maskz_set1_epi64(0x55, (long long)(offset + t + 4 * q));
+            counter[q] = _mm512_add_epi64(lanes, at);
+            for (unsigned i = 0; i < 5; i++)
+                p[i][q] = _mm512_setzero_si512();
+        }
+        for (unsigned x = 0; x < 1U << bits; x += 2) {
+            fold_streams(a, b, rounds, x, counter);
+            for (unsigned q = 0; q < 4; q++) {
+                p[0][q] = _mm512_xor_si512(p[0][q], b[q]);
+                p[4][q] = _mm512_ternarylogic_epi64(p[4][q], a[q], b[q], XOR3);
+                for (unsigned i = 1; i < bits; i++)
+                    if ((x >> i & 1) != 0)
+                        p[i][q] = _mm512_ternarylogic_epi64(p[i][q], a[q], b[q], XOR3);
+            }
+        }
+        for (unsigned q = 0; q < 4; q++) {
+            for (unsigned i = 0; i < bits; i++) {
+                struct block *plane = planes + i * stride + t + 4 * q;
+                _mm512_storeu_si512(plane, _mm512_xor_si512(_mm512_loadu_si512(plane), p[i][q]));
+            }
+            _mm512_storeu_si512(sum + t + 4 * q, p[4][q]);
+        }
+    }
+}
+
+VAES static void stream_fold_avx512(struct block *planes, struct block *sum,
+                                    const struct block *keys, uint64_t offset, size_t blocks,
+                                    size_t stride, unsigned bits)
+{
+    _Alignas(64) struct block rounds[11][16];
+    fold_keys(rounds, keys, 1U << bits);
+    if (bits == 2)
+        fold_any(planes, sum, rounds, offset, blocks, stride, 2);
+    else
+        fold_any(planes, sum, rounds, offset, blocks, stride, 4);
+    explicit_bzero(rounds, sizeof rounds);
 }
 
 INLINE_VAES __m128i add_lanes(__m512i x)
@@ -210,8 +294,15 @@ VAES static void gf128_accumulate_avx512(struct block acc[2], const struct block
 
 const struct crypto_kernels *crypto_kernels_avx512(void)
 {
-    static const struct crypto_kernels table = {"avx512", stream_avx512, tccr_avx512,
-                                                gf128_accumulate_avx512};
+    static const struct crypto_kernels table = {
+        .name = "avx512",
+        .stream = stream_avx512,
+        .stream_fold = stream_fold_avx512,
+        .tccr = tccr_avx512,
+        .tccr_pair = crypto_tccr_pair_avx512,
+        .tccr_bits = crypto_tccr_bits_avx512,
+        .gf128_accumulate = gf128_accumulate_avx512,
+    };
     return cpu_level() >= CPU_AVX512 ? &table : NULL;
 }
 #else

@@ -255,6 +255,44 @@ static void tccr_portable(struct block *out, const struct block *in, const struc
         tccr_four(out + i * per, in + i * per, key, tweak + i, n - i < LANES ? n - i : LANES, per);
 }
 
+#define FOLD_PIECE 32 /* blocks */
+
+static void stream_fold_portable(struct block *planes, struct block *sum, const struct block *keys,
+                                 uint64_t offset, size_t blocks, size_t stride, unsigned bits)
+{
+    struct block leaf[FOLD_PIECE];
+    memset(sum, 0, blocks * sizeof *sum);
+    for (unsigned x = 0; x < 1U << bits; x++)
+        for (size_t t = 0; t < blocks; t += FOLD_PIECE) {
+            const size_t some = blocks - t < FOLD_PIECE ? blocks - t : FOLD_PIECE;
+            stream_portable((uint8_t *)leaf, some * sizeof *leaf, &keys[x], offset + t);
+            for (size_t i = 0; i < some; i++) {
+                sum[t + i].lo ^= leaf[i].lo;
+                sum[t + i].hi ^= leaf[i].hi;
+                for (unsigned b = 0; b < bits; b++) {
+                    const uint64_t set = 0 - (uint64_t)(x >> b & 1); /* x is public */
+                    planes[b * stride + t + i].lo ^= leaf[i].lo & set;
+                    planes[b * stride + t + i].hi ^= leaf[i].hi & set;
+                }
+            }
+        }
+    explicit_bzero(leaf, sizeof leaf);
+}
+
+static void tccr_pair_portable(struct block *out0, struct block *out1, const struct block *in,
+                               const struct block *offset, const struct block *key, uint64_t tweak,
+                               size_t n)
+{
+    crypto_tccr_pair_by(tccr_portable, out0, out1, in, offset, key, tweak, n);
+}
+
+static void tccr_bits_portable(uint64_t *out0, uint64_t *out1, const struct block *in,
+                               const struct block *offset, const struct block *key, uint64_t tweak,
+                               size_t n)
+{
+    crypto_tccr_bits_by(tccr_portable, out0, out1, in, offset, key, tweak, n);
+}
+
 /* acc[0..1] ^= a * b, carry-less, by shifting a and masking with each bit of b. */
 static void clmul_add(uint64_t *lo, uint64_t *hi, uint64_t a, uint64_t b)
 {
@@ -282,7 +320,14 @@ static void gf128_accumulate_portable(struct block acc[2], const struct block *a
 
 const struct crypto_kernels *crypto_kernels_portable(void)
 {
-    static const struct crypto_kernels table = {"portable", stream_portable, tccr_portable,
-                                                gf128_accumulate_portable};
+    static const struct crypto_kernels table = {
+        .name = "portable",
+        .stream = stream_portable,
+        .stream_fold = stream_fold_portable,
+        .tccr = tccr_portable,
+        .tccr_pair = tccr_pair_portable,
+        .tccr_bits = tccr_bits_portable,
+        .gf128_accumulate = gf128_accumulate_portable,
+    };
     return &table;
 }

@@ -42,4 +42,15 @@ MUST_CHECK mp2ml_status xof_read(struct xof *x, void *out, size_t n, uint64_t ct
 void stream_expand(const struct crypto_kernels *k, uint8_t *out, size_t bytes,
                    const struct block *seed, uint64_t offset_blocks);
 
+/* The streams of 2^bits seeds, bits = 2 or 4, folded without being stored: with s_x[t] block
+ * offset_blocks + t of the stream of seeds[x], for t < blocks,
+ *   planes[b*stride + t] ^= XOR of s_x[t] over all x with bit b set
+ *   sum[t]                = XOR of s_x[t] over all x
+ * (no plane needs seed 0). stride is a multiple of STREAM_FOLD_GROUP and >= blocks; the rest of the
+ * last group changes too. offset_blocks + blocks < 2^63. Nothing overlaps.
+ * CT: time depends on the numbers only. */
+void stream_fold(const struct crypto_kernels *k, struct block *planes, struct block *sum,
+                 const struct block *seeds, uint64_t offset_blocks, size_t blocks, size_t stride,
+                 unsigned bits);
+
 #endif

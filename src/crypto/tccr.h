@@ -23,5 +23,13 @@ void tccr_init(struct tccr *t, const uint8_t key[16]);
  * CT: time depends on n and per only. */
 void tccr_hash(const struct tccr *t, struct block *out, const struct block *in, uint64_t tweak,
                size_t n, unsigned per);
+/* Both messages of transfers: out0[i] = H(in[i], tweak + i), out1[i] = H(in[i] ^ *offset,
+ * tweak + i), i < n. Nothing overlaps. CT: as above. */
+void tccr_hash_pair(const struct tccr *t, struct block *out0, struct block *out1,
+                    const struct block *in, const struct block *offset, uint64_t tweak, size_t n);
+/* Bit 0 of each of these, packed as bit i % 64 of word i / 64, the rest of the last word zero; out1
+ * and offset may be NULL. CT: as above. */
+void tccr_hash_bits(const struct tccr *t, uint64_t *out0, uint64_t *out1, const struct block *in,
+                    const struct block *offset, uint64_t tweak, size_t n);
 
 #endif

@@ -22,7 +22,7 @@
 #include "ot/softspoken.h"
 #include "ot/softspoken_tree.h"
 
-#define BATCH 512 /* transfers hashed together */
+#define BATCH 512 /* transfers taken together */
 #define SETUP_TILES 2
 
 enum purpose { PURPOSE_BLOCK, PURPOSE_BITS, PURPOSES };
@@ -39,7 +39,6 @@ struct ot {
     struct ot_pool send, recv;
     struct tccr send_hash[PURPOSES], recv_hash[PURPOSES];
     struct softspoken_work *work;
-    struct block scratch[2 * BATCH];
 };
 
 mp2ml_status ot_new(struct ot **out, struct link *link, enum party party, struct prg *g,
@@ -251,19 +250,6 @@ mp2ml_status ot_reserve(struct ot *ot, uint16_t step, size_t as_sender, size_t a
 
 /* ---- taking --------------------------------------------------------------------------------- */
 
-/* scratch[2*i], scratch[2*i + 1] = both messages of the next n <= BATCH transfers. */
-static void hash_send(struct ot *ot, enum purpose purpose, size_t n)
-{
-    struct ot_pool *p = &ot->send;
-    const struct block *q = p->rows + p->at, delta = ot->sender.delta;
-    for (size_t i = 0; i < n; i++) {
-        ot->scratch[2 * i] = q[i];
-        ot->scratch[2 * i + 1].lo = q[i].lo ^ delta.lo;
-        ot->scratch[2 * i + 1].hi = q[i].hi ^ delta.hi;
-    }
-    tccr_hash(&ot->send_hash[purpose], ot->scratch, ot->scratch, p->used, n, 2);
-}
-
 /* The choice bits of the next n transfers, and nothing in the rest of the last word. */
 static void take_choice(const struct ot *ot, uint64_t *choice, size_t n)
 {
@@ -271,48 +257,41 @@ static void take_choice(const struct ot *ot, uint64_t *choice, size_t n)
         choice[i / 64] = ot_pool_choice(&ot->recv, i, n - i < 64 ? n - i : 64);
 }
 
+/* In batches, so that rows are wiped while they are in the cache. */
 void ot_take_send(struct ot *ot, struct block *k0, struct block *k1, size_t n)
 {
-    assert(n <= ot_pool_left(&ot->send));
-    while (n > 0) {
-        const size_t batch = n < BATCH ? n : BATCH;
-        hash_send(ot, PURPOSE_BLOCK, batch);
-        for (size_t i = 0; i < batch; i++) {
-            k0[i] = ot->scratch[2 * i];
-            k1[i] = ot->scratch[2 * i + 1];
-        }
-        ot_pool_drop(&ot->send, batch);
-        k0 += batch;
-        k1 += batch;
-        n -= batch;
+    struct ot_pool *p = &ot->send;
+    assert(n <= ot_pool_left(p));
+    for (size_t at = 0; at < n; at += BATCH) {
+        const size_t batch = n - at < BATCH ? n - at : BATCH;
+        tccr_hash_pair(&ot->send_hash[PURPOSE_BLOCK], k0 + at, k1 + at, p->rows + p->at,
+                       &ot->sender.delta, p->used, batch);
+        ot_pool_drop(p, batch);
     }
-    secret_wipe(ot->scratch, sizeof ot->scratch);
 }
 
 void ot_take_recv(struct ot *ot, struct block *kc, uint64_t *choice, size_t n)
 {
     struct ot_pool *p = &ot->recv;
     assert(n <= ot_pool_left(p));
-    take_choice(ot, choice, n);
-    tccr_hash(&ot->recv_hash[PURPOSE_BLOCK], kc, p->rows + p->at, p->used, n, 1);
-    ot_pool_drop(p, n);
+    for (size_t at = 0; at < n; at += BATCH) { /* BATCH is a multiple of 64 */
+        const size_t batch = n - at < BATCH ? n - at : BATCH;
+        take_choice(ot, choice + at / 64, batch);
+        tccr_hash(&ot->recv_hash[PURPOSE_BLOCK], kc + at, p->rows + p->at, p->used, batch, 1);
+        ot_pool_drop(p, batch);
+    }
 }
 
 void ot_take_send_bits(struct ot *ot, uint64_t *m0, uint64_t *m1, size_t n)
 {
-    assert(n <= ot_pool_left(&ot->send));
-    for (size_t at = 0; at < n; at += BATCH) { /* BATCH is a multiple of 64 */
+    struct ot_pool *p = &ot->send;
+    assert(n <= ot_pool_left(p));
+    for (size_t at = 0; at < n; at += BATCH) {
         const size_t batch = n - at < BATCH ? n - at : BATCH;
-        memset(m0 + at / 64, 0, (batch + 63) / 64 * sizeof *m0);
-        memset(m1 + at / 64, 0, (batch + 63) / 64 * sizeof *m1);
-        hash_send(ot, PURPOSE_BITS, batch);
-        for (size_t i = 0; i < batch; i++) {
-            m0[(at + i) / 64] |= (ot->scratch[2 * i].lo & 1) << (i % 64);
-            m1[(at + i) / 64] |= (ot->scratch[2 * i + 1].lo & 1) << (i % 64);
-        }
-        ot_pool_drop(&ot->send, batch);
+        tccr_hash_bits(&ot->send_hash[PURPOSE_BITS], m0 + at / 64, m1 + at / 64, p->rows + p->at,
+                       &ot->sender.delta, p->used, batch);
+        ot_pool_drop(p, batch);
     }
-    secret_wipe(ot->scratch, sizeof ot->scratch);
 }
 
 void ot_take_recv_bits(struct ot *ot, uint64_t *mc, uint64_t *choice, size_t n)
@@ -322,13 +301,10 @@ void ot_take_recv_bits(struct ot *ot, uint64_t *mc, uint64_t *choice, size_t n)
     for (size_t at = 0; at < n; at += BATCH) {
         const size_t batch = n - at < BATCH ? n - at : BATCH;
         take_choice(ot, choice + at / 64, batch);
-        memset(mc + at / 64, 0, (batch + 63) / 64 * sizeof *mc);
-        tccr_hash(&ot->recv_hash[PURPOSE_BITS], ot->scratch, p->rows + p->at, p->used, batch, 1);
-        for (size_t i = 0; i < batch; i++)
-            mc[(at + i) / 64] |= (ot->scratch[i].lo & 1) << (i % 64);
+        tccr_hash_bits(&ot->recv_hash[PURPOSE_BITS], mc + at / 64, NULL, p->rows + p->at, NULL,
+                       p->used, batch);
         ot_pool_drop(p, batch);
     }
-    secret_wipe(ot->scratch, sizeof ot->scratch);
 }
 
 #ifdef MP2ML_TEST_HOOKS

@@ -44,6 +44,10 @@ struct ot_kernels {
 };
 
 const struct ot_kernels *ot_kernels_portable(void);
+/* AVX2; NULL when cpu_level() is below CPU_AVX2. */
+const struct ot_kernels *ot_kernels_avx2(void);
+/* AVX-512 with GFNI, VBMI and VPCLMULQDQ; NULL when cpu_level() is below CPU_AVX512. */
+const struct ot_kernels *ot_kernels_avx512(void);
 /* The best table for this machine, or the one that MP2ML_CPU permits; never NULL. */
 const struct ot_kernels *ot_kernels_pick(void);
 

@@ -136,8 +136,3 @@ const struct ot_kernels *ot_kernels_portable(void)
                                             hash_portable, transpose_portable};
     return &table;
 }
-
-const struct ot_kernels *ot_kernels_pick(void)
-{
-    return ot_kernels_portable();
-}

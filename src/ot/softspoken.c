@@ -37,7 +37,6 @@
 #define NIBBLE 16 /* leaves that are folded together */
 
 struct softspoken_work {
-    struct block leaves[NIBBLE * STRIP];
     struct block upper[NIBBLE * STRIP]; /* k = 8: sums of 16 leaves each */
     struct block planes[8 * STRIP];
     struct block sum[STRIP];
@@ -92,35 +91,20 @@ void softspoken_set_delta(struct softspoken *s, const struct block *delta)
 
 /* ---- one strip ------------------------------------------------------------------------------ */
 
-/* The streams of 2^bits leaves from `first` on, folded into planes and sum. `skip` leaves out leaf
- * 0, which the sender does not know and which no plane contains. */
-static void expand_group(struct softspoken *s, struct block *planes, struct block *sum,
-                         const struct block *first, size_t blocks, unsigned bits, bool skip)
-{
-    struct softspoken_work *w = s->work;
-    for (unsigned x = 0; x < 1U << bits; x++) {
-        struct block *to = w->leaves + x * STRIP;
-        if (x == 0 && skip)
-            memset(to, 0, blocks * sizeof *to);
-        else
-            stream_expand(s->crypto, (uint8_t *)to, blocks * sizeof *to, first + x, s->offset);
-    }
-    s->kernels->fold(planes, sum, w->leaves, blocks, bits);
-}
-
-/* work->planes = the k planes of a tree, work->sum = its total (meaningless at the sender). */
-static void expand_tree(struct softspoken *s, unsigned tree, size_t blocks, bool sender)
+/* work->planes = the k planes of a tree, work->sum = its total (meaningless at the sender, which
+ * does not know leaf 0: no plane contains that). */
+static void expand_tree(struct softspoken *s, unsigned tree, size_t blocks)
 {
     struct softspoken_work *w = s->work;
     const struct block *leaf = s->leaf + ((size_t)tree << s->k);
     memset(w->planes, 0, s->k * STRIP * sizeof *w->planes);
     if (s->k <= 4) {
-        expand_group(s, w->planes, w->sum, leaf, blocks, s->k, sender);
+        stream_fold(s->crypto, w->planes, w->sum, leaf, s->offset, blocks, STRIP, s->k);
         return;
     }
     for (unsigned h = 0; h < NIBBLE; h++)
-        expand_group(s, w->planes, w->upper + h * STRIP, leaf + (size_t)h * NIBBLE, blocks, 4,
-                     sender && h == 0);
+        stream_fold(s->crypto, w->planes, w->upper + h * STRIP, leaf + (size_t)h * NIBBLE,
+                    s->offset, blocks, STRIP, 4);
     s->kernels->fold(w->planes + 4 * STRIP, w->sum, w->upper, blocks, 4);
 }
 
@@ -143,7 +127,7 @@ static void strip_receiver(struct softspoken *s, struct block *tiles, size_t fir
 {
     struct softspoken_work *w = s->work;
     for (unsigned i = 0; i < OT_WIDTH / s->k; i++) {
-        expand_tree(s, i, blocks, false);
+        expand_tree(s, i, blocks);
         s->kernels->place(tiles + (size_t)i * s->k, w->planes, NULL, NULL, blocks, s->k);
         if (i == 0) {
             memcpy(w->choice, w->sum, blocks * sizeof *w->sum);
@@ -165,7 +149,7 @@ static void strip_sender(struct softspoken *s, struct block *tiles, size_t block
     struct softspoken_work *w = s->work;
     for (unsigned i = 0; i < OT_WIDTH / s->k; i++) {
         const struct block *d = i > 0 ? w->corrections + (i - 1) * blocks : NULL;
-        expand_tree(s, i, blocks, true);
+        expand_tree(s, i, blocks);
         s->kernels->place(tiles + (size_t)i * s->k, w->planes, d, s->mask + i * s->k, blocks, s->k);
     }
     s->offset += blocks;
