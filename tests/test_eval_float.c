@@ -272,7 +272,8 @@ static void test_moves(void **state)
     gd_ints(&w, "p", (const int32_t[]){0, 0, 1, 0, 1, 1}, SHAPE(3, 2));
     gd_floats(&w, "z", (const float[]){-1}, NULL, 0);
     gd_node(&w, "y", "PadV2", "x p z");
-    fixture_fails(&w, MP2ML_ERR_UNSUPPORTED, "padding with 0");
+    const float minus[15] = {-1, -1, -1, -1, -1, -1, 1, 2, 3, -1, -1, 4, 5, 6, -1};
+    fixture_gives(fixture_graph(&w), 1, x, minus, 15, 0);
 }
 
 static void test_softmax_and_argmax(void **state)

@@ -125,7 +125,7 @@ static void test_unsupported_operator_is_named(void **state)
     gd_node(&w, "deep/lrn", "LRN", "x");
     gd_node(&w, "y", "Relu", "deep/lrn");
     fixture_fails(&w, MP2ML_ERR_UNSUPPORTED,
-                  "node 'deep/lrn' (LRN): this operator is not supported; supported are Add, ");
+                  "node 'deep/lrn' (LRN): this operator is not supported; supported are Abs, Add, ");
     gd_input(&w, "x", SHAPE(-1, 4));
     gd_node(&w, "evil\x1b[2J\n", "LRN", "x");
     mp2ml_error err;

@@ -13,7 +13,8 @@ mp2ml_status eval_matmul(const struct eval_call *c)
 {
     const struct eval_view *a = &c->in[0], *b = &c->in[1];
     const bool transposed = c->node->transpose_b;
-    const size_t m = c->shape.dims[0], n = c->shape.dims[1], k = a->dims[1];
+    const size_t n = c->shape.dims[c->shape.rank - 1], k = a->dims[a->rank - 1];
+    const size_t m = k != 0 ? a->count / k : 0;
     float *panel = malloc((k + 1) * EVAL_PANEL * sizeof *panel);
     if (panel == NULL)
         return MP2ML_ERR_MEMORY;
@@ -121,6 +122,45 @@ static void conv_tile(const struct conv *v, float *out, const float *image, size
             out[ch * v->out.sc + first + t] = v->tile[t * channels + ch];
 }
 
+/* One pixel of a convolution in groups; `out` has stride v->out.sc. */
+static void grouped_pixel(const struct conv *v, float *out, const float *image,
+                          const float *weights, size_t oy, size_t ox)
+{
+    const struct graph_window *w = v->w;
+    const size_t groups = (size_t)w->groups, ci = v->in.channels / groups;
+    const size_t co = v->out.channels / groups;
+    for (size_t o = 0; o < v->out.channels; o++)
+        out[o * v->out.sc] = 0;
+    for (int64_t ky = 0; ky < w->kernel[0]; ky++)
+        for (int64_t kx = 0; kx < w->kernel[1]; kx++, weights += ci * v->out.channels) {
+            const int64_t y = (int64_t)oy * w->stride[0] - w->pad[0] + ky * w->dilation[0];
+            const int64_t x = (int64_t)ox * w->stride[1] - w->pad[2] + kx * w->dilation[1];
+            if (y < 0 || y >= (int64_t)v->in.height || x < 0 || x >= (int64_t)v->in.width)
+                continue;
+            const float *from = image + (size_t)y * v->in.sy + (size_t)x * v->in.sx;
+            for (size_t g = 0; g < groups; g++)
+                for (size_t i = 0; i < ci; i++) {
+                    const float value = from[(g * ci + i) * v->in.sc];
+                    const float *row = weights + i * v->out.channels + g * co;
+                    for (size_t o = 0; o < co; o++)
+                        out[(g * co + o) * v->out.sc] += value * row[o];
+                }
+        }
+}
+
+static void grouped(const struct eval_call *c, const struct conv *v)
+{
+    const size_t pixels = v->out.height * v->out.width;
+    const size_t in_image = v->in.height * v->in.width * v->in.channels;
+    for (size_t s = 0; s < c->shape.dims[0]; s++) {
+        const float *image = c->in[0].f + s * in_image;
+        float *out = c->f + s * pixels * v->out.channels;
+        for (size_t p = 0; p < pixels; p++)
+            grouped_pixel(v, out + p * v->out.sx, image, c->in[1].f, p / v->out.width,
+                          p % v->out.width);
+    }
+}
+
 mp2ml_status eval_conv2d(const struct eval_call *c)
 {
     const struct graph_window *w = &c->node->window;
@@ -128,6 +168,10 @@ mp2ml_status eval_conv2d(const struct eval_call *c)
                      .gemm = c->gemm,
                      .in = plane_of(&c->in[0], w->nchw),
                      .out = plane_of(&c->shape, w->nchw)};
+    if (w->groups > 1) {
+        grouped(c, &v);
+        return MP2ML_OK;
+    }
     v.k = c->in[1].dims[0] * c->in[1].dims[1] * c->in[1].dims[2];
     const size_t channels = v.out.channels, pixels = v.out.height * v.out.width;
     const size_t in_image = v.in.height * v.in.width * v.in.channels;

@@ -1,20 +1,88 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Operators that work value by value, with broadcasting, and those that reduce one axis. Integers
- * are shapes: the batch, GRAPH_BATCH, may be multiplied or divided by 1 and compared with nothing.
- */
+ * Operators that work on one value, or along one axis. */
 #include <math.h>
 #include <string.h>
 
 #include "model/graph_internal.h"
 
-mp2ml_status eval_relu(const struct eval_call *c)
+/* Functions of one real number v. */
+#define UNARY(name, expression)                                                                    \
+    mp2ml_status eval_##name(const struct eval_call *c)                                            \
+    {                                                                                              \
+        const struct eval_view *x = &c->in[0];                                                     \
+        if (x->integers)                                                                           \
+            return MP2ML_ERR_UNSUPPORTED;                                                          \
+        for (size_t k = 0; k < x->count; k++) {                                                    \
+            const float v = x->f[k];                                                               \
+            c->f[k] = (expression);                                                                \
+        }                                                                                          \
+        return MP2ML_OK;                                                                           \
+    }
+UNARY(relu, v > 0 ? v : 0)
+UNARY(relu6, v > 6 ? 6 : v > 0 ? v : 0)
+UNARY(leaky_relu, v > 0 ? v : c->node->real * v)
+UNARY(abs, fabsf(v))
+UNARY(neg, -v)
+UNARY(square, v *v)
+UNARY(sqrt, sqrtf(v))
+UNARY(rsqrt, 1 / sqrtf(v))
+UNARY(reciprocal, 1 / v)
+UNARY(exp, expf(v))
+UNARY(log, logf(v))
+UNARY(floor, floorf(v))
+UNARY(ceil, ceilf(v))
+UNARY(round, rintf(v)) /* halves to even, as TensorFlow does */
+UNARY(sign, v > 0 ? 1.0F : v < 0 ? -1.0F : 0.0F)
+UNARY(sigmoid, (float)(1 / (1 + exp(-(double)v))))
+UNARY(tanh, tanhf(v))
+#undef UNARY
+
+mp2ml_status eval_logical_not(const struct eval_call *c)
 {
     const struct eval_view *x = &c->in[0];
-    if (x->integers)
+    if (!x->integers)
         return MP2ML_ERR_UNSUPPORTED;
     for (size_t k = 0; k < x->count; k++)
-        c->f[k] = x->f[k] > 0 ? x->f[k] : 0;
+        c->i[k] = x->i[k] == 0;
+    return MP2ML_OK;
+}
+
+static mp2ml_status fill_with(const struct eval_call *c, float real, int64_t integer)
+{
+    for (size_t k = 0; k < c->shape.count; k++) {
+        if (c->shape.integers)
+            c->i[k] = integer;
+        else
+            c->f[k] = real;
+    }
+    return MP2ML_OK;
+}
+
+mp2ml_status eval_zeros_like(const struct eval_call *c)
+{
+    return fill_with(c, 0, 0);
+}
+
+mp2ml_status eval_ones_like(const struct eval_call *c)
+{
+    return fill_with(c, 1, 1);
+}
+
+mp2ml_status eval_fill(const struct eval_call *c)
+{
+    const struct eval_view *v = &c->in[1];
+    return v->integers ? fill_with(c, 0, v->i[0]) : fill_with(c, v->f[0], 0);
+}
+
+mp2ml_status eval_range(const struct eval_call *c)
+{
+    for (size_t k = 0; k < c->shape.count; k++) {
+        if (c->shape.integers)
+            c->i[k] = c->in[0].i[0] + (int64_t)k * c->in[2].i[0]; /* not beyond the limit */
+        else
+            c->f[k] = c->in[0].f[0] + (float)k * c->in[2].f[0];
+    }
     return MP2ML_OK;
 }
 
@@ -33,119 +101,22 @@ mp2ml_status eval_bias_add(const struct eval_call *c)
     return MP2ML_OK;
 }
 
-enum arithmetic { PLUS, MINUS, TIMES, OVER };
-
-/* One row of the last axis; steps are 0 (broadcast) or 1. */
-static void row_float(float *out, const float *x, size_t x_step, const float *y, size_t y_step,
-                      size_t n, enum arithmetic what)
+mp2ml_status eval_batch_norm(const struct eval_call *c)
 {
-    switch (what) {
-    case PLUS:
-        for (size_t k = 0; k < n; k++)
-            out[k] = x[k * x_step] + y[k * y_step];
-        return;
-    case MINUS:
-        for (size_t k = 0; k < n; k++)
-            out[k] = x[k * x_step] - y[k * y_step];
-        return;
-    case TIMES:
-        for (size_t k = 0; k < n; k++)
-            out[k] = x[k * x_step] * y[k * y_step];
-        return;
-    case OVER:
-        for (size_t k = 0; k < n; k++)
-            out[k] = x[k * x_step] / y[k * y_step];
-        return;
-    }
-}
-
-/* False on overflow, on division by zero, and when the batch would become part of a number. */
-static bool integer_value(int64_t *out, int64_t x, int64_t y, enum arithmetic what)
-{
-    const bool batch = x == GRAPH_BATCH || y == GRAPH_BATCH;
-    switch (what) {
-    case PLUS:
-        return !batch && !__builtin_add_overflow(x, y, out);
-    case MINUS:
-        return !batch && !__builtin_sub_overflow(x, y, out);
-    case TIMES:
-        return (!batch || x == 1 || y == 1) && !__builtin_mul_overflow(x, y, out);
-    case OVER:
-        if (y == 0 || (batch && y != 1))
-            return false;
-        *out = x / y; /* y != -1: that counts as the batch */
-        return true;
-    }
-    return false;
-}
-
-static bool row_integer(int64_t *out, const int64_t *x, size_t x_step, const int64_t *y,
-                        size_t y_step, size_t n, enum arithmetic what)
-{
-    for (size_t k = 0; k < n; k++)
-        if (!integer_value(&out[k], x[k * x_step], y[k * y_step], what))
-            return false;
-    return true;
-}
-
-/* Element strides of v seen in the output's axes; 0 where it is broadcast. */
-static void broadcast_strides(size_t *strides, const struct eval_view *v,
-                              const struct eval_view *out)
-{
-    size_t stride = 1;
-    for (unsigned d = 0; d < out->rank; d++) {
-        const bool there = d < v->rank;
-        const size_t size = there ? v->dims[v->rank - 1 - d] : 1;
-        strides[out->rank - 1 - d] = size == 1 ? 0 : stride;
-        stride *= size;
-    }
-}
-
-static mp2ml_status binary(const struct eval_call *c, enum arithmetic what)
-{
-    const struct eval_view *x = &c->in[0], *y = &c->in[1], *o = &c->shape;
-    const unsigned rank = o->rank, last = rank == 0 ? 0 : rank - 1;
-    size_t xs[GRAPH_MAX_RANK] = {0}, ys[GRAPH_MAX_RANK] = {0}, at[GRAPH_MAX_RANK] = {0};
-    broadcast_strides(xs, x, o);
-    broadcast_strides(ys, y, o);
-    const size_t row = rank == 0 ? 1 : o->dims[last];
-    size_t xi = 0, yi = 0;
-    for (size_t k = 0; k < o->count; k += row) {
-        if (!o->integers)
-            row_float(c->f + k, x->f + xi, xs[last], y->f + yi, ys[last], row, what);
-        else if (!row_integer(c->i + k, x->i + xi, xs[last], y->i + yi, ys[last], row, what))
-            return MP2ML_ERR_UNSUPPORTED;
-        for (unsigned d = last; d-- > 0;) {
-            xi += xs[d];
-            yi += ys[d];
-            if (++at[d] < o->dims[d])
-                break;
-            xi -= at[d] * xs[d];
-            yi -= at[d] * ys[d];
-            at[d] = 0;
-        }
+    const struct eval_view *x = &c->in[0];
+    const size_t channels = c->in[1].count;
+    size_t repeat = 1; /* neighbours with the same channel */
+    if (c->node->nchw)
+        for (unsigned d = 2; d < x->rank; d++)
+            repeat *= x->dims[d];
+    for (size_t k = 0; k < x->count; k++) {
+        const size_t ch = k / repeat % channels;
+        const double spread = sqrt((double)c->in[4].f[ch] + (double)c->node->real);
+        c->f[k] =
+            (float)(((double)x->f[k] - (double)c->in[3].f[ch]) / spread * (double)c->in[1].f[ch] +
+                    (double)c->in[2].f[ch]);
     }
     return MP2ML_OK;
-}
-
-mp2ml_status eval_add(const struct eval_call *c)
-{
-    return binary(c, PLUS);
-}
-
-mp2ml_status eval_sub(const struct eval_call *c)
-{
-    return binary(c, MINUS);
-}
-
-mp2ml_status eval_mul(const struct eval_call *c)
-{
-    return binary(c, TIMES);
-}
-
-mp2ml_status eval_div(const struct eval_call *c)
-{
-    return binary(c, OVER);
 }
 
 mp2ml_status eval_cast(const struct eval_call *c)
@@ -163,37 +134,6 @@ mp2ml_status eval_cast(const struct eval_call *c)
     return MP2ML_OK;
 }
 
-mp2ml_status eval_prod(const struct eval_call *c)
-{
-    const struct eval_view *x = &c->in[0];
-    size_t strides[GRAPH_MAX_RANK] = {0}; /* of the output, 0 on reduced axes */
-    bool reduced[GRAPH_MAX_RANK] = {false};
-    for (unsigned k = 0; k < c->node->n_list; k++)
-        reduced[c->node->list[k]] = true;
-    size_t stride = 1;
-    for (unsigned d = x->rank; d-- > 0;)
-        if (!reduced[d]) {
-            strides[d] = stride;
-            stride *= x->dims[d];
-        }
-    for (size_t k = 0; k < c->shape.count; k++) {
-        if (x->integers)
-            c->i[k] = 1;
-        else
-            c->f[k] = 1;
-    }
-    for (size_t k = 0; k < x->count; k++) {
-        size_t to = 0, rest = k;
-        for (unsigned d = x->rank; d-- > 0; rest /= x->dims[d])
-            to += rest % x->dims[d] * strides[d];
-        if (!x->integers)
-            c->f[to] *= x->f[k];
-        else if (!integer_value(&c->i[to], c->i[to], x->i[k], TIMES))
-            return MP2ML_ERR_UNSUPPORTED;
-    }
-    return MP2ML_OK;
-}
-
 /* The view as [outer][size][inner] around an axis. */
 static void around(size_t *outer, size_t *inner, const struct eval_view *x, size_t axis)
 {
@@ -204,7 +144,7 @@ static void around(size_t *outer, size_t *inner, const struct eval_view *x, size
     }
 }
 
-mp2ml_status eval_softmax(const struct eval_call *c)
+static mp2ml_status softmax(const struct eval_call *c, bool logarithm)
 {
     const struct eval_view *x = &c->in[0];
     const size_t axis = (size_t)c->node->axis, size = x->dims[axis];
@@ -221,9 +161,21 @@ mp2ml_status eval_softmax(const struct eval_call *c)
             for (size_t k = 0; k < size; k++)
                 sum += exp((double)from[k * inner] - (double)top);
             for (size_t k = 0; k < size; k++)
-                to[k * inner] = (float)(exp((double)from[k * inner] - (double)top) / sum);
+                to[k * inner] =
+                    (float)(logarithm ? (double)from[k * inner] - (double)top - log(sum)
+                                      : exp((double)from[k * inner] - (double)top) / sum);
         }
     return MP2ML_OK;
+}
+
+mp2ml_status eval_softmax(const struct eval_call *c)
+{
+    return softmax(c, false);
+}
+
+mp2ml_status eval_log_softmax(const struct eval_call *c)
+{
+    return softmax(c, true);
 }
 
 mp2ml_status eval_argmax(const struct eval_call *c)

@@ -38,7 +38,7 @@ struct run {
 };
 
 /* Samples [first, first + count) of one node. */
-static mp2ml_status eval_slice(const struct run *r, const struct graph_node *n, float *out,
+static mp2ml_status eval_samples(const struct run *r, const struct graph_node *n, float *out,
                                size_t first, size_t count)
 {
     struct eval_view *in = calloc(n->n_inputs + 1, sizeof *in);
@@ -77,7 +77,7 @@ static mp2ml_status eval_node(struct run *r, int index)
     for (ptrdiff_t s = 0; s < slices; s++) {
         const size_t first = (size_t)s * r->slice;
         const size_t count = r->batch - first < r->slice ? r->batch - first : r->slice;
-        const int status = eval_slice(r, n, out, first, count);
+        const int status = eval_samples(r, n, out, first, count);
         worst = status < worst ? status : worst; /* failures are negative */
     }
     return (mp2ml_status)worst;

@@ -53,7 +53,18 @@ static mp2ml_status fold_computed(struct graph_build *b, struct graph_node *n)
                                : "cannot be computed");
 }
 
+static mp2ml_status fold_rank(struct graph_build *b, struct graph_node *n)
+{
+    struct graph_tensor t = {.rank = 0};
+    TRY(graph_tensor_alloc(b, &t, true));
+    t.i[0] = graph_input(b, n, 0)->rank;
+    become_constant(n, &t);
+    return MP2ML_OK;
+}
+
 mp2ml_status fold_node(struct graph_build *b, struct graph_node *n)
 {
-    return n->op == GRAPH_SHAPE ? fold_shape(b, n) : fold_computed(b, n);
+    if (n->op == GRAPH_SHAPE)
+        return fold_shape(b, n);
+    return n->op == GRAPH_RANK ? fold_rank(b, n) : fold_computed(b, n);
 }

@@ -76,8 +76,6 @@ static const char *other_format(const uint8_t *data, size_t size)
     if (size >= 2 && data[0] == 0x08)
         return "not a GraphDef but an ONNX file or a SavedModel (not supported here; a SavedModel "
                "is converted with `mp2ml convert`)";
-    if (size >= 4 && memcmp(data, "node", 4) == 0)
-        return "a GraphDef in text form: only the binary form is read";
     return NULL;
 }
 
@@ -89,7 +87,14 @@ static mp2ml_status parse(struct tf_model **model, const void *data, size_t size
     const char *other = other_format(data, size);
     if (other != NULL)
         return status_fail(err, MP2ML_ERR_UNSUPPORTED, "%s is %s", name, other);
-    return import_tf_parse(model, data, size, name, err);
+    if (!import_text_is(data, size))
+        return import_tf_parse(model, data, size, name, err);
+    uint8_t *binary;
+    size_t binary_size;
+    TRY(import_text_binary(&binary, &binary_size, data, size, name, err));
+    const mp2ml_status status = import_tf_parse(model, binary, binary_size, name, err);
+    free(binary);
+    return status;
 }
 
 static mp2ml_status build(struct graph **out, struct tf_model *model, const char *name,

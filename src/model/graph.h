@@ -15,12 +15,28 @@
 #define GRAPH_BATCH (-1) /* the batch axis in shapes and in folded shape arithmetic */
 
 /* name, how errors and listings call it, kind:
- *   S source, L linear or structural with constants, N non-linear, E at the end only, F folds away
+ *   S source, L linear or structural with constants, N non-linear, E at the end only,
+ *   F in files only: computed away with the constants, or rewritten while simplifying, as below
+ *
+ * What is left of the operators of kind F when they stand on data (c: constants computed here):
+ *   DEPTHWISE                CONV2D with one group for each input channel
+ *   BATCH_NORM               MUL by c, ADD of c, one value a channel; into the weights if possible
+ *   ADD_N                    a chain of ADD
+ *   NEG, SQUARE, POW         MUL by -1; MUL of x with x (2), and that with x (3)
+ *   SQUARED_DIFFERENCE       SUB, MUL with itself
+ *   MAXIMUM, MINIMUM         RELU(x-y) + y; y - RELU(y-x)
+ *   RELU6, LEAKY_RELU, ABS   RELU(x) - RELU(x-6); (1-a)*RELU(x) + a*x; 2*RELU(x) - x
+ *   REDUCE_SUM, REDUCE_MEAN  AVG_POOL over a RESHAPE (and TRANSPOSE where the axes are apart); MUL
+ *   REDUCE_MAX, REDUCE_MIN   the same with MAX_POOL; -max(-x)
+ *   SLICE, STRIDED_SLICE, SPLIT, UNPACK, TILE, REVERSE, TAKE, DEPTH_TO_SPACE, ...  GATHER
+ *   PACK                     CONCAT of RESHAPE
+ *   SPACE_TO_BATCH           PAD; what follows works on the whole picture, CONV2D with dilation,
+ *   BATCH_TO_SPACE           up to here: GATHER of what is not cropped
+ *   RANDOM, SWITCH, MERGE    training only: dropout is an identity, of a condition one side lives
  */
 #define GRAPH_OP_MAP(X)                                                                            \
     X(INPUT, "Placeholder", 'S')                                                                   \
     X(CONST, "Const", 'S')                                                                         \
-    X(IDENTITY, "Identity", 'F')                                                                   \
     X(CONV2D, "Conv2D", 'L')                                                                       \
     X(MATMUL, "MatMul", 'L')                                                                       \
     X(BIAS_ADD, "BiasAdd", 'L')                                                                    \
@@ -34,16 +50,76 @@
     X(SQUEEZE, "Squeeze", 'L')                                                                     \
     X(EXPAND_DIMS, "ExpandDims", 'L')                                                              \
     X(TRANSPOSE, "Transpose", 'L')                                                                 \
+    X(GATHER, "Gather", 'L')                                                                       \
+    X(CONCAT, "ConcatV2", 'L')                                                                     \
     X(RELU, "Relu", 'N')                                                                           \
     X(MAX_POOL, "MaxPool", 'N')                                                                    \
     X(SOFTMAX, "Softmax", 'E')                                                                     \
+    X(LOG_SOFTMAX, "LogSoftmax", 'E')                                                              \
+    X(SIGMOID, "Sigmoid", 'E')                                                                     \
+    X(TANH, "Tanh", 'E')                                                                           \
     X(ARGMAX, "ArgMax", 'E')                                                                       \
-    X(SHAPE, "Shape", 'F')                                                                         \
-    X(STRIDED_SLICE, "StridedSlice", 'F')                                                          \
-    X(PACK, "Pack", 'F')                                                                           \
-    X(CONCAT, "ConcatV2", 'F')                                                                     \
+    X(IDENTITY, "Identity", 'F')                                                                   \
+    X(CAST, "Cast", 'F')                                                                           \
+    X(DEPTHWISE, "DepthwiseConv2dNative", 'F')                                                     \
+    X(BATCH_NORM, "FusedBatchNorm", 'F')                                                           \
+    X(ADD_N, "AddN", 'F')                                                                          \
+    X(MAXIMUM, "Maximum", 'F')                                                                     \
+    X(MINIMUM, "Minimum", 'F')                                                                     \
+    X(RELU6, "Relu6", 'F')                                                                         \
+    X(LEAKY_RELU, "LeakyRelu", 'F')                                                                \
+    X(ABS, "Abs", 'F')                                                                             \
+    X(NEG, "Neg", 'F')                                                                             \
+    X(SQUARE, "Square", 'F')                                                                       \
+    X(SQUARED_DIFFERENCE, "SquaredDifference", 'F')                                                \
+    X(POW, "Pow", 'F')                                                                             \
+    X(REDUCE_SUM, "Sum", 'F')                                                                      \
+    X(REDUCE_MEAN, "Mean", 'F')                                                                    \
+    X(REDUCE_MAX, "Max", 'F')                                                                      \
+    X(REDUCE_MIN, "Min", 'F')                                                                      \
     X(PROD, "Prod", 'F')                                                                           \
-    X(CAST, "Cast", 'F')
+    X(SLICE, "Slice", 'F')                                                                         \
+    X(STRIDED_SLICE, "StridedSlice", 'F')                                                          \
+    X(SPLIT, "Split", 'F')                                                                         \
+    X(UNPACK, "Unpack", 'F')                                                                       \
+    X(TILE, "Tile", 'F')                                                                           \
+    X(REVERSE, "ReverseV2", 'F')                                                                   \
+    X(TAKE, "GatherV2", 'F')                                                                       \
+    X(DEPTH_TO_SPACE, "DepthToSpace", 'F')                                                         \
+    X(SPACE_TO_DEPTH, "SpaceToDepth", 'F')                                                         \
+    X(PACK, "Pack", 'F')                                                                           \
+    X(SPACE_TO_BATCH, "SpaceToBatchND", 'F')                                                       \
+    X(BATCH_TO_SPACE, "BatchToSpaceND", 'F')                                                       \
+    X(RANDOM, "RandomUniform", 'F')                                                                \
+    X(SWITCH, "Switch", 'F')                                                                       \
+    X(MERGE, "Merge", 'F')                                                                         \
+    X(SHAPE, "Shape", 'F')                                                                         \
+    X(RANK, "Rank", 'F')                                                                           \
+    X(FILL, "Fill", 'F')                                                                           \
+    X(RANGE, "Range", 'F')                                                                         \
+    X(ZEROS_LIKE, "ZerosLike", 'F')                                                                \
+    X(ONES_LIKE, "OnesLike", 'F')                                                                  \
+    X(SELECT, "Select", 'F')                                                                       \
+    X(SQRT, "Sqrt", 'F')                                                                           \
+    X(RSQRT, "Rsqrt", 'F')                                                                         \
+    X(RECIPROCAL, "Reciprocal", 'F')                                                               \
+    X(EXP, "Exp", 'F')                                                                             \
+    X(LOG, "Log", 'F')                                                                             \
+    X(FLOOR, "Floor", 'F')                                                                         \
+    X(CEIL, "Ceil", 'F')                                                                           \
+    X(ROUND, "Round", 'F')                                                                         \
+    X(SIGN, "Sign", 'F')                                                                           \
+    X(FLOOR_DIV, "FloorDiv", 'F')                                                                  \
+    X(FLOOR_MOD, "FloorMod", 'F')                                                                  \
+    X(EQUAL, "Equal", 'F')                                                                         \
+    X(NOT_EQUAL, "NotEqual", 'F')                                                                  \
+    X(LESS, "Less", 'F')                                                                           \
+    X(LESS_EQUAL, "LessEqual", 'F')                                                                \
+    X(GREATER, "Greater", 'F')                                                                     \
+    X(GREATER_EQUAL, "GreaterEqual", 'F')                                                          \
+    X(LOGICAL_AND, "LogicalAnd", 'F')                                                              \
+    X(LOGICAL_OR, "LogicalOr", 'F')                                                                \
+    X(LOGICAL_NOT, "LogicalNot", 'F')
 
 enum graph_op {
 #define GRAPH_OP_ENUM(name, text, kind) GRAPH_##name,
@@ -71,6 +147,9 @@ struct graph_window {
     int64_t stride[2];
     int64_t dilation[2];
     int64_t pad[4]; /* top, bottom, left, right */
+    int64_t groups; /* CONV2D: input channels / kernel's input channels; 1: an ordinary one.
+                       Group q reads input channels q*I..q*I+I-1 and makes output channels
+                       q*O/groups..(q+1)*O/groups-1 of weights HWIO */
 };
 
 struct graph_node {
@@ -82,15 +161,25 @@ struct graph_node {
     bool integers; /* dtype int64 */
     unsigned rank;
     int64_t dims[GRAPH_MAX_RANK];
-    struct graph_tensor value;     /* CONST */
+    struct graph_tensor value;     /* CONST; GATHER: i = for each value of an output sample its
+                                      place in the input sample, -1 for a zero */
     struct graph_window window;    /* CONV2D (weights HWIO in inputs[1]), AVG_POOL, MAX_POOL */
     bool transpose_a, transpose_b; /* MATMUL */
-    bool nchw;                     /* BIAS_ADD */
-    int64_t axis;                  /* SOFTMAX, ARGMAX, EXPAND_DIMS, PACK, CONCAT; not negative
-                                      after shape inference */
+    bool nchw;                     /* BIAS_ADD, BATCH_NORM, SPACE_TO_DEPTH */
+    int64_t axis;                  /* SOFTMAX, ARGMAX, CONCAT ...; not negative after shape
+                                      inference */
     unsigned n_list; /* SQUEEZE axes; TRANSPOSE: output axis d is input axis list[d] */
     int64_t list[GRAPH_MAX_RANK];
-    int64_t mask[5]; /* STRIDED_SLICE: begin, end, ellipsis, new axis, shrink */
+
+    /* The rest is for the way from a file to a simplified graph only. */
+    int64_t mask[5]; /* STRIDED_SLICE: begin, end, ellipsis, new axis, shrink; reductions: keep */
+    float real;      /* LEAKY_RELU: slope; BATCH_NORM: epsilon */
+    unsigned part;   /* SPLIT, UNPACK, SWITCH: which output of the file's node; with `parts` */
+    unsigned parts;
+    bool random;                   /* depends on RANDOM */
+    bool dead;                     /* on the side of a condition that is not taken */
+    int64_t block[GRAPH_MAX_RANK]; /* > 1: between SPACE_TO_BATCH and BATCH_TO_SPACE this axis is
+                                      in that many pieces in the file, but whole here */
 };
 
 struct graph {
@@ -117,7 +206,8 @@ char graph_op_kind(enum graph_op op);
 /* A file, recognised by its content. The graph is simplified: every node is batched or a constant,
  * kinds S, L, N, E only, shapes known but for the batch, identities and dead nodes gone. SQUEEZE
  * and EXPAND_DIMS have become RESHAPE, which has one input and its shape in dims; PAD has the
- * integers [rank][2] as inputs[1]; a PAD of zeros before a CONV2D is in the window's pad[]. Errors
+ * integers [rank][2] as inputs[1]; a PAD of zeros before a CONV2D is in the window's pad[]. CONCAT
+ * has batched inputs only, joined along `axis`. MUL may have two batched inputs. Errors
  * name node and operator, and list what is supported or what the candidates are. */
 MUST_CHECK mp2ml_status graph_load(struct graph **out, const char *path,
                                    const struct graph_cut *cut, mp2ml_error *err);

@@ -155,33 +155,69 @@ static void skip_identities(struct graph_build *b, struct graph_node *n)
     }
 }
 
-static mp2ml_status settle_node(struct graph_build *b, struct graph_node *n)
+static bool any_random(const struct graph_build *b, const struct graph_node *n)
+{
+    for (unsigned k = 0; k < n->n_inputs; k++)
+        if (graph_input(b, n, k)->random)
+            return true;
+    return false;
+}
+
+static bool any_dead(const struct graph_build *b, const struct graph_node *n)
+{
+    for (unsigned k = 0; n->op != GRAPH_MERGE && k < n->n_inputs; k++)
+        if (graph_input(b, n, k)->dead)
+            return true;
+    return false;
+}
+
+/* What is batched, and not a source or an identity. */
+static mp2ml_status settle_data(struct graph_build *b, struct graph_node *n)
+{
+    const struct graph_row row = graph_row(n->op);
+    if (n->random) { /* refused later, unless it turns out to be a dropout or not to be needed */
+        n->random = !fold_dropout(b, n);
+        return MP2ML_OK;
+    }
+    if (row.kind != 'F' || row.expand != NULL || n->op == GRAPH_CAST)
+        return MP2ML_OK;
+    const char *where = n->n_inputs != 0 ? shape_print(graph_input(b, n, 0)).text : "()";
+    return graph_node_fail(b, n, MP2ML_ERR_UNSUPPORTED,
+                           "is supported on shapes and constants only, not on data of shape %s",
+                           where);
+}
+
+mp2ml_status graph_settle_node(struct graph_build *b, struct graph_node *n)
 {
     const struct graph_row row = graph_row(n->op);
     if (n->n_inputs < row.min_inputs || n->n_inputs > row.max_inputs)
         return graph_node_fail(b, n, MP2ML_ERR_MODEL, "has %u inputs, must have %u to %u",
                                n->n_inputs, row.min_inputs, row.max_inputs);
     skip_identities(b, n);
-    n->batched = n->op == GRAPH_INPUT || (n->op != GRAPH_SHAPE && any_batched(b, n));
-    TRY(row.shape(b, n));
+    n->dead = any_dead(b, n);
+    if (n->dead)
+        return MP2ML_OK;
+    const bool source = n->op == GRAPH_INPUT || n->op == GRAPH_RANDOM;
+    const bool about_shape = n->op == GRAPH_SHAPE || n->op == GRAPH_RANK;
+    n->batched = source || (!about_shape && any_batched(b, n));
+    n->random = n->op == GRAPH_RANDOM || (n->batched && any_random(b, n));
+    TRY(row.shape(b, n)); /* turns SWITCH and MERGE into identities, or dead */
+    if (n->dead)
+        return MP2ML_OK;
     TRY(check_result(b, n));
+    TRY(shape_blocks(b, n));
     if (n->op == GRAPH_CONST || n->op == GRAPH_IDENTITY)
         return MP2ML_OK;
-    if (!n->batched) {
-        if (!row.folds)
-            return graph_node_fail(b, n, MP2ML_ERR_UNSUPPORTED, "does not depend on an input");
-        return fold_node(b, n);
-    }
-    if (row.kind == 'F' && n->op != GRAPH_CAST)
-        return graph_node_fail(b, n, MP2ML_ERR_UNSUPPORTED,
-                               "is supported on shapes and constants only, not on data of shape %s",
-                               shape_print(graph_input(b, n, 0)).text);
-    return MP2ML_OK;
+    if (n->batched)
+        return settle_data(b, n);
+    if (!row.folds)
+        return graph_node_fail(b, n, MP2ML_ERR_UNSUPPORTED, "does not depend on an input");
+    return fold_node(b, n);
 }
 
 mp2ml_status graph_settle(struct graph_build *b)
 {
     for (int k = 0; k < b->g->n_nodes; k++)
-        TRY(settle_node(b, &b->g->nodes[k]));
+        TRY(graph_settle_node(b, &b->g->nodes[k]));
     return MP2ML_OK;
 }

@@ -3,7 +3,8 @@
  * What the files of this folder share: a graph under construction, the rules that hang on a row of
  * the table of operators, and the small helpers of those rules.
  *
- * A new operator: a row in graph.h, its rules in graph_ops.c, a line in an importer's table.
+ * A new operator: a row in graph.h, its rules in graph_ops.c, a line in an importer's table. One of
+ * kind F that may stand on data has an expand rule, which says it with other operators.
  *
  * Model files are hostile. Every size that came from a file goes through graph_count; every
  * constant that is not moved out of the file is paid for from the build's budget. */
@@ -56,11 +57,21 @@ struct eval_call {
  * are right by the shape rule. */
 typedef mp2ml_status (*graph_eval_rule)(const struct eval_call *c);
 
+/* The graph while operators of kind F are rewritten: nodes move from the old graph to b->g, in
+ * order, or several new ones take their place. */
+struct graph_expand {
+    struct graph_build *b;
+    const struct graph_node *node; /* of the old graph, to be replaced; inputs are new numbers */
+};
+/* Appends what stands for x->node; *out is the node of the new graph that has its value. */
+typedef mp2ml_status (*graph_expand_rule)(struct graph_expand *x, int *out);
+
 struct graph_row {
     const char *name;
     char kind;
     graph_shape_rule shape;
-    graph_eval_rule eval; /* NULL: never evaluated (sources, and what always folds) */
+    graph_eval_rule eval;     /* NULL: never evaluated (sources, and what always folds) */
+    graph_expand_rule expand; /* NULL: stays as it is */
     unsigned min_inputs, max_inputs;
     bool folds; /* computed at once when all inputs are constants; time linear in the sizes */
 };
@@ -81,8 +92,13 @@ MUST_CHECK mp2ml_status graph_new(struct graph **out);
  */
 MUST_CHECK mp2ml_status graph_add_node(struct graph_build *b, const char *name, enum graph_op op,
                                        size_t n_inputs, struct graph_node **out);
-/* Shapes and folding, over all nodes in order. */
+/* Shape and folding of one node, and of all nodes in order. */
+MUST_CHECK mp2ml_status graph_settle_node(struct graph_build *b, struct graph_node *n);
 MUST_CHECK mp2ml_status graph_settle(struct graph_build *b);
+/* Keeps what an output depends on and all inputs; renumbers in place. */
+MUST_CHECK mp2ml_status graph_drop_dead(struct graph_build *b);
+/* expand.c: rewrites all batched nodes that have an expand rule. */
+MUST_CHECK mp2ml_status graph_expand_all(struct graph_build *b);
 /* simplify.c: a settled graph to the form that graph_load promises. */
 MUST_CHECK mp2ml_status graph_simplify(struct graph_build *b);
 
@@ -120,29 +136,50 @@ bool shape_axis(int64_t *axis, unsigned rank);
 MUST_CHECK mp2ml_status shape_want_integers(struct graph_build *b, const struct graph_node *n,
                                             unsigned k);
 
-/* One axis of a StridedSlice or a whole one: element j of the output is element start + j * step.
- */
+/* ERR_UNSUPPORTED or ERR_MODEL unless input k is a constant of real numbers with that rank. */
+MUST_CHECK mp2ml_status shape_want_weights(struct graph_build *b, const struct graph_node *n,
+                                           unsigned k, unsigned rank);
+/* The one number of input k, a constant. */
+MUST_CHECK mp2ml_status shape_want_number(struct graph_build *b, const struct graph_node *n,
+                                          unsigned k, int64_t *value);
+/* Length of start, start + delta, ... before limit; false when it does not end. */
+bool shape_range_count(double start, double limit, double delta, int64_t *count);
+
+/* A StridedSlice: along input axis d, element j of the output is element start + j * step. */
 struct shape_slice {
     unsigned rank; /* of the input */
     int64_t start[GRAPH_MAX_RANK], step[GRAPH_MAX_RANK], length[GRAPH_MAX_RANK];
-    bool shrink[GRAPH_MAX_RANK]; /* the axis vanishes */
+    unsigned out_rank; /* with new axes, without those that vanish */
+    int64_t out_dims[GRAPH_MAX_RANK];
 };
 /* From the constants begin, end, strides of `specs` elements each and the node's masks. False when
- * they do not fit the input's shape. */
-bool shape_slice_make(struct shape_slice *s, const int64_t *mask, const size_t *dims, unsigned rank,
-                      const int64_t *begin, const int64_t *end, const int64_t *strides,
-                      size_t specs);
+ * they do not fit the input's shape, or where a batched node's first axis would not stay whole. */
+bool shape_slice_make(struct shape_slice *s, const struct graph_node *n, const size_t *dims,
+                      unsigned rank, const int64_t *begin, const int64_t *end,
+                      const int64_t *strides, size_t specs);
 
 #define SHAPE_RULES(X)                                                                             \
     X(source)                                                                                      \
     X(same)                                                                                        \
-    X(softmax) X(argmax) X(conv2d) X(pool) X(matmul) X(bias_add) X(binary) X(pad) X(reshape)       \
-        X(squeeze) X(expand_dims) X(transpose) X(shape) X(strided_slice) X(pack) X(concat) X(prod) \
-            X(cast)
+    X(softmax)                                                                                     \
+    X(argmax) X(conv2d) X(depthwise) X(pool) X(matmul) X(bias_add) X(batch_norm) X(binary)         \
+        X(compare) X(select) X(add_n) X(pad) X(reshape) X(squeeze) X(expand_dims) X(transpose)     \
+            X(gather) X(shape) X(rank) X(slice) X(strided_slice) X(split) X(unpack) X(tile)        \
+                X(reverse) X(take) X(depth_to_space) X(space_to_depth) X(space_to_batch)           \
+                    X(batch_to_space) X(pack) X(concat) X(reduce) X(cast) X(fill) X(range)         \
+                        X(random) X(switch) X(merge)
 #define SHAPE_DECLARE(name)                                                                        \
     MUST_CHECK mp2ml_status shape_##name(struct graph_build *b, struct graph_node *n);
 SHAPE_RULES(SHAPE_DECLARE)
 #undef SHAPE_DECLARE
+
+/* Whether an operator may stand between SPACE_TO_BATCH and BATCH_TO_SPACE, and what comes out. */
+MUST_CHECK mp2ml_status shape_blocks(struct graph_build *b, struct graph_node *n);
+
+/* fold_training.c ----------------------------------------------------------------------------- */
+
+/* True when MUL or SELECT is the end of a dropout: then the node is an identity now. */
+bool fold_dropout(const struct graph_build *b, struct graph_node *n);
 
 /* fold.c -------------------------------------------------------------------------------------- */
 
@@ -154,8 +191,18 @@ MUST_CHECK mp2ml_status fold_node(struct graph_build *b, struct graph_node *n);
 #define EVAL_RULES(X)                                                                              \
     X(copy)                                                                                        \
     X(relu)                                                                                        \
-    X(softmax) X(argmax) X(conv2d) X(avg_pool) X(max_pool) X(matmul) X(bias_add) X(add) X(sub)     \
-        X(mul) X(div) X(pad) X(transpose) X(strided_slice) X(pack) X(concat) X(prod) X(cast)
+    X(relu6)                                                                                       \
+    X(leaky_relu) X(abs) X(neg) X(square) X(sqrt) X(rsqrt) X(reciprocal) X(exp) X(log) X(floor)    \
+        X(ceil) X(round) X(sign) X(sigmoid) X(tanh) X(logical_not) X(zeros_like) X(ones_like)      \
+            X(softmax) X(log_softmax) X(argmax) X(conv2d) X(avg_pool) X(max_pool) X(matmul)        \
+                X(bias_add) X(batch_norm) X(add) X(sub) X(mul) X(div) X(add_n) X(maximum)          \
+                    X(minimum) X(pow) X(squared_difference) X(floor_div) X(floor_mod) X(equal)     \
+                        X(not_equal) X(less) X(less_equal) X(greater) X(greater_equal)             \
+                            X(logical_and) X(logical_or) X(select) X(pad) X(transpose) X(gather)   \
+                                X(slice) X(strided_slice) X(tile) X(reverse) X(take)               \
+                                    X(depth_to_space) X(space_to_depth) X(pack) X(concat) X(prod)  \
+                                        X(reduce_sum) X(reduce_mean) X(reduce_max) X(reduce_min)   \
+                                            X(cast) X(fill) X(range)
 #define EVAL_DECLARE(name) MUST_CHECK mp2ml_status eval_##name(const struct eval_call *c);
 EVAL_RULES(EVAL_DECLARE)
 #undef EVAL_DECLARE
@@ -177,6 +224,42 @@ void eval_pack_panel(float *panel, const float *b, size_t b_row, size_t b_column
 /* The product for this processor; asking is slow, so once a run. */
 eval_gemm eval_gemm_pick(void);
 
+/* expand_*.c ---------------------------------------------------------------------------------- */
+
+#define EXPAND_RULES(X)                                                                            \
+    X(depthwise)                                                                                   \
+    X(batch_norm)                                                                                  \
+    X(add_n)                                                                                       \
+    X(maximum) X(minimum) X(relu6) X(leaky_relu) X(abs) X(neg) X(square) X(squared_difference)     \
+        X(pow) X(reduce) X(moves) X(pad) X(pack) X(concat) X(space_to_batch) X(batch_to_space)
+#define EXPAND_DECLARE(name)                                                                       \
+    MUST_CHECK mp2ml_status expand_##name(struct graph_expand *x, int *out);
+EXPAND_RULES(EXPAND_DECLARE)
+#undef EXPAND_DECLARE
+
+/* Appends a node named like the replaced one, with "/suffix" unless that is NULL; the attributes
+ * are the caller's to set before expand_settle. */
+MUST_CHECK mp2ml_status expand_node(struct graph_expand *x, enum graph_op op, const char *suffix,
+                                    const int *inputs, unsigned n_inputs, struct graph_node **out);
+/* Shape and folding of the last node; *out is its number. */
+MUST_CHECK mp2ml_status expand_settle(struct graph_expand *x, int *out);
+/* Both in one, for operators without attributes. */
+MUST_CHECK mp2ml_status expand_unary(struct graph_expand *x, int *out, enum graph_op op,
+                                     const char *suffix, int a);
+MUST_CHECK mp2ml_status expand_binary(struct graph_expand *x, int *out, enum graph_op op,
+                                      const char *suffix, int a, int b);
+/* Constants: zeroed, to be filled; *values is valid until the graph is freed. */
+MUST_CHECK mp2ml_status expand_floats(struct graph_expand *x, int *out, const char *suffix,
+                                      const int64_t *dims, unsigned rank, float **values);
+MUST_CHECK mp2ml_status expand_integers(struct graph_expand *x, int *out, const char *suffix,
+                                        const int64_t *dims, unsigned rank, int64_t **values);
+MUST_CHECK mp2ml_status expand_scalar(struct graph_expand *x, int *out, const char *suffix,
+                                      float value);
+MUST_CHECK mp2ml_status expand_reshape(struct graph_expand *x, int *out, const char *suffix, int a,
+                                       const int64_t *dims, unsigned rank);
+/* The node as it is. */
+MUST_CHECK mp2ml_status expand_keep(struct graph_expand *x, int *out);
+
 /* import_tf.c --------------------------------------------------------------------------------- */
 
 struct tf_model;
@@ -187,6 +270,11 @@ MUST_CHECK mp2ml_status import_tf_parse(struct tf_model **out, const void *data,
 MUST_CHECK mp2ml_status import_tf_graph(struct graph **out, struct tf_model *model,
                                         const struct graph_cut *cut, mp2ml_error *err);
 void import_tf_free(struct tf_model *model);
+/* import_text.c: true when the bytes look like a GraphDef in text form; its binary form, to be
+ * freed. */
+bool import_text_is(const void *data, size_t size);
+MUST_CHECK mp2ml_status import_text_binary(uint8_t **out, size_t *out_size, const void *data,
+                                           size_t size, const char *name, mp2ml_error *err);
 /* The operators' names, one at a time; NULL at the end. */
 const char *import_tf_op_name(size_t index);
 

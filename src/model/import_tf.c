@@ -3,6 +3,7 @@
  * TensorFlow's frozen graphs. The messages are decoded with a bound on memory in proportion to the
  * file, names are resolved to edges once, and what lies between inputs and outputs is imported in
  * topological order. Control inputs (^name) order side effects only and are ignored. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -101,11 +102,17 @@ out:
     return status;
 }
 
-static struct tf_edge resolve(const struct tf_model *m, const char *input)
+struct tf_edge tf_resolve(const struct tf_model *m, const char *text)
 {
-    const char *colon = strrchr(input, ':');
-    size_t length = colon != NULL ? (size_t)(colon - input) : strlen(input);
-    struct tf_edge e = {tf_find(m, input, length), colon != NULL && strcmp(colon, ":0") != 0};
+    const char *colon = strrchr(text, ':');
+    const size_t length = colon != NULL ? (size_t)(colon - text) : strlen(text);
+    struct tf_edge e = {-1, 0};
+    for (const char *c = colon != NULL ? colon + 1 : ""; *c != '\0'; c++) {
+        if (*c < '0' || *c > '9' || e.output > GRAPH_MAX_INPUTS)
+            return e;
+        e.output = 10 * e.output + (unsigned)(*c - '0');
+    }
+    e.from = tf_find(m, text, length);
     return e;
 }
 
@@ -124,7 +131,7 @@ static mp2ml_status resolve_edges(struct tf_model *m, mp2ml_error *err)
         m->first[k] = used;
         for (size_t i = 0; i < def->n_input; i++)
             if (def->input[i][0] != '^')
-                m->edges[used++] = resolve(m, def->input[i]);
+                m->edges[used++] = tf_resolve(m, def->input[i]);
     }
     m->first[n] = used;
     return MP2ML_OK;
@@ -146,6 +153,8 @@ static mp2ml_status decode(struct tf_model *m, const void *data, size_t size, mp
     if (m->def->n_node > GRAPH_MAX_NODES)
         return status_fail(err, MP2ML_ERR_MODEL, "more than %d nodes", GRAPH_MAX_NODES);
     m->n_nodes = (int)m->def->n_node;
+    for (int k = 0; k < m->n_nodes; k++)
+        m->has_placeholder |= tf_is_input(m, k);
     TRY(sort_names(m, err));
     return resolve_edges(m, err);
 }
@@ -196,31 +205,82 @@ static mp2ml_status unsupported(mp2ml_error *err, const tf_node *def)
                    "this operator is not supported; supported are %s", list);
 }
 
+/* The name of a part: NAME, NAME:1, ... */
+static mp2ml_status add_part(struct walk *w, const tf_node *def, enum graph_op op, size_t n_inputs,
+                             unsigned part, struct graph_node **n)
+{
+    struct graph_build *b = &w->import.build;
+    if (part == 0)
+        return graph_add_node(b, def->name, op, n_inputs, n);
+    const size_t size = strlen(def->name) + 16;
+    char *name = malloc(size);
+    if (name == NULL)
+        return status_fail(b->err, MP2ML_ERR_MEMORY, "out of memory");
+    (void)snprintf(name, size, "%s:%u", def->name, part);
+    const mp2ml_status status = graph_add_node(b, name, op, n_inputs, n);
+    free(name);
+    return status;
+}
+
+/* What stands before it is not imported. */
+static bool starts_here(const struct walk *w, int node)
+{
+    return find_start(w->bounds, node) != NULL ||
+           (w->bounds->n_starts == 0 && tf_is_input(w->import.model, node));
+}
+
+/* One output of a node of the file. A cut node is an input, and has no inputs. */
+static mp2ml_status import_part(struct walk *w, int node, bool cut, unsigned part, int64_t parts)
+{
+    struct tf_model *m = w->import.model;
+    tf_node *def = m->def->node[node];
+    const struct tf_start *start = find_start(w->bounds, node);
+    const struct tf_row *row = tf_row_find(def->op);
+    const size_t n_inputs = starts_here(w, node) ? 0 : m->first[node + 1] - m->first[node];
+    struct graph_node *n;
+    TRY(add_part(w, def, cut ? GRAPH_INPUT : row->op, n_inputs, part, &n));
+    for (size_t k = 0; k < n_inputs; k++) {
+        const struct tf_edge e = m->edges[m->first[node] + k];
+        n->inputs[k] = w->place[e.from] + (int)e.output;
+    }
+    n->part = part;
+    n->parts = row != NULL && row->parts != NULL ? (unsigned)parts : 0;
+    if (start != NULL && start->has_shape) {
+        n->rank = start->rank;
+        memcpy(n->dims, start->dims, sizeof n->dims);
+    }
+    return cut ? MP2ML_OK : row->import(&w->import, def, n);
+}
+
+static mp2ml_status count_parts(int64_t *parts, const struct walk *w, int node, mp2ml_error *err)
+{
+    const tf_node *def = w->import.model->def->node[node];
+    const struct tf_row *row = tf_row_find(def->op);
+    *parts = 1;
+    if (row == NULL || row->parts == NULL || find_start(w->bounds, node) != NULL)
+        return MP2ML_OK;
+    return row->parts(parts, def, err);
+}
+
 static mp2ml_status add_node(struct walk *w, int node)
 {
     struct tf_model *m = w->import.model;
     struct graph_build *b = &w->import.build;
     tf_node *def = m->def->node[node];
     const struct tf_start *start = find_start(w->bounds, node);
-    const struct tf_row *row = tf_row_find(def->op);
     const bool cut = start != NULL && !tf_is_placeholder(def);
-    if (row == NULL && !cut)
+    if (tf_row_find(def->op) == NULL && !cut)
         return unsupported(b->err, def);
-    if (start == NULL && w->bounds->n_starts != 0 && tf_is_placeholder(def))
+    if (start == NULL && w->bounds->n_starts != 0 && tf_is_input(m, node) &&
+        m->first[node + 1] == m->first[node])
         return tf_fail(b->err, def, MP2ML_ERR_ARGUMENT,
                        "the outputs depend on this input, too: name it with --input-node");
-    const size_t n_inputs = cut ? 0 : m->first[node + 1] - m->first[node];
-    struct graph_node *n;
-    TRY(graph_add_node(b, def->name, cut ? GRAPH_INPUT : row->op, n_inputs, &n));
-    for (size_t k = 0; k < n_inputs; k++)
-        n->inputs[k] = w->place[m->edges[m->first[node] + k].from];
-    if (start != NULL && start->has_shape) {
-        n->rank = start->rank;
-        memcpy(n->dims, start->dims, sizeof n->dims);
-    }
-    if (!cut)
-        TRY(row->import(&w->import, def, n));
-    w->place[node] = b->g->n_nodes - 1;
+    const int place = b->g->n_nodes;
+    int64_t parts;
+    TRY(count_parts(&parts, w, node, b->err));
+    for (int64_t part = 0; part < parts; part++)
+        TRY(import_part(w, node, cut, (unsigned)part, parts));
+    w->place[node] = place;
     return MP2ML_OK;
 }
 
@@ -237,10 +297,14 @@ static mp2ml_status step_down(struct walk *w, int node, size_t *depth, bool *ope
         if (e.from < 0)
             return tf_fail(err, def, MP2ML_ERR_MODEL, "input %zu is a node that does not exist",
                            at - m->first[node]);
-        if (e.other_output)
-            return tf_fail(err, def, MP2ML_ERR_UNSUPPORTED,
-                           "input %zu is another than the first output of node '%.200s'",
-                           at - m->first[node], m->def->node[e.from]->name);
+        if (e.output != 0) {
+            int64_t parts;
+            TRY(count_parts(&parts, w, e.from, err));
+            if (e.output >= parts)
+                return tf_fail(err, def, MP2ML_ERR_UNSUPPORTED,
+                               "input %zu is another than the first output of node '%.200s'",
+                               at - m->first[node], m->def->node[e.from]->name);
+        }
         if (w->place[e.from] == OPEN)
             return tf_fail(err, def, MP2ML_ERR_MODEL, "the node depends on itself (a cycle)");
         if (w->place[e.from] == UNSEEN) {
@@ -262,8 +326,7 @@ static mp2ml_status walk_from(struct walk *w, int end)
         const int node = w->stack[depth - 1];
         if (w->place[node] == UNSEEN) {
             w->place[node] = OPEN;
-            w->next[node] =
-                find_start(w->bounds, node) != NULL ? m->first[node + 1] : m->first[node];
+            w->next[node] = starts_here(w, node) ? m->first[node + 1] : m->first[node];
             if (tf_row_find(m->def->node[node]->op) == NULL && find_start(w->bounds, node) == NULL)
                 return unsupported(w->import.build.err, m->def->node[node]);
         }
@@ -299,17 +362,29 @@ static mp2ml_status list_inputs(struct walk *w)
     return MP2ML_OK;
 }
 
+static mp2ml_status walk_to(struct walk *w, struct tf_edge end)
+{
+    int64_t parts;
+    mp2ml_error *err = w->import.build.err;
+    TRY(count_parts(&parts, w, end.from, err));
+    if (end.output >= parts)
+        return tf_fail(err, w->import.model->def->node[end.from], MP2ML_ERR_ARGUMENT,
+                       "has no output %u that is known here", end.output);
+    return walk_from(w, end.from);
+}
+
 static mp2ml_status walk_all(struct walk *w)
 {
     struct graph *g = w->import.build.g;
     for (size_t k = 0; k < w->bounds->n_ends; k++)
-        TRY(walk_from(w, w->bounds->ends[k]));
+        TRY(walk_to(w, w->bounds->ends[k]));
     TRY(list_inputs(w));
     g->outputs = calloc(w->bounds->n_ends + 1, sizeof *g->outputs);
     if (g->outputs == NULL)
         return status_fail(w->import.build.err, MP2ML_ERR_MEMORY, "out of memory");
     for (size_t k = 0; k < w->bounds->n_ends; k++)
-        g->outputs[g->n_outputs++] = w->place[w->bounds->ends[k]];
+        g->outputs[g->n_outputs++] =
+            w->place[w->bounds->ends[k].from] + (int)w->bounds->ends[k].output;
     return graph_settle(&w->import.build);
 }
 

@@ -127,7 +127,8 @@ static mp2ml_status infer_start(struct tf_start *start, struct tf_model *m, mp2m
     start->has_shape = true;
     if (shape_of_attribute(start, def) || shape_of_reshape(start, m))
         return MP2ML_OK;
-    struct tf_bounds bounds = {NULL, 0, &start->node, 1};
+    struct tf_edge end = {start->node, 0};
+    struct tf_bounds bounds = {NULL, 0, &end, 1};
     struct graph_build build = {.budget = ((size_t)64 << 20) + m->file_size, .err = err};
     struct graph *g = NULL;
     const mp2ml_status status = tf_build(&g, m, &bounds, false, &build);
@@ -213,7 +214,7 @@ static void spread_run(struct spread *s, const struct tf_model *m, const struct 
     for (size_t k = 0; k < bounds->n_starts; k++)
         s->reached[bounds->starts[k].node] = true;
     for (int k = 0; k < m->n_nodes; k++) {
-        if (bounds->n_starts == 0 && tf_is_placeholder(m->def->node[k]))
+        if (bounds->n_starts == 0 && tf_is_input(m, k))
             s->reached[k] = true;
         if (s->reached[k])
             s->queue[tail++] = k;
@@ -234,9 +235,10 @@ static mp2ml_status choose_output(struct tf_bounds *bounds, const struct spread 
     char list[600] = "";
     size_t used = 0, found = 0;
     for (int k = 0; k < m->n_nodes; k++) {
-        if (!s->reached[k] || s->first[k] != s->first[k + 1] || tf_is_placeholder(m->def->node[k]))
+        if (!s->reached[k] || s->first[k] != s->first[k + 1] ||
+            tf_is_placeholder(m->def->node[k]) || tf_is_side_effect(m->def->node[k]))
             continue;
-        bounds->ends[0] = k;
+        bounds->ends[0] = (struct tf_edge){k, 0};
         if (found++ != 0 && used < sizeof list)
             used += (size_t)snprintf(list + used, sizeof list - used, ", ");
         if (used < sizeof list)
@@ -257,6 +259,17 @@ static mp2ml_status choose_output(struct tf_bounds *bounds, const struct spread 
     return MP2ML_ERR_ARGUMENT;
 }
 
+/* NAME, or NAME:K for another output than the first. */
+static mp2ml_status find_end(struct tf_edge *end, const struct tf_model *m, const char *asked,
+                             mp2ml_error *err)
+{
+    *end = tf_resolve(m, asked);
+    if (end->from >= 0)
+        return MP2ML_OK;
+    end->output = 0;
+    return find_named(&end->from, m, asked, strlen(asked), "--output-node", err);
+}
+
 static mp2ml_status make_ends(struct tf_bounds *bounds, const struct tf_model *m,
                               const struct graph_cut *cut, mp2ml_error *err)
 {
@@ -265,8 +278,7 @@ static mp2ml_status make_ends(struct tf_bounds *bounds, const struct tf_model *m
     if (bounds->ends == NULL)
         return status_fail(err, MP2ML_ERR_MEMORY, "out of memory");
     for (size_t k = 0; named && k < cut->n_outputs; k++)
-        TRY(find_named(&bounds->ends[k], m, cut->outputs[k], strlen(cut->outputs[k]),
-                       "--output-node", err));
+        TRY(find_end(&bounds->ends[k], m, cut->outputs[k], err));
     if (named) {
         bounds->n_ends = cut->n_outputs;
         return MP2ML_OK;

@@ -31,8 +31,8 @@ bool tf_type_is_real(int32_t type);
 bool tf_type_is_integer(int32_t type); /* booleans count */
 
 struct tf_edge {
-    int from;          /* node, or -1: there is none of that name */
-    bool other_output; /* ":1" and so on */
+    int from;        /* node, or -1: there is none of that name */
+    unsigned output; /* of that node: NAME:1 and so on */
 };
 
 struct tf_model {
@@ -44,6 +44,7 @@ struct tf_model {
     int *sorted;           /* node numbers by name */
     size_t *first;         /* edges of node k: edges[first[k]] to edges[first[k + 1] - 1] */
     struct tf_edge *edges; /* data inputs, in order; control inputs are left out */
+    bool has_placeholder;  /* a plain one; else those with defaults are the inputs */
 };
 
 /* Where a build starts and ends. */
@@ -56,7 +57,7 @@ struct tf_start {
 struct tf_bounds {
     struct tf_start *starts; /* empty: placeholders only */
     size_t n_starts;
-    int *ends;
+    struct tf_edge *ends;
     size_t n_ends;
 };
 
@@ -76,26 +77,44 @@ MUST_CHECK mp2ml_status tf_build(struct graph **out, struct tf_model *m,
                                  struct graph_build *build);
 /* The node of exactly this name; -1 if there is none. */
 int tf_find(const struct tf_model *m, const char *name, size_t length);
+/* "NAME" or "NAME:K" as node and output. */
+struct tf_edge tf_resolve(const struct tf_model *m, const char *text);
 
 /* import_tf_cut.c: the user's names, or what the file says, as bounds. */
 MUST_CHECK mp2ml_status tf_bounds_make(struct tf_bounds *bounds, struct tf_model *m,
                                        const struct graph_cut *cut, mp2ml_error *err);
 void tf_bounds_wipe(struct tf_bounds *bounds);
 
-/* import_tf_nodes.c: one row an operator. */
+/* import_tf_nodes.c: one row an operator. A row with `parts` makes one of our nodes for each output
+ * of the file's node; `parts` says how many, from 1 to GRAPH_MAX_INPUTS. */
 struct tf_row {
     const char *name;
     enum graph_op op;
     mp2ml_status (*import)(struct tf_import *t, tf_node *def, struct graph_node *n);
+    mp2ml_status (*parts)(int64_t *count, const tf_node *def, mp2ml_error *err);
 };
 const struct tf_row *tf_row_find(const char *op);
-bool tf_is_placeholder(const tf_node *def);
+/* True when the node is an input of the network unless the user cuts elsewhere. */
+bool tf_is_input(const struct tf_model *m, int node);
+bool tf_is_placeholder(const tf_node *def); /* with or without a default */
+/* True when reading data is all it does (assertions, summaries): never an output. */
+bool tf_is_side_effect(const tf_node *def);
+
+/* import_tf_windows.c: readers of convolutions, pools and the like. */
+#define TF_WINDOW_READERS(X) X(conv2d) X(pool) X(bias_add) X(batch_norm) X(depth_to_space)
+#define TF_WINDOW_DECLARE(name)                                                                    \
+    MUST_CHECK mp2ml_status tf_import_##name(struct tf_import *t, tf_node *def,                    \
+                                             struct graph_node *n);
+TF_WINDOW_READERS(TF_WINDOW_DECLARE)
+#undef TF_WINDOW_DECLARE
 
 /* tf_attr.c: attributes. A missing one leaves *out alone; another type than asked for is ERR_MODEL.
  */
 const ModelTf__AttrValue *tf_attr(const tf_node *def, const char *key);
 MUST_CHECK mp2ml_status tf_attr_int(int64_t *out, const tf_node *def, const char *key,
                                     mp2ml_error *err);
+MUST_CHECK mp2ml_status tf_attr_float(float *out, const tf_node *def, const char *key,
+                                      mp2ml_error *err);
 MUST_CHECK mp2ml_status tf_attr_bool(bool *out, const tf_node *def, const char *key,
                                      mp2ml_error *err);
 MUST_CHECK mp2ml_status tf_attr_type(int32_t *out, const tf_node *def, const char *key,

@@ -44,8 +44,8 @@ mp2ml_status shape_want_integers(struct graph_build *b, const struct graph_node 
 }
 
 /* The weights of a layer: constant floats of that rank. */
-static mp2ml_status want_weights(struct graph_build *b, const struct graph_node *n, unsigned k,
-                                 unsigned rank)
+mp2ml_status shape_want_weights(struct graph_build *b, const struct graph_node *n, unsigned k,
+                                unsigned rank)
 {
     const struct graph_node *from = graph_input(b, n, k);
     if (from->op != GRAPH_CONST || from->integers)
@@ -59,13 +59,15 @@ static mp2ml_status want_weights(struct graph_build *b, const struct graph_node 
     return MP2ML_OK;
 }
 
-static mp2ml_status want_rank(struct graph_build *b, const struct graph_node *n, unsigned rank)
+mp2ml_status shape_want_number(struct graph_build *b, const struct graph_node *n, unsigned k,
+                               int64_t *value)
 {
-    const struct graph_node *x = graph_input(b, n, 0);
-    if (x->rank != rank)
-        return graph_node_fail(b, n, MP2ML_ERR_MODEL,
-                               "input '%.200s' has shape %s, must have %u axes", x->name,
-                               shape_print(x).text, rank);
+    TRY(shape_want_integers(b, n, k));
+    const struct graph_tensor *t = &graph_input(b, n, k)->value;
+    if (t->count != 1)
+        return graph_node_fail(b, n, MP2ML_ERR_MODEL, "input %u must be one number, not %zu", k,
+                               t->count);
+    *value = t->i[0];
     return MP2ML_OK;
 }
 
@@ -102,11 +104,7 @@ mp2ml_status shape_argmax(struct graph_build *b, struct graph_node *n)
 {
     const struct graph_node *x = graph_input(b, n, 0);
     if (n->n_inputs == 2) {
-        TRY(shape_want_integers(b, n, 1));
-        const struct graph_tensor *axis = &graph_input(b, n, 1)->value;
-        if (axis->count != 1)
-            return graph_node_fail(b, n, MP2ML_ERR_MODEL, "needs one axis");
-        n->axis = axis->i[0];
+        TRY(shape_want_number(b, n, 1, &n->axis));
         n->n_inputs = 1;
     }
     if (!shape_axis(&n->axis, x->rank) || (n->batched && n->axis == 0))
@@ -120,103 +118,30 @@ mp2ml_status shape_argmax(struct graph_build *b, struct graph_node *n)
     return MP2ML_OK;
 }
 
-/* One axis of a window: sets the real padding, gives the output's size. All values are at most
- * GRAPH_MAX_COUNT = 2^31 (checked here or by the caller), so that nothing overflows 64 bits. */
-static bool window_axis(int64_t *out, struct graph_window *w, unsigned axis, int64_t in)
-{
-    const int64_t limit = (int64_t)GRAPH_MAX_COUNT;
-    const int64_t kernel = w->kernel[axis], stride = w->stride[axis];
-    const int64_t dilation = w->dilation[axis];
-    int64_t *pad = &w->pad[2 * axis];
-    if (kernel < 1 || stride < 1 || dilation < 1 || kernel > limit || stride > limit ||
-        dilation > limit || in < 1)
-        return false;
-    const int64_t extent = (kernel - 1) * dilation + 1; /* <= 2^62 */
-    if (w->padding == GRAPH_SAME) {
-        *out = (in + stride - 1) / stride;
-        int64_t total = (*out - 1) * stride + extent - in;
-        total = total < 0 ? 0 : total;
-        pad[0] = total / 2; /* the odd one goes behind */
-        pad[1] = total - total / 2;
-    } else if (w->padding == GRAPH_VALID) {
-        pad[0] = pad[1] = 0;
-    }
-    if (pad[0] < 0 || pad[1] < 0 || pad[0] > limit || pad[1] > limit)
-        return false;
-    if (in + pad[0] + pad[1] < extent)
-        return false;
-    *out = (in + pad[0] + pad[1] - extent) / stride + 1;
-    return true;
-}
-
-static mp2ml_status window_shape(struct graph_build *b, struct graph_node *n, int64_t channels)
-{
-    const struct graph_node *x = graph_input(b, n, 0);
-    struct graph_window *w = &n->window;
-    const unsigned row = w->nchw ? 2 : 1;
-    n->rank = 4;
-    n->dims[0] = x->dims[0];
-    n->dims[w->nchw ? 1 : 3] = channels;
-    for (unsigned axis = 0; axis < 2; axis++)
-        if (!window_axis(&n->dims[row + axis], w, axis, x->dims[row + axis]))
-            return graph_node_fail(
-                b, n, MP2ML_ERR_MODEL, "a window of %lld x %lld does not fit its input %s",
-                (long long)w->kernel[0], (long long)w->kernel[1], shape_print(x).text);
-    return MP2ML_OK;
-}
-
-mp2ml_status shape_conv2d(struct graph_build *b, struct graph_node *n)
-{
-    TRY(want_rank(b, n, 4));
-    TRY(want_weights(b, n, 1, 4));
-    const struct graph_node *x = graph_input(b, n, 0), *w = graph_input(b, n, 1);
-    const int64_t channels = x->dims[n->window.nchw ? 1 : 3];
-    if (w->value.count == 0)
-        return graph_node_fail(b, n, MP2ML_ERR_MODEL, "has no weights");
-    if (w->dims[2] != channels)
-        return graph_node_fail(
-            b, n, channels % w->dims[2] == 0 ? MP2ML_ERR_UNSUPPORTED : MP2ML_ERR_MODEL,
-            "input %s has %lld channels, the kernel '%.200s' takes %lld%s", shape_print(x).text,
-            (long long)channels, w->name, (long long)w->dims[2],
-            channels % w->dims[2] == 0 ? " (groups are not supported)" : "");
-    n->window.kernel[0] = w->dims[0];
-    n->window.kernel[1] = w->dims[1];
-    return window_shape(b, n, w->dims[3]);
-}
-
-mp2ml_status shape_pool(struct graph_build *b, struct graph_node *n)
-{
-    TRY(want_rank(b, n, 4));
-    TRY(window_shape(b, n, graph_input(b, n, 0)->dims[n->window.nchw ? 1 : 3]));
-    /* A window that lies wholly in the padding has no maximum and no mean. */
-    for (unsigned axis = 0; axis < 2; axis++)
-        if (n->window.pad[2 * axis] >= n->window.kernel[axis] ||
-            n->window.pad[2 * axis + 1] >= n->window.kernel[axis])
-            return graph_node_fail(b, n, MP2ML_ERR_MODEL, "the padding is wider than the window");
-    return MP2ML_OK;
-}
-
+/* The product along the last axis; those before it are rows. */
 mp2ml_status shape_matmul(struct graph_build *b, struct graph_node *n)
 {
-    TRY(want_rank(b, n, 2));
-    TRY(want_weights(b, n, 1, 2));
+    TRY(shape_want_weights(b, n, 1, 2));
     const struct graph_node *x = graph_input(b, n, 0), *w = graph_input(b, n, 1);
+    if (x->rank < 2)
+        return graph_node_fail(b, n, MP2ML_ERR_MODEL,
+                               "input '%.200s' has shape %s, must have 2 axes", x->name,
+                               shape_print(x).text);
     if (n->transpose_a)
         return graph_node_fail(b, n, MP2ML_ERR_UNSUPPORTED,
                                "transpose_a would put the batch on the second axis");
     const int64_t rows = w->dims[n->transpose_b ? 1 : 0];
-    if (x->dims[1] != rows)
+    if (x->integers || x->dims[x->rank - 1] != rows)
         return graph_node_fail(b, n, MP2ML_ERR_MODEL, "shapes %s and %s do not fit",
                                shape_print(x).text, shape_print(w).text);
-    n->rank = 2;
-    n->dims[0] = x->dims[0];
-    n->dims[1] = w->dims[n->transpose_b ? 0 : 1];
+    graph_copy_shape(n, x);
+    n->dims[n->rank - 1] = w->dims[n->transpose_b ? 0 : 1];
     return MP2ML_OK;
 }
 
 mp2ml_status shape_bias_add(struct graph_build *b, struct graph_node *n)
 {
-    TRY(want_weights(b, n, 1, 1));
+    TRY(shape_want_weights(b, n, 1, 1));
     const struct graph_node *x = graph_input(b, n, 0), *bias = graph_input(b, n, 1);
     if (x->rank < 2 || (n->nchw && x->rank < 3))
         return graph_node_fail(b, n, MP2ML_ERR_MODEL, "input has shape %s, with no channels",
@@ -224,6 +149,23 @@ mp2ml_status shape_bias_add(struct graph_build *b, struct graph_node *n)
     if (x->integers || x->dims[n->nchw ? 1 : x->rank - 1] != bias->dims[0])
         return graph_node_fail(b, n, MP2ML_ERR_MODEL, "shapes %s and %s do not fit",
                                shape_print(x).text, shape_print(bias).text);
+    graph_copy_shape(n, x);
+    return MP2ML_OK;
+}
+
+mp2ml_status shape_batch_norm(struct graph_build *b, struct graph_node *n)
+{
+    const struct graph_node *x = graph_input(b, n, 0);
+    const unsigned axis = n->nchw ? 1 : x->rank - 1;
+    if (x->rank < 2 || x->integers)
+        return graph_node_fail(b, n, MP2ML_ERR_MODEL, "input has shape %s, with no channels",
+                               shape_print(x).text);
+    for (unsigned k = 1; k < 5; k++) {
+        TRY(shape_want_weights(b, n, k, 1));
+        if (graph_input(b, n, k)->dims[0] != x->dims[axis])
+            return graph_node_fail(b, n, MP2ML_ERR_MODEL, "shapes %s and %s do not fit",
+                                   shape_print(x).text, shape_print(graph_input(b, n, k)).text);
+    }
     graph_copy_shape(n, x);
     return MP2ML_OK;
 }
@@ -262,35 +204,43 @@ mp2ml_status shape_binary(struct graph_build *b, struct graph_node *n)
     return MP2ML_OK;
 }
 
-mp2ml_status shape_pad(struct graph_build *b, struct graph_node *n)
+mp2ml_status shape_compare(struct graph_build *b, struct graph_node *n)
+{
+    TRY(shape_binary(b, n));
+    n->integers = true;
+    return MP2ML_OK;
+}
+
+mp2ml_status shape_add_n(struct graph_build *b, struct graph_node *n)
 {
     const struct graph_node *x = graph_input(b, n, 0);
-    TRY(shape_want_integers(b, n, 1));
-    const struct graph_tensor *pads = &graph_input(b, n, 1)->value;
-    if (n->n_inputs == 3) {
-        const struct graph_node *fill = graph_input(b, n, 2);
-        if (fill->op != GRAPH_CONST || fill->value.count != 1 ||
-            (fill->integers ? fill->value.i[0] != 0 : fill->value.f[0] != 0))
-            return graph_node_fail(b, n, MP2ML_ERR_UNSUPPORTED, "only padding with 0 is supported");
-        n->n_inputs = 2;
+    for (unsigned k = 1; k < n->n_inputs; k++) {
+        const struct graph_node *y = graph_input(b, n, k);
+        if (y->integers != x->integers || y->rank != x->rank || y->batched != x->batched ||
+            memcmp(y->dims, x->dims, x->rank * sizeof *x->dims) != 0)
+            return graph_node_fail(b, n, MP2ML_ERR_MODEL, "shapes %s and %s do not fit",
+                                   shape_print(x).text, shape_print(y).text);
     }
-    if (pads->rank != 2 || pads->dims[0] != x->rank || pads->dims[1] != 2)
-        return graph_node_fail(b, n, MP2ML_ERR_MODEL, "the paddings are not of shape (%u, 2)",
-                               x->rank);
-    graph_copy_shape(n, x);
+    return shape_same(b, n);
+}
+
+static bool fits_select(const struct graph_node *n, const struct graph_node *x)
+{
+    return (x->rank == 0 && !x->batched) ||
+           (x->rank == n->rank && memcmp(x->dims, n->dims, n->rank * sizeof *n->dims) == 0);
+}
+
+/* Each of the three has the result's shape, or is one number. */
+mp2ml_status shape_select(struct graph_build *b, struct graph_node *n)
+{
+    const struct graph_node *x = graph_input(b, n, 1), *y = graph_input(b, n, 2);
+    graph_copy_shape(n, x->rank >= y->rank ? x : y);
+    if (graph_input(b, n, 0)->rank > n->rank)
+        graph_copy_shape(n, graph_input(b, n, 0));
     n->integers = x->integers;
-    for (unsigned d = 0; d < x->rank; d++) {
-        const int64_t before = pads->i[2 * d], after = pads->i[2 * d + 1];
-        if (before < 0 || after < 0 || before > (int64_t)GRAPH_MAX_COUNT ||
-            after > (int64_t)GRAPH_MAX_COUNT)
-            return graph_node_fail(b, n, MP2ML_ERR_MODEL, "a padding of %lld and %lld",
-                                   (long long)before, (long long)after);
-        if (n->batched && d == 0) {
-            if (before != 0 || after != 0)
-                return graph_node_fail(b, n, MP2ML_ERR_UNSUPPORTED, "pads the batch axis");
-            continue;
-        }
-        n->dims[d] += before + after;
-    }
+    if (x->integers != y->integers || !graph_input(b, n, 0)->integers ||
+        !fits_select(n, graph_input(b, n, 0)) || !fits_select(n, x) || !fits_select(n, y))
+        return graph_node_fail(b, n, MP2ML_ERR_UNSUPPORTED, "chooses between shapes %s and %s",
+                               shape_print(x).text, shape_print(y).text);
     return MP2ML_OK;
 }

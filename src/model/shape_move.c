@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Shape rules of the operators that move values, and of those that compute with shapes. */
+ * Shape rules of the operators that move whole tensors. */
 #include <string.h>
 
 #include "model/graph_internal.h"
@@ -93,11 +93,7 @@ mp2ml_status shape_expand_dims(struct graph_build *b, struct graph_node *n)
 {
     const struct graph_node *x = graph_input(b, n, 0);
     if (n->n_inputs == 2) {
-        TRY(shape_want_integers(b, n, 1));
-        const struct graph_tensor *axis = &graph_input(b, n, 1)->value;
-        if (axis->count != 1)
-            return graph_node_fail(b, n, MP2ML_ERR_MODEL, "needs one axis");
-        n->axis = axis->i[0];
+        TRY(shape_want_number(b, n, 1, &n->axis));
         n->n_inputs = 1;
     }
     if (x->rank == GRAPH_MAX_RANK || !shape_axis(&n->axis, x->rank + 1))
@@ -138,95 +134,49 @@ mp2ml_status shape_transpose(struct graph_build *b, struct graph_node *n)
     return MP2ML_OK;
 }
 
-mp2ml_status shape_shape(struct graph_build *b, struct graph_node *n)
-{
-    n->rank = 1;
-    n->dims[0] = graph_input(b, n, 0)->rank;
-    n->integers = true;
-    return MP2ML_OK;
-}
-
-static int64_t clamp(int64_t v, int64_t low, int64_t high)
-{
-    return v < low ? low : v > high ? high : v;
-}
-
-/* One axis as Python slices; 0 <= size <= 2^31. */
-static bool slice_axis(struct shape_slice *s, unsigned d, int64_t size, bool open_begin,
-                       bool open_end, int64_t begin, int64_t end, int64_t step)
-{
-    if (s->shrink[d]) {
-        begin += begin < 0 ? size : 0;
-        if (begin < 0 || begin >= size)
-            return false;
-        s->start[d] = begin;
-        s->step[d] = 1;
-        s->length[d] = 1;
-        return true;
-    }
-    if (step == 0)
-        return false;
-    const int64_t low = step > 0 ? 0 : -1, high = step > 0 ? size : size - 1;
-    begin = clamp(begin + (begin < 0 ? size : 0), low, high);
-    end = clamp(end + (end < 0 ? size : 0), low, high);
-    if (open_begin)
-        begin = step > 0 ? low : high;
-    if (open_end)
-        end = step > 0 ? high : low;
-    step = clamp(step, -(int64_t)GRAPH_MAX_COUNT - 1, (int64_t)GRAPH_MAX_COUNT + 1);
-    const int64_t span = step > 0 ? end - begin : begin - end;
-    const int64_t width = step > 0 ? step : -step;
-    s->start[d] = begin;
-    s->step[d] = step;
-    s->length[d] = span <= 0 ? 0 : (span + width - 1) / width;
-    return true;
-}
-
-bool shape_slice_make(struct shape_slice *s, const int64_t *mask, const size_t *dims, unsigned rank,
-                      const int64_t *begin, const int64_t *end, const int64_t *strides,
-                      size_t specs)
-{
-    memset(s, 0, sizeof *s);
-    s->rank = rank;
-    if (specs > rank || mask[2] != 0 || mask[3] != 0)
-        return false;
-    for (unsigned d = 0; d < rank; d++) {
-        const bool given = d < specs;
-        s->shrink[d] = given && (mask[4] >> d & 1) != 0;
-        if (!slice_axis(s, d, (int64_t)dims[d], !given || (mask[0] >> d & 1) != 0,
-                        !given || (mask[1] >> d & 1) != 0, given ? begin[d] : 0, given ? end[d] : 0,
-                        given ? strides[d] : 1))
-            return false;
-    }
-    return true;
-}
-
-mp2ml_status shape_strided_slice(struct graph_build *b, struct graph_node *n)
+/* The shape is the maker's to set. */
+mp2ml_status shape_gather(struct graph_build *b, struct graph_node *n)
 {
     const struct graph_node *x = graph_input(b, n, 0);
-    const struct graph_tensor *spec[3];
+    const int64_t size = (int64_t)graph_sample_count(x);
+    bool right = n->batched && n->value.i != NULL && n->value.count == graph_sample_count(n);
+    for (size_t k = 0; right && k < n->value.count; k++)
+        right = n->value.i[k] >= -1 && n->value.i[k] < size;
     n->integers = x->integers;
-    if (n->batched) { /* settle refuses it, with this shape in the text */
-        graph_copy_shape(n, x);
-        return MP2ML_OK;
+    return right ? MP2ML_OK : graph_node_fail(b, n, MP2ML_ERR_MODEL, "has wrong indices");
+}
+
+mp2ml_status shape_pad(struct graph_build *b, struct graph_node *n)
+{
+    const struct graph_node *x = graph_input(b, n, 0);
+    TRY(shape_want_integers(b, n, 1));
+    const struct graph_tensor *pads = &graph_input(b, n, 1)->value;
+    if (n->n_inputs == 3) {
+        const struct graph_node *fill = graph_input(b, n, 2);
+        if (fill->op != GRAPH_CONST || fill->value.count != 1 || fill->integers != x->integers)
+            return graph_node_fail(b, n, MP2ML_ERR_UNSUPPORTED,
+                                   "must pad with one constant number");
+        if (fill->integers ? fill->value.i[0] == 0 : fill->value.f[0] == 0)
+            n->n_inputs = 2;
     }
-    for (unsigned k = 0; k < 3; k++) {
-        TRY(shape_want_integers(b, n, k + 1));
-        spec[k] = &graph_input(b, n, k + 1)->value;
+    if (pads->rank != 2 || pads->dims[0] != x->rank || pads->dims[1] != 2)
+        return graph_node_fail(b, n, MP2ML_ERR_MODEL, "the paddings are not of shape (%u, 2)",
+                               x->rank);
+    graph_copy_shape(n, x);
+    n->integers = x->integers;
+    for (unsigned d = 0; d < x->rank; d++) {
+        const int64_t before = pads->i[2 * d], after = pads->i[2 * d + 1];
+        if (before < 0 || after < 0 || before > (int64_t)GRAPH_MAX_COUNT ||
+            after > (int64_t)GRAPH_MAX_COUNT)
+            return graph_node_fail(b, n, MP2ML_ERR_MODEL, "a padding of %lld and %lld",
+                                   (long long)before, (long long)after);
+        if (n->batched && d == 0) {
+            if (before != 0 || after != 0)
+                return graph_node_fail(b, n, MP2ML_ERR_UNSUPPORTED, "pads the batch axis");
+            continue;
+        }
+        n->dims[d] += before + after;
     }
-    struct shape_slice s;
-    const struct eval_view view = eval_view_of(x, 1);
-    if (spec[0]->rank != 1 || spec[1]->count != spec[0]->count ||
-        spec[2]->count != spec[0]->count ||
-        !shape_slice_make(&s, n->mask, view.dims, view.rank, spec[0]->i, spec[1]->i, spec[2]->i,
-                          spec[0]->count))
-        return graph_node_fail(
-            b, n, n->mask[2] != 0 || n->mask[3] != 0 ? MP2ML_ERR_UNSUPPORTED : MP2ML_ERR_MODEL,
-            "this slice of shape %s", shape_print(x).text);
-    n->rank = 0;
-    for (unsigned d = 0; d < x->rank; d++)
-        if (!s.shrink[d])
-            n->dims[n->rank++] = s.length[d];
     return MP2ML_OK;
 }
 
@@ -236,9 +186,11 @@ mp2ml_status shape_pack(struct graph_build *b, struct graph_node *n)
     n->integers = x->integers;
     if (x->rank == GRAPH_MAX_RANK || !shape_axis(&n->axis, x->rank + 1))
         return graph_node_fail(b, n, MP2ML_ERR_MODEL, "no axis %lld", (long long)n->axis);
+    if (n->batched && n->axis == 0)
+        return graph_node_fail(b, n, MP2ML_ERR_UNSUPPORTED, "puts an axis before the batch");
     for (unsigned k = 1; k < n->n_inputs; k++) {
         const struct graph_node *y = graph_input(b, n, k);
-        if (y->integers != x->integers || y->rank != x->rank ||
+        if (y->integers != x->integers || y->rank != x->rank || y->batched != x->batched ||
             memcmp(y->dims, x->dims, x->rank * sizeof *x->dims) != 0)
             return graph_node_fail(b, n, MP2ML_ERR_MODEL, "shapes %s and %s do not fit",
                                    shape_print(x).text, shape_print(y).text);
@@ -249,55 +201,44 @@ mp2ml_status shape_pack(struct graph_build *b, struct graph_node *n)
     return MP2ML_OK;
 }
 
+/* Same shape but for the axis that is joined; a constant's first axis of 1 goes with any batch. */
+static bool fits_concat(const struct graph_node *n, const struct graph_node *y)
+{
+    bool fits = y->integers == n->integers && y->rank == n->rank;
+    for (unsigned d = 0; fits && d < n->rank; d++)
+        fits = d == n->axis || y->dims[d] == n->dims[d] ||
+               (d == 0 && n->batched && !y->batched && y->dims[0] == 1);
+    return fits;
+}
+
+/* The last input is the axis, unless it is known already. */
 mp2ml_status shape_concat(struct graph_build *b, struct graph_node *n)
 {
-    const unsigned last = n->n_inputs - 1;
+    if (n->parts == 0) {
+        n->n_inputs--;
+        if (n->n_inputs == 0)
+            return graph_node_fail(b, n, MP2ML_ERR_MODEL, "has nothing to join");
+        TRY(shape_want_number(b, n, n->n_inputs, &n->axis));
+        n->parts = 1;
+    }
     const struct graph_node *x = graph_input(b, n, 0);
-    TRY(shape_want_integers(b, n, last));
-    const struct graph_tensor *axis = &graph_input(b, n, last)->value;
-    n->axis = axis->count == 1 ? axis->i[0] : GRAPH_MAX_RANK;
+    for (unsigned k = 1; n->batched && !x->batched && k < n->n_inputs; k++)
+        x = graph_input(b, n, k); /* data say what the batch is */
     if (!shape_axis(&n->axis, x->rank))
         return graph_node_fail(b, n, MP2ML_ERR_MODEL, "no such axis in shape %s",
                                shape_print(x).text);
-    n->n_inputs = last;
+    if (n->batched && n->axis == 0)
+        return graph_node_fail(b, n, MP2ML_ERR_UNSUPPORTED, "joins batches");
     n->integers = x->integers;
     graph_copy_shape(n, x);
-    for (unsigned k = 1; k < last; k++) {
+    int64_t sum = 0;
+    for (unsigned k = 0; k < n->n_inputs; k++) {
         const struct graph_node *y = graph_input(b, n, k);
-        bool fits = y->integers == x->integers && y->rank == x->rank;
-        for (unsigned d = 0; fits && d < x->rank; d++)
-            fits = d == n->axis || y->dims[d] == x->dims[d];
-        if (!fits || n->dims[n->axis] > (int64_t)GRAPH_MAX_COUNT)
+        if (!fits_concat(n, y) || sum > (int64_t)GRAPH_MAX_COUNT)
             return graph_node_fail(b, n, MP2ML_ERR_MODEL, "shapes %s and %s do not fit",
                                    shape_print(x).text, shape_print(y).text);
-        n->dims[n->axis] += y->dims[n->axis];
+        sum += y->dims[n->axis];
     }
-    return MP2ML_OK;
-}
-
-/* Reduction: input 1 lists the axes; mask[0] is keep_dims. `list` becomes the axes, sorted. */
-mp2ml_status shape_prod(struct graph_build *b, struct graph_node *n)
-{
-    const struct graph_node *x = graph_input(b, n, 0);
-    TRY(shape_want_integers(b, n, 1));
-    const struct graph_tensor *axes = &graph_input(b, n, 1)->value;
-    bool reduce[GRAPH_MAX_RANK] = {false};
-    for (size_t k = 0; k < axes->count; k++) {
-        int64_t axis = axes->i[k];
-        if (!shape_axis(&axis, x->rank) || reduce[axis])
-            return graph_node_fail(b, n, MP2ML_ERR_MODEL, "the axes do not fit shape %s",
-                                   shape_print(x).text);
-        reduce[axis] = true;
-    }
-    n->integers = x->integers;
-    n->rank = 0;
-    n->n_list = 0;
-    for (unsigned d = 0; d < x->rank; d++) {
-        if (reduce[d])
-            n->list[n->n_list++] = d;
-        if (!reduce[d] || n->mask[0] != 0)
-            n->dims[n->rank++] = reduce[d] ? 1 : x->dims[d];
-    }
-    n->n_inputs = 1;
+    n->dims[n->axis] = sum;
     return MP2ML_OK;
 }

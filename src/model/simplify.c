@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * What is always a gain: identities, reshapes to the same shape and dead nodes go, Squeeze and
- * ExpandDims become Reshape, a Pad before a convolution becomes its padding, transposed weights are
- * stored the other way round. */
+ * ExpandDims become Reshape, a Pad before a convolution becomes its padding, a factor for each
+ * channel behind a convolution or matrix goes into its weights, transposed weights are stored the
+ * other way round. Operators that only files have are rewritten first. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,6 +31,14 @@ static bool keeps_order(const struct graph_node *n)
     return true;
 }
 
+static bool gathers_all(const struct graph_node *n)
+{
+    for (size_t k = 0; k < n->value.count; k++)
+        if (n->value.i[k] != (int64_t)k)
+            return false;
+    return true;
+}
+
 /* True when the node gives what its first input is. */
 static bool does_nothing(const struct graph_build *b, const struct graph_node *n)
 {
@@ -41,6 +50,8 @@ static bool does_nothing(const struct graph_build *b, const struct graph_node *n
         return same_shape(n, graph_input(b, n, 0));
     case GRAPH_PAD:
         return all_zero(&graph_input(b, n, 1)->value);
+    case GRAPH_GATHER:
+        return same_shape(n, graph_input(b, n, 0)) && gathers_all(n);
     case GRAPH_TRANSPOSE:
         return keeps_order(n);
     default:
@@ -121,9 +132,11 @@ static void count_readers(const struct graph *g, int *readers)
     for (int k = 0; k < g->n_nodes; k++)
         for (unsigned i = 0; i < g->nodes[k].n_inputs; i++)
             readers[g->nodes[k].inputs[i]]++;
+    for (int k = 0; k < g->n_outputs; k++)
+        readers[g->outputs[k]]++;
 }
 
-/* Keeps what an output depends on and all inputs; renumbers in place. map[] is scratch. */
+/* map[] is scratch. */
 static void drop_dead(struct graph *g, int *map)
 {
     memset(map, 0, (size_t)g->n_nodes * sizeof *map);
@@ -157,6 +170,16 @@ static void drop_dead(struct graph *g, int *map)
     g->n_nodes = kept;
 }
 
+mp2ml_status graph_drop_dead(struct graph_build *b)
+{
+    int *map = malloc(((size_t)b->g->n_nodes + 1) * sizeof *map);
+    if (map == NULL)
+        return status_fail(b->err, MP2ML_ERR_MEMORY, "out of memory");
+    drop_dead(b->g, map);
+    free(map);
+    return MP2ML_OK;
+}
+
 static mp2ml_status check_nodes(const struct graph_build *b)
 {
     for (int k = 0; k < b->g->n_nodes; k++) {
@@ -174,31 +197,136 @@ static mp2ml_status check_nodes(const struct graph_build *b)
     return MP2ML_OK;
 }
 
-mp2ml_status graph_simplify(struct graph_build *b)
+/* Factors for each channel ----------------------------------------------------------------------
+ */
+
+/* True when constant c, broadcast to x's shape, is one value for each of `channels` on that axis,
+ * or one for all. */
+static bool for_each_channel(const struct graph_node *c, const struct graph_node *x, unsigned axis,
+                             size_t channels)
+{
+    if (c->batched || c->value.f == NULL || (c->value.count != channels && c->value.count != 1))
+        return false;
+    for (unsigned d = 0; d < c->rank; d++)
+        if (c->dims[d] != 1 && c->rank - d != x->rank - axis)
+            return false;
+    return c->rank <= x->rank;
+}
+
+static void scale_channels(struct graph_tensor *t, const struct graph_tensor *factor,
+                           size_t channels, bool divide)
+{
+    for (size_t k = 0; k < t->count; k++) {
+        const float f = factor->f[factor->count == 1 ? 0 : k % channels];
+        t->f[k] = divide ? t->f[k] / f : t->f[k] * f;
+    }
+}
+
+/* The constant that x adds for each channel of the layer before it and nobody else reads, or NULL.
+ */
+static struct graph_node *bias_of(const struct graph_build *b, const struct graph_node *x,
+                                  unsigned axis, const int *readers)
+{
+    struct graph_node *bias = graph_input(b, x, 1);
+    if (bias->batched || bias->value.f == NULL || readers[x->inputs[1]] != 1 ||
+        readers[x->inputs[0]] != 1 || bias->value.count != (size_t)x->dims[axis])
+        return NULL;
+    const bool fits = x->op == GRAPH_BIAS_ADD
+                          ? axis == (x->nchw ? 1 : x->rank - 1)
+                          : for_each_channel(bias, x, axis, (size_t)x->dims[axis]);
+    return fits ? bias : NULL;
+}
+
+/* y = (x * W [+ b]) * f becomes x * (W f) [+ b f], where nothing else reads W, b or what lies
+ * between. */
+static void merge_factor(const struct graph_build *b, struct graph_node *n, const int *readers)
+{
+    if (n->op != GRAPH_MUL && n->op != GRAPH_DIV)
+        return;
+    const unsigned side = n->op == GRAPH_MUL && !graph_input(b, n, 0)->batched ? 1 : 0;
+    const struct graph_node *factor = graph_input(b, n, 1 - side), *sum = graph_input(b, n, side);
+    if (factor->batched || !sum->batched || readers[n->inputs[side]] != 1)
+        return;
+    const bool adds = sum->op == GRAPH_BIAS_ADD || sum->op == GRAPH_ADD;
+    const struct graph_node *x = adds ? graph_input(b, sum, 0) : sum;
+    if (!x->batched || (x->op != GRAPH_CONV2D && (x->op != GRAPH_MATMUL || x->transpose_b)))
+        return;
+    const unsigned axis = x->op == GRAPH_CONV2D && x->window.nchw ? 1 : x->rank - 1;
+    const size_t channels = (size_t)x->dims[axis];
+    struct graph_node *bias = adds && sum->rank == x->rank ? bias_of(b, sum, axis, readers) : NULL;
+    if ((adds && bias == NULL) || readers[x->inputs[1]] != 1 || n->rank != x->rank ||
+        !for_each_channel(factor, x, axis, channels))
+        return;
+    scale_channels(&graph_input(b, x, 1)->value, &factor->value, channels, n->op == GRAPH_DIV);
+    if (bias != NULL)
+        scale_channels(&bias->value, &factor->value, channels, n->op == GRAPH_DIV);
+    n->inputs[0] = n->inputs[side];
+    n->n_inputs = 1;
+    n->op = GRAPH_IDENTITY;
+}
+
+/* ---------------------------------------------------------------------------------------------- */
+
+/* Training-time leftovers that no output needs are gone by now. */
+static mp2ml_status check_rest(const struct graph_build *b)
+{
+    for (int k = 0; k < b->g->n_nodes; k++) {
+        const struct graph_node *n = &b->g->nodes[k];
+        if (n->random)
+            return graph_node_fail(b, n, MP2ML_ERR_UNSUPPORTED,
+                                   "random numbers are there for training; cut the graph behind "
+                                   "them with --output-node, or freeze it for inference");
+        if (n->dead)
+            return graph_node_fail(b, n, MP2ML_ERR_MODEL,
+                                   "is on the side of a condition that is not taken");
+    }
+    return MP2ML_OK;
+}
+
+static void drop_idle(const struct graph_build *b, int *scratch)
 {
     struct graph *g = b->g;
-    int *scratch = malloc(((size_t)g->n_nodes + 1) * sizeof *scratch);
-    if (scratch == NULL)
-        return status_fail(b->err, MP2ML_ERR_MEMORY, "out of memory");
-    mp2ml_status status = MP2ML_OK;
-    for (int k = 0; k < g->n_nodes; k++) {
-        struct graph_node *n = &g->nodes[k];
-        if (!n->batched)
-            continue;
-        skip_idle_inputs(b, n);
-        if (n->op == GRAPH_SQUEEZE || n->op == GRAPH_EXPAND_DIMS)
-            n->op = GRAPH_RESHAPE;
-        if (n->op == GRAPH_RESHAPE) { /* the shape is in dims */
-            n->n_inputs = 1;
-            n->n_list = 0;
-        }
-        if (n->n_inputs != 0)
-            merge_pad(b, n);
-    }
     for (int k = g->n_nodes - 1; k >= 0; k--)
         if (g->nodes[k].batched && does_nothing(b, &g->nodes[k]))
             drop_from_outputs(g, k);
     drop_dead(g, scratch);
+}
+
+static void simplify_node(const struct graph_build *b, struct graph_node *n)
+{
+    skip_idle_inputs(b, n);
+    if (n->op == GRAPH_SQUEEZE || n->op == GRAPH_EXPAND_DIMS)
+        n->op = GRAPH_RESHAPE;
+    if (n->op == GRAPH_RESHAPE) { /* the shape is in dims */
+        n->n_inputs = 1;
+        n->n_list = 0;
+    }
+    if (n->n_inputs != 0)
+        merge_pad(b, n);
+}
+
+mp2ml_status graph_simplify(struct graph_build *b)
+{
+    struct graph *g = b->g;
+    TRY(graph_drop_dead(b));
+    TRY(check_rest(b));
+    TRY(graph_expand_all(b));
+    TRY(graph_drop_dead(b));
+    int *scratch = malloc(((size_t)g->n_nodes + 1) * sizeof *scratch);
+    if (scratch == NULL)
+        return status_fail(b->err, MP2ML_ERR_MEMORY, "out of memory");
+    mp2ml_status status = MP2ML_OK;
+    for (int k = 0; k < g->n_nodes; k++)
+        if (g->nodes[k].batched)
+            simplify_node(b, &g->nodes[k]);
+    drop_idle(b, scratch);
+    count_readers(g, scratch);
+    for (int k = 0; k < g->n_nodes; k++)
+        if (g->nodes[k].batched) {
+            skip_idle_inputs(b, &g->nodes[k]);
+            merge_factor(b, &g->nodes[k], scratch);
+        }
+    drop_idle(b, scratch);
     count_readers(g, scratch);
     for (int k = 0; k < g->n_nodes; k++)
         TRY_OUT(straighten_weights(b, &g->nodes[k], scratch));

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Typed access to a node's attributes, and errors that name the node. */
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -80,6 +81,19 @@ mp2ml_status tf_attr_int(int64_t *out, const tf_node *def, const char *key, mp2m
     if (a->value_case != MODEL_TF__ATTR_VALUE__VALUE_I)
         return wrong_type(def, key, err);
     *out = a->i;
+    return MP2ML_OK;
+}
+
+mp2ml_status tf_attr_float(float *out, const tf_node *def, const char *key, mp2ml_error *err)
+{
+    const ModelTf__AttrValue *a = tf_attr(def, key);
+    if (a == NULL)
+        return MP2ML_OK;
+    if (a->value_case != MODEL_TF__ATTR_VALUE__VALUE_F)
+        return wrong_type(def, key, err);
+    if (!isfinite(a->f))
+        return tf_fail(err, def, MP2ML_ERR_MODEL, "attribute '%s' is not a finite number", key);
+    *out = a->f;
     return MP2ML_OK;
 }
 
