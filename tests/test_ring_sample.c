@@ -18,27 +18,43 @@
 #define Q2 UINT64_C(4398046486529)
 #define SAMPLES ((size_t)1 << 20)
 
+static struct ring *ring; /* the samplers take only its kernels */
+
+static int make_ring(void **state)
+{
+    const uint64_t q = Q1;
+    (void)state;
+    return ring_new(&ring, 5, &q, 1) == MP2ML_OK ? 0 : -1;
+}
+
+static int free_ring(void **state)
+{
+    (void)state;
+    ring_free(ring);
+    return 0;
+}
+
 static void test_known(void **state)
 {
     (void)state;
     int8_t small[128];
-    ring_sample_ternary(small, vector_small_bytes, 128);
+    ring_sample_ternary(ring, small, vector_small_bytes, 128);
     assert_memory_equal(small, vector_ternary, 128);
-    ring_sample_noise(small, vector_small_bytes, 64);
+    ring_sample_noise(ring, small, vector_small_bytes, 64);
     assert_memory_equal(small, vector_noise, 64);
     uint8_t bytes[48];
     memset(bytes, 0, sizeof bytes);
-    ring_sample_ternary(small, bytes, 96);
+    ring_sample_ternary(ring, small, bytes, 96);
     for (int i = 0; i < 96; i++)
         assert_int_equal(small[i], -1);
-    ring_sample_noise(small, bytes, 8);
+    ring_sample_noise(ring, small, bytes, 8);
     for (int i = 0; i < 8; i++)
         assert_int_equal(small[i], -21);
     memset(bytes, 255, sizeof bytes);
-    ring_sample_ternary(small, bytes, 96);
+    ring_sample_ternary(ring, small, bytes, 96);
     for (int i = 0; i < 96; i++)
         assert_int_equal(small[i], 1);
-    ring_sample_noise(small, bytes, 8);
+    ring_sample_noise(ring, small, bytes, 8);
     for (int i = 0; i < 8; i++)
         assert_int_equal(small[i], 21);
 }
@@ -62,7 +78,7 @@ static void test_ternary_law(void **state)
     uint8_t *bytes = random_bytes(RING_TERNARY_BYTES(SAMPLES));
     int8_t *small = malloc(SAMPLES);
     assert_non_null(small);
-    ring_sample_ternary(small, bytes, SAMPLES);
+    ring_sample_ternary(ring, small, bytes, SAMPLES);
     double count[9] = {0}, chi = 0;
     for (size_t i = 0; i < SAMPLES; i += 2) {
         assert_in_range(small[i] + 1, 0, 2);
@@ -84,7 +100,7 @@ static void test_noise_law(void **state)
     uint8_t *bytes = random_bytes(RING_NOISE_BYTES(SAMPLES));
     int8_t *small = malloc(SAMPLES);
     assert_non_null(small);
-    ring_sample_noise(small, bytes, SAMPLES);
+    ring_sample_noise(ring, small, bytes, SAMPLES);
     double law[43], count[23] = {0}, want[23] = {0}, chi = 0, square = 0;
     law[0] = 1.0 / (double)((uint64_t)1 << 42);
     for (int i = 1; i < 43; i++)
@@ -111,28 +127,28 @@ static void test_noise_law(void **state)
 static void test_uniform_with_drops(void **state)
 {
     (void)state;
-    struct ring *ring;
+    struct ring *two;
     struct xof *x;
     uint64_t out[64];
     uint8_t bytes[1024];
-    assert_int_equal(ring_new(&ring, 5, vector_uniform_q, 2), MP2ML_OK);
+    assert_int_equal(ring_new(&two, 5, vector_uniform_q, 2), MP2ML_OK);
     assert_int_equal(xof_new(&x, vector_uniform_seed, 32, "pk-a", "T"), MP2ML_OK);
-    assert_int_equal(ring_uniform_read(ring, out, x, 5), MP2ML_OK);
+    assert_int_equal(ring_uniform_read(two, out, x, 5), MP2ML_OK);
     assert_memory_equal(out, vector_uniform, sizeof out);
     assert_int_equal(xof_read(x, bytes, sizeof bytes, 5, 0), MP2ML_OK);
     memset(out, 0, sizeof out);
-    assert_true(ring_uniform_parse(ring, out, bytes, sizeof bytes));
+    assert_true(ring_uniform_parse(two, out, bytes, sizeof bytes));
     assert_memory_equal(out, vector_uniform, sizeof out);
     /* 64 residues need 172 bytes even without a drop; below what they do need parsing fails. */
     size_t least = sizeof bytes;
-    while (least >= 16 && ring_uniform_parse(ring, out, bytes, least - 16))
+    while (least >= 16 && ring_uniform_parse(two, out, bytes, least - 16))
         least -= 16;
     assert_in_range(least, 240, 600);
-    assert_false(ring_uniform_parse(ring, out, bytes, 0));
-    assert_true(ring_uniform_parse(ring, out, bytes, least));
+    assert_false(ring_uniform_parse(two, out, bytes, 0));
+    assert_true(ring_uniform_parse(two, out, bytes, least));
     assert_memory_equal(out, vector_uniform, sizeof out);
     xof_free(x);
-    ring_free(ring);
+    ring_free(two);
 }
 
 static void test_uniform_of_sets(void **state)
@@ -144,21 +160,21 @@ static void test_uniform_of_sets(void **state)
         const struct vector_a *v = &vectors_a[i];
         const unsigned primes = v->set;
         const size_t n = primes == 1 ? 2048 : 4096, size = ring_uniform_bytes(n, bits, primes);
-        struct ring *ring;
+        struct ring *set;
         struct xof *x;
         uint8_t *bytes = malloc(size);
         uint64_t *a = calloc(2 * n, sizeof *a), sum = 0;
         assert_true(bytes != NULL && a != NULL);
         assert_int_equal(size % 16, 0);
-        assert_int_equal(ring_new(&ring, primes == 1 ? 11 : 12, q, primes), MP2ML_OK);
+        assert_int_equal(ring_new(&set, primes == 1 ? 11 : 12, q, primes), MP2ML_OK);
         assert_int_equal(xof_new(&x, vector_uniform_seed, 32, "pk-a", primes == 1 ? "S1" : "S2"),
                          MP2ML_OK);
         for (int slow = 0; slow < 2; slow++) {
             if (slow) {
-                assert_int_equal(ring_uniform_read(ring, a, x, 0), MP2ML_OK);
+                assert_int_equal(ring_uniform_read(set, a, x, 0), MP2ML_OK);
             } else {
                 assert_int_equal(xof_read(x, bytes, size, 0, 0), MP2ML_OK);
-                assert_true(ring_uniform_parse(ring, a, bytes, size));
+                assert_true(ring_uniform_parse(set, a, bytes, size));
             }
             sum = 0;
             for (size_t j = 0; j < primes * n; j++)
@@ -173,7 +189,7 @@ static void test_uniform_of_sets(void **state)
         free(bytes);
         free(a);
         xof_free(x);
-        ring_free(ring);
+        ring_free(set);
     }
 }
 
@@ -184,5 +200,5 @@ int main(void)
         cmocka_unit_test(test_noise_law),       cmocka_unit_test(test_uniform_with_drops),
         cmocka_unit_test(test_uniform_of_sets),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, make_ring, free_ring);
 }

@@ -16,9 +16,8 @@
 /* The sums of `rows` rows over the columns [from, to). Two columns at a time: one load and one
  * store of a sum serve two products, one load of an input serves all rows. */
 static inline __attribute__((always_inline)) void
-accumulate(uint64_t sum[][TILE_WIDTH], const uint64_t *in, size_t in_stride,
-           const uint32_t *index, const int16_t *weights, size_t cols, size_t from, size_t to,
-           size_t rows, size_t width)
+accumulate(uint64_t sum[][TILE_WIDTH], const uint64_t *in, size_t in_stride, const uint32_t *index,
+           const int16_t *weights, size_t cols, size_t from, size_t to, size_t rows, size_t width)
 {
     size_t c = from;
     for (; c + 2 <= to; c += 2) {

@@ -77,7 +77,7 @@ static void encrypt_one(const struct ckks *ck, const struct ckks_secret *s, uint
                         unsigned l, size_t used)
 {
     const struct ring *ring = ck->ring;
-    ring_sample_noise(e, random, used);
+    ring_sample_noise(ring, e, random, used);
     for (unsigned p = 0; p < ring->primes; p++) {
         uint64_t *t = c1 + p * ring->n, *out = c0 + p * used;
         ring_mul(ring, p, t, t, s->ntt + p * ring->n);

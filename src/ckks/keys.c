@@ -119,8 +119,8 @@ mp2ml_status ckks_secret_new(struct ckks_secret **out, const struct ckks *ck, co
     TRY_OUT(keygen_init(&k, &arena, ck));
     TRY_OUT(expand_a(ck, k.a, h0));
     TRY_OUT(prg_fill(g, k.random, ternary + RING_NOISE_BYTES(n)));
-    ring_sample_ternary(k.s, k.random, n);
-    ring_sample_noise(k.e, k.random + ternary, n);
+    ring_sample_ternary(ck->ring, k.s, k.random, n);
+    ring_sample_noise(ck->ring, k.e, k.random + ternary, n);
     size_t at = 0;
     for (unsigned p = 0; p < params->primes; p++) {
         uint64_t *sp = s->ntt + p * n, *ap = k.a + p * n;

@@ -65,8 +65,8 @@ static void sample_zero(const struct ckks *ck, int8_t *u, int8_t *e1, const uint
     if (ck->hooks.fixed_random != NULL)
         random = ck->hooks.fixed_random;
 #endif
-    ring_sample_ternary(u, random, n);
-    ring_sample_noise(e1, random + RING_TERNARY_BYTES(n), n);
+    ring_sample_ternary(ck->ring, u, random, n);
+    ring_sample_noise(ck->ring, e1, random + RING_TERNARY_BYTES(n), n);
 }
 
 /* CT: leaks nothing but the sizes. */

@@ -166,25 +166,14 @@ void ring_sub(const struct ring *ring, unsigned p, uint64_t *out, const uint64_t
         out[i] = modulus_sub(&mod, a[i], b[i]);
 }
 
-/* v mod q for v in [-128, 127]: the sign extended to 64 bits masks q. */
-static inline uint64_t small_residue(uint64_t q, int8_t v)
-{
-    uint64_t wide = (uint64_t)(int64_t)v;
-    return wide + (q & (0 - (wide >> 63)));
-}
-
 void ring_from_small(const struct ring *ring, unsigned p, uint64_t *out, const int8_t *small,
                      size_t count)
 {
-    const uint64_t q = ring->prime[p].mod.q;
-    for (size_t i = 0; i < count; i++)
-        out[i] = small_residue(q, small[i]);
+    ring->kernels->from_small(&ring->prime[p], out, small, count);
 }
 
 void ring_add_small(const struct ring *ring, unsigned p, uint64_t *x, const int8_t *small,
                     size_t count)
 {
-    const uint64_t q = ring->prime[p].mod.q;
-    for (size_t i = 0; i < count; i++)
-        x[i] = modulus_sub_once(x[i] + small_residue(q, small[i]), q);
+    ring->kernels->add_small(&ring->prime[p], x, small, count);
 }

@@ -99,13 +99,13 @@ void ring_add_small(const struct ring *ring, unsigned p, uint64_t *x, const int8
  * up to one: statistical distance from uniform below 3^32 / 2^129 < 2^-78 a group, 2^-71 for 4,096
  * coefficients. CT: nothing leaks; the same work for all bytes. */
 #define RING_TERNARY_BYTES(n) ((size_t)(n) / 2)
-void ring_sample_ternary(int8_t *small, const uint8_t *random, size_t n);
+void ring_sample_ternary(const struct ring *ring, int8_t *small, const uint8_t *random, size_t n);
 
 /* Centred binomial with eta = 21, variance 21/2: 6 bytes a coefficient, the number of ones among
  * the low 42 of 48 bits minus 21. (21 bits minus 21 bits has that law: a bit b that is subtracted
  * counts as the complement 1 - b, less 1.) CT: nothing leaks; popcount by shifts and adds. */
 #define RING_NOISE_BYTES(n) ((size_t)(n)*6)
-void ring_sample_noise(int8_t *small, const uint8_t *random, size_t n);
+void ring_sample_noise(const struct ring *ring, int8_t *small, const uint8_t *random, size_t n);
 
 /* ---- uniform residues from a public stream ("Uniform residues" above); branches on them -------
  */

@@ -3,7 +3,7 @@
  * The hot loops of a ring, and their contract. Every table gives bit-identical results. All arrays
  * hold residues in [0, q) of the prime given, before and after; rows are N long. Callers' rows need
  * only the alignment of uint64_t; the tables inside struct ring_prime are 64-byte aligned.
- * CT: no branch, index or division depends on a residue. */
+ * CT: no branch, index or division depends on a residue or a random byte, but in take_below. */
 #ifndef RING_RING_KERNELS_H
 #define RING_RING_KERNELS_H
 
@@ -24,6 +24,17 @@ struct ring_kernels {
     /* sum[i] += a[i]*b[i], i < n; sum overlaps neither. Any n. */
     void (*mul_add)(const struct ring_prime *prime, uint64_t *sum, const uint64_t *a,
                     const uint64_t *b, size_t n);
+    /* ring_from_small, ring_add_small, ring_sample_ternary, ring_sample_noise of ring.h. */
+    void (*from_small)(const struct ring_prime *prime, uint64_t *out, const int8_t *small,
+                       size_t n);
+    void (*add_small)(const struct ring_prime *prime, uint64_t *x, const int8_t *small, size_t n);
+    void (*sample_ternary)(int8_t *small, const uint8_t *random, size_t n);
+    void (*sample_noise)(int8_t *small, const uint8_t *random, size_t n);
+    /* Reads n fields as wide as q from bit `at` of bytes[size] on, which holds them, writes those
+     * below q to out[0], out[1] ... in order, and returns how many. out[n] is scratch. For public
+     * bytes: branches on them. */
+    size_t (*take_below)(const struct modulus *mod, uint64_t *out, const uint8_t *bytes,
+                         size_t size, size_t at, size_t n);
 };
 
 /* The specification; always there. */

@@ -404,6 +404,91 @@ FMA static void avx2_mul_add(const struct ring_prime *prime, uint64_t *sum, cons
     ring_kernels_portable()->mul_add(prime, sum + whole, a + whole, b + whole, n - whole);
 }
 
+/* ---- small polynomials --------------------------------------------------------------------- */
+
+typedef __m256i words;
+
+INLINE_FMA words load_words(const uint64_t *p)
+{
+    return _mm256_loadu_si256((const words *)(const void *)p);
+}
+
+/* Residues of four small coefficients: q is added where the sign is. */
+INLINE_FMA words small_residues(const int8_t *small, words q)
+{
+    const words v = _mm256_cvtepi8_epi64(_mm_loadu_si32(small));
+    return _mm256_add_epi64(v, _mm256_and_si256(q, _mm256_cmpgt_epi64(_mm256_setzero_si256(), v)));
+}
+
+FMA static void avx2_from_small(const struct ring_prime *prime, uint64_t *out, const int8_t *small,
+                                size_t n)
+{
+    const words q = _mm256_set1_epi64x((long long)prime->mod.q);
+    const size_t whole = n / 4 * 4;
+    for (size_t i = 0; i < whole; i += 4)
+        _mm256_storeu_si256((words *)(void *)(out + i), small_residues(small + i, q));
+    ring_kernels_portable()->from_small(prime, out + whole, small + whole, n - whole);
+}
+
+FMA static void avx2_add_small(const struct ring_prime *prime, uint64_t *x, const int8_t *small,
+                               size_t n)
+{
+    const words q = _mm256_set1_epi64x((long long)prime->mod.q);
+    const size_t whole = n / 4 * 4;
+    for (size_t i = 0; i < whole; i += 4) {
+        const words sum = _mm256_add_epi64(load_words(x + i), small_residues(small + i, q));
+        const words less = _mm256_sub_epi64(sum, q);
+        const words borrow = _mm256_cmpgt_epi64(_mm256_setzero_si256(), less);
+        _mm256_storeu_si256((words *)(void *)(x + i),
+                            _mm256_add_epi64(less, _mm256_and_si256(q, borrow)));
+    }
+    ring_kernels_portable()->add_small(prime, x + whole, small + whole, n - whole);
+}
+
+/* Ones among the low 42 bits of the four fields of 48 bits in the 24 bytes at `random`, of which
+ * 4 bytes before and 4 behind are read as well. */
+INLINE_FMA words count_fields(const uint8_t *random)
+{
+    const words spread = _mm256_setr_epi8(4, 5, 6, 7, 8, 9, -1, -1, 10, 11, 12, 13, 14, 15, -1, -1,
+                                          0, 1, 2, 3, 4, 5, -1, -1, 6, 7, 8, 9, 10, 11, -1, -1);
+    const words ones = _mm256_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4, 0, 1, 1, 2,
+                                        1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4);
+    const words nibble = _mm256_set1_epi8(15);
+    words v = _mm256_loadu_si256((const words *)(const void *)(random - 4));
+    v = _mm256_and_si256(_mm256_shuffle_epi8(v, spread),
+                         _mm256_set1_epi64x((long long)(((uint64_t)1 << 42) - 1)));
+    const words low = _mm256_shuffle_epi8(ones, _mm256_and_si256(v, nibble));
+    const words high = _mm256_shuffle_epi8(ones, _mm256_and_si256(_mm256_srli_epi16(v, 4), nibble));
+    return _mm256_sad_epu8(_mm256_add_epi8(low, high), _mm256_setzero_si256());
+}
+
+/* CT: fixed work; the table of 16 counts is a register. */
+FMA static void avx2_sample_noise(int8_t *small, const uint8_t *random, size_t n)
+{
+    /* The first and the last four are portable, since count_fields reads over both ends. */
+    const size_t first = n < 4 ? n : 4, end = n < 12 ? first : (n - 4) / 4 * 4;
+    ring_kernels_portable()->sample_noise(small, random, first);
+    for (size_t i = first; i < end; i += 4) {
+        const words v = _mm256_sub_epi64(count_fields(random + 6 * i), _mm256_set1_epi64x(21));
+        small[i] = (int8_t)_mm256_extract_epi64(v, 0);
+        small[i + 1] = (int8_t)_mm256_extract_epi64(v, 1);
+        small[i + 2] = (int8_t)_mm256_extract_epi64(v, 2);
+        small[i + 3] = (int8_t)_mm256_extract_epi64(v, 3);
+    }
+    ring_kernels_portable()->sample_noise(small + end, random + 6 * end, n - end);
+}
+
+static void avx2_sample_ternary(int8_t *small, const uint8_t *random, size_t n)
+{
+    ring_kernels_portable()->sample_ternary(small, random, n);
+}
+
+static size_t avx2_take_below(const struct modulus *mod, uint64_t *out, const uint8_t *bytes,
+                              size_t size, size_t at, size_t n)
+{
+    return ring_kernels_portable()->take_below(mod, out, bytes, size, at, n);
+}
+
 const struct ring_kernels *ring_kernels_avx2(void)
 {
     static const struct ring_kernels table = {
@@ -414,6 +499,11 @@ const struct ring_kernels *ring_kernels_avx2(void)
         .intt = avx2_intt,
         .mul = avx2_mul,
         .mul_add = avx2_mul_add,
+        .from_small = avx2_from_small,
+        .add_small = avx2_add_small,
+        .sample_ternary = avx2_sample_ternary,
+        .sample_noise = avx2_sample_noise,
+        .take_below = avx2_take_below,
     };
     return cpu_level() >= CPU_AVX2 && __builtin_cpu_supports("fma") ? &table : NULL;
 }

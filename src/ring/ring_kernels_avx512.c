@@ -467,6 +467,125 @@ IFMA static void avx512_mul_add(const struct ring_prime *prime, uint64_t *sum, c
     }
 }
 
+/* ---- small polynomials --------------------------------------------------------------------- */
+
+INLINE_IFMA vec small_residues(const int8_t *small, __mmask8 k, vec q)
+{
+    const vec v = _mm512_cvtepi8_epi64(_mm_maskz_loadu_epi8(k, small));
+    return _mm512_mask_add_epi64(v, _mm512_movepi64_mask(v), v, q);
+}
+
+IFMA static void avx512_from_small(const struct ring_prime *prime, uint64_t *out,
+                                   const int8_t *small, size_t n)
+{
+    const vec q = all(prime->mod.q);
+    for (size_t i = 0; i < n; i += 8) {
+        const __mmask8 k = lanes_of(n - i);
+        _mm512_mask_storeu_epi64(out + i, k, small_residues(small + i, k, q));
+    }
+}
+
+IFMA static void avx512_add_small(const struct ring_prime *prime, uint64_t *x, const int8_t *small,
+                                  size_t n)
+{
+    const vec q = all(prime->mod.q);
+    for (size_t i = 0; i < n; i += 8) {
+        const __mmask8 k = lanes_of(n - i);
+        const vec sum =
+            _mm512_add_epi64(_mm512_maskz_loadu_epi64(k, x + i), small_residues(small + i, k, q));
+        _mm512_mask_storeu_epi64(x + i, k, sub_once(sum, q));
+    }
+}
+
+/* Lane g of `lo` and `hi` is a fraction of 128 bits: tripled; returns the digits that leave. A sum
+ * is below a summand exactly when it passed 2^64. */
+INLINE_IFMA vec triple(vec *lo, vec *hi)
+{
+    const vec one = all(1), lo2 = _mm512_add_epi64(*lo, *lo), hi2 = _mm512_add_epi64(*hi, *hi);
+    vec carry = _mm512_srli_epi64(*lo, 63), digit = _mm512_srli_epi64(*hi, 63);
+    *lo = _mm512_add_epi64(*lo, lo2);
+    carry = _mm512_mask_add_epi64(carry, _mm512_cmplt_epu64_mask(*lo, lo2), carry, one);
+    *hi = _mm512_add_epi64(*hi, hi2);
+    digit = _mm512_mask_add_epi64(digit, _mm512_cmplt_epu64_mask(*hi, hi2), digit, one);
+    *hi = _mm512_add_epi64(*hi, carry);
+    return _mm512_mask_add_epi64(digit, _mm512_cmplt_epu64_mask(*hi, carry), digit, one);
+}
+
+/* Eight fractions at a time, 32 digits each; eight digits fill a word of a lane. CT: fixed work. */
+IFMA static void avx512_sample_ternary(int8_t *small, const uint8_t *random, size_t n)
+{
+    const vec even = LANES(0, 2, 4, 6, 8, 10, 12, 14), odd = LANES(1, 3, 5, 7, 9, 11, 13, 15);
+    const vec rows = LANES(0, 32, 64, 96, 128, 160, 192, 224); /* lane g writes from 32*g on */
+    size_t i = 0;
+    for (; i + 256 <= n; i += 256, random += 128) {
+        const vec a = _mm512_loadu_si512((const void *)random);
+        const vec b = _mm512_loadu_si512((const void *)(random + 64));
+        vec lo = _mm512_permutex2var_epi64(a, even, b), hi = _mm512_permutex2var_epi64(a, odd, b);
+        for (size_t d = 0; d < 32; d += 8) {
+            vec word = _mm512_setzero_si512();
+            for (unsigned j = 0; j < 8; j++) /* the first digit ends up in the lowest byte */
+                word = _mm512_or_si512(_mm512_srli_epi64(word, 8),
+                                       _mm512_slli_epi64(triple(&lo, &hi), 56));
+            _mm512_i64scatter_epi64((void *)(small + i + d), rows,
+                                    _mm512_sub_epi8(word, _mm512_set1_epi8(1)), 1);
+        }
+    }
+    ring_kernels_portable()->sample_ternary(small + i, random, n - i);
+}
+
+/* Ones among the low 42 of 48 bits, by nibbles. CT: fixed work; the table of 16 counts is a
+ * register. */
+IFMA static void avx512_sample_noise(int8_t *small, const uint8_t *random, size_t n)
+{
+    const vec spread =
+        LANES(0x0000050403020100, 0x00000b0a09080706, 0x000011100f0e0d0c, 0x0000171615141312,
+              0x00001d1c1b1a1918, 0x0000232221201f1e, 0x0000292827262524, 0x00002f2e2d2c2b2a);
+    const vec ones =
+        _mm512_broadcast_i32x4(_mm_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4));
+    const vec nibble = _mm512_set1_epi8(15), mask = all(((uint64_t)1 << 42) - 1);
+    for (size_t i = 0; i < n; i += 8, random += 48) {
+        const __mmask8 k = lanes_of(n - i);
+        const size_t bytes = n - i >= 8 ? 48 : 6 * (n - i);
+        vec v = _mm512_maskz_loadu_epi8(((uint64_t)1 << bytes) - 1, random);
+        v = _mm512_and_si512(_mm512_permutexvar_epi8(spread, v), mask);
+        const vec low = _mm512_shuffle_epi8(ones, _mm512_and_si512(v, nibble));
+        const vec high =
+            _mm512_shuffle_epi8(ones, _mm512_and_si512(_mm512_srli_epi16(v, 4), nibble));
+        const vec sum = _mm512_sad_epu8(_mm512_add_epi8(low, high), _mm512_setzero_si512());
+        _mm_mask_storeu_epi8(small + i, k, _mm512_cvtepi64_epi8(_mm512_sub_epi64(sum, all(21))));
+    }
+}
+
+/* Eight fields fill as many bytes as one has bits, so the place of a field within its bytes is the
+ * same in each round: lane j takes 8 bytes from byte (at%8 + j*bits)/8 on and shifts by the rest of
+ * that division; bits <= 50 and the shift are below 58. */
+IFMA static size_t avx512_take_below(const struct modulus *mod, uint64_t *out, const uint8_t *bytes,
+                                     size_t size, size_t at, size_t n)
+{
+    const unsigned bits = mod->bits;
+    uint8_t place[64];
+    uint64_t shift[8];
+    for (unsigned j = 0; j < 8; j++) {
+        const unsigned from = (unsigned)(at % 8) + j * bits;
+        shift[j] = from % 8;
+        for (unsigned b = 0; b < 8; b++)
+            place[8 * j + b] = (uint8_t)(from / 8 + b); /* at most (7 + 7*50)/8 + 7 < 64 */
+    }
+    const vec places = _mm512_loadu_si512(place), shifts = _mm512_loadu_si512(shift);
+    const vec mask = all(((uint64_t)1 << bits) - 1), q = all(mod->q);
+    size_t kept = 0;
+    for (size_t i = 0, byte = at / 8; i < n; i += 8, byte += bits) {
+        const __mmask64 there = size - byte >= 64 ? UINT64_MAX : ((uint64_t)1 << (size - byte)) - 1;
+        vec v = _mm512_maskz_loadu_epi8(there, bytes + byte);
+        v = _mm512_srlv_epi64(_mm512_permutexvar_epi8(places, v), shifts);
+        v = _mm512_and_si512(v, mask);
+        const __mmask8 k = _mm512_mask_cmplt_epu64_mask(lanes_of(n - i), v, q);
+        _mm512_mask_storeu_epi64(out + kept, lanes_of(n - kept), _mm512_maskz_compress_epi64(k, v));
+        kept += (size_t)__builtin_popcount(k);
+    }
+    return kept;
+}
+
 const struct ring_kernels *ring_kernels_avx512(void)
 {
     static const struct ring_kernels table = {
@@ -477,6 +596,11 @@ const struct ring_kernels *ring_kernels_avx512(void)
         .intt = avx512_intt,
         .mul = avx512_mul,
         .mul_add = avx512_mul_add,
+        .from_small = avx512_from_small,
+        .add_small = avx512_add_small,
+        .sample_ternary = avx512_sample_ternary,
+        .sample_noise = avx512_sample_noise,
+        .take_below = avx512_take_below,
     };
     return cpu_level() >= CPU_AVX512 ? &table : NULL;
 }

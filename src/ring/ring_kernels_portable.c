@@ -5,6 +5,8 @@
  * Butterflies are lazy in Harvey's manner; with q < 2^50 all lazy values stay below 2^52. */
 #include "ring/ring_kernels.h"
 
+#include "base/bytes.h"
+
 static size_t no_table(const struct ring_prime *prime)
 {
     (void)prime;
@@ -90,6 +92,80 @@ static void portable_mul_add(const struct ring_prime *prime, uint64_t *sum, cons
         sum[i] = modulus_reduce(&mod, (ring_u128)a[i] * b[i] + sum[i]);
 }
 
+/* ---- small polynomials --------------------------------------------------------------------- */
+
+/* v mod q for v in [-128, 127]: the sign extended to 64 bits masks q. */
+static inline uint64_t small_residue(uint64_t q, int8_t v)
+{
+    uint64_t wide = (uint64_t)(int64_t)v;
+    return wide + (q & (0 - (wide >> 63)));
+}
+
+static void portable_from_small(const struct ring_prime *prime, uint64_t *out, const int8_t *small,
+                                size_t n)
+{
+    const uint64_t q = prime->mod.q;
+    for (size_t i = 0; i < n; i++)
+        out[i] = small_residue(q, small[i]);
+}
+
+static void portable_add_small(const struct ring_prime *prime, uint64_t *x, const int8_t *small,
+                               size_t n)
+{
+    const uint64_t q = prime->mod.q;
+    for (size_t i = 0; i < n; i++)
+        x[i] = modulus_sub_once(x[i] + small_residue(q, small[i]), q);
+}
+
+#define DIGITS 32 /* base-3 digits a 128-bit fraction */
+
+/* CT: fixed sequence of multiplications by 3. */
+static void portable_sample_ternary(int8_t *small, const uint8_t *random, size_t n)
+{
+    for (size_t i = 0; i < n; i += DIGITS, random += 16) {
+        uint64_t low = load_u64(random), high = load_u64(random + 8);
+        for (size_t d = 0; d < DIGITS; d++) {
+            /* 3*(high, low): the carry out of 128 bits is the next digit. */
+            ring_u128 low3 = (ring_u128)low * 3;
+            ring_u128 high3 = (ring_u128)high * 3 + (uint64_t)(low3 >> 64);
+            low = (uint64_t)low3;
+            high = (uint64_t)high3;
+            small[i + d] = (int8_t)((int)(uint64_t)(high3 >> 64) - 1);
+        }
+    }
+}
+
+/* Ones in x, in parallel sums of 2, 4, 8 bits, then one multiplication adds the bytes. */
+static inline unsigned count_ones(uint64_t x)
+{
+    x -= (x >> 1) & 0x5555555555555555u;
+    x = (x & 0x3333333333333333u) + ((x >> 2) & 0x3333333333333333u);
+    x = (x + (x >> 4)) & 0x0f0f0f0f0f0f0f0fu;
+    return (unsigned)((x * 0x0101010101010101u) >> 56);
+}
+
+/* CT: fixed sequence of shifts and adds; no table, no library popcount. */
+static void portable_sample_noise(int8_t *small, const uint8_t *random, size_t n)
+{
+    for (size_t i = 0; i < n; i++, random += 6) {
+        uint64_t bits = (uint64_t)load_u32(random) | (uint64_t)load_u16(random + 4) << 32;
+        small[i] = (int8_t)((int)count_ones(bits & (((uint64_t)1 << 42) - 1)) - 21);
+    }
+}
+
+static size_t portable_take_below(const struct modulus *mod, uint64_t *out, const uint8_t *bytes,
+                                  size_t size, size_t at, size_t n)
+{
+    (void)size;
+    bits_unpack(out, bytes, &at, n, mod->bits);
+    size_t kept = 0;
+    for (size_t i = 0; i < n; i++) {
+        out[kept] = out[i];
+        kept += out[i] < mod->q;
+    }
+    return kept;
+}
+
 const struct ring_kernels *ring_kernels_portable(void)
 {
     static const struct ring_kernels table = {
@@ -100,6 +176,11 @@ const struct ring_kernels *ring_kernels_portable(void)
         .intt = portable_intt,
         .mul = portable_mul,
         .mul_add = portable_mul_add,
+        .from_small = portable_from_small,
+        .add_small = portable_add_small,
+        .sample_ternary = portable_sample_ternary,
+        .sample_noise = portable_sample_noise,
+        .take_below = portable_take_below,
     };
     return &table;
 }
