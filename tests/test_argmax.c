@@ -113,9 +113,9 @@ static void test_windows(void **state)
     }
     assert_int_equal(first[WINDOWS], 90);
     const struct mpc_windows windows = {WINDOWS, first, member};
-    const size_t batch[] = {1, 64, 65, 200};
-    const unsigned k[] = {12, 5, 16, 20};
-    for (unsigned i = 0; i < 4; i++) {
+    const size_t batch[] = {1, 64, 65, 200, 2};
+    const unsigned k[] = {12, 5, 16, 20, MPC_MAX_BITS};
+    for (unsigned i = 0; i < 5; i++) {
         struct shared in = shared_new(NEURONS * batch[i]);
         for (size_t j = 0; j < in.n; j++) /* k = 5 and every other value: many ties */
             in.x[j] = (test_random(&seed) % (j % 2 ? 3 : (uint64_t)1 << (k[i] - 1)) -

@@ -103,9 +103,9 @@ static void test_windows(void **state)
     }
     assert_int_equal(first[WINDOWS], 98);
     const struct mpc_windows windows = {WINDOWS, first, member};
-    const size_t batch[] = {1, 3, 64, 65};
-    const unsigned k[] = {5, 12, 16, 20};
-    for (unsigned i = 0; i < 4; i++) {
+    const size_t batch[] = {1, 3, 64, 65, 2};
+    const unsigned k[] = {5, 12, 16, 20, MPC_MAX_BITS};
+    for (unsigned i = 0; i < 5; i++) {
         struct shared in = shared_new(NEURONS * batch[i]);
         fill(&in, k[i], i);
         check_max(p, &in, &windows, batch[i], k[i]);

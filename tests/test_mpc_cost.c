@@ -7,19 +7,24 @@
 static const uint32_t first[] = {0, 1, 5, 12};
 static const uint32_t member[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11};
 static const struct mpc_windows windows = {3, first, member};
+static const uint32_t longer_first[] = {0, 5, 12};
 
-enum kind { RELU, REENTRY, MAX, ARGMAX, OPEN };
+enum kind { RELU, REENTRY, PRODUCT, SQUARE, MAX, ARGMAX, TOP, OPEN };
 struct step {
     enum kind kind;
-    size_t n; /* values, or the batch of windows */
-    unsigned k, l;
+    size_t n;      /* values, or the batch of windows */
+    unsigned k, l; /* PRODUCT: k of one factor, 13 of the other; TOP: l places */
 };
+
+/* Windows of at least l members. */
+static const struct mpc_windows longer = {2, longer_first, member};
 
 static mp2ml_status step_half(struct pair *p, enum party party, void *context)
 {
     const struct step *s = (const struct step *)context;
     struct mpc *m = p->mpc[party];
-    const size_t values = s->kind == MAX || s->kind == ARGMAX ? 12 * s->n : s->n;
+    const bool windowed = s->kind == MAX || s->kind == ARGMAX || s->kind == TOP;
+    const size_t values = windowed ? 12 * s->n : s->n;
     uint64_t *in = words_new(values);
     uint64_t *scratch = words_new(mpc_argmax_scratch(&windows, s->n));
     mp2ml_status status = MP2ML_ERR_ARGUMENT;
@@ -30,6 +35,18 @@ static mp2ml_status step_half(struct pair *p, enum party party, void *context)
     case REENTRY:
         status = mpc_reentry(m, 1, in, in, s->n, s->k, s->l);
         break;
+    case PRODUCT:
+        status = mpc_product(m, 1, in, in, in, s->n, s->k, 13, s->l);
+        break;
+    case SQUARE:
+        status = mpc_square(m, 1, in, in, s->n, s->k, s->l);
+        break;
+    case TOP: {
+        uint64_t *out = words_new(2 * s->l * s->n);
+        status = mpc_top(m, 1, out, in, &longer, s->n, s->k, s->l, scratch);
+        free(out);
+        break;
+    }
     case MAX:
     case ARGMAX: {
         uint64_t *out = words_new(3 * s->n);
@@ -54,6 +71,12 @@ static struct cost step_cost(struct ot_ledger *ledger, const struct step *s)
         return mpc_cost_relu(ledger, s->n, s->k, s->l);
     case REENTRY:
         return mpc_cost_reentry(ledger, s->n, s->k, s->l);
+    case PRODUCT:
+        return mpc_cost_product(ledger, s->n, s->k, 13, s->l);
+    case SQUARE:
+        return mpc_cost_square(ledger, s->n, s->k, s->l);
+    case TOP:
+        return mpc_cost_top(ledger, &longer, s->n, s->k, s->l);
     case MAX:
         return mpc_cost_max(ledger, &windows, s->n, s->k);
     case ARGMAX:
@@ -68,7 +91,11 @@ static const struct step steps[] = {
     {REENTRY, 10, 12, 22},    {RELU, 845, 12, 22},    {RELU, 100, 12, 22}, {RELU, 1, 4, 4},
     {RELU, 0, 12, 22},        {REENTRY, 0, 12, 22},   {MAX, 33, 12, 12},   {ARGMAX, 17, 16, 0},
     {REENTRY, 999, 16, 16},   {RELU, 65537, 12, 22},  {OPEN, 77, 16, 0},   {ARGMAX, 1, 20, 0},
-    {REENTRY, 70000, 12, 20}, {RELU, 140000, 16, 26}, {MAX, 20000, 8, 8},
+    {REENTRY, 70000, 12, 20}, {RELU, 140000, 16, 26}, {MAX, 20000, 8, 8},  {PRODUCT, 100, 12, 25},
+    {PRODUCT, 1, 24, 48},     {SQUARE, 100, 12, 22},  {SQUARE, 7, 9, 10},  {PRODUCT, 55, 13, 13},
+    {PRODUCT, 20000, 6, 15},  {SQUARE, 20000, 7, 14}, {PRODUCT, 0, 8, 13}, {SQUARE, 0, 8, 13},
+    {TOP, 33, 16, 3},         {TOP, 1, 20, 5},        {TOP, 7, 8, 1},      {TOP, 0, 8, 2},
+    {TOP, 14000, 4, 2},       {RELU, 100, 30, 40},
 };
 
 static void check_cost(unsigned k_ss)

@@ -6,7 +6,7 @@
 
 enum { VALUES = 13 }; /* no frame of a ReLU is whole bytes but the first's messages */
 
-enum what { RELU, REENTRY, ARGMAX, OPEN };
+enum what { RELU, REENTRY, PRODUCT, SQUARE, ARGMAX, TOP, OPEN };
 
 struct fault {
     enum what what;
@@ -44,12 +44,18 @@ static mp2ml_status fault_half(struct pair *p, enum party party, void *context)
     struct mpc *m = p->mpc[party];
     uint64_t *out = f->out[party];
     const uint64_t *in = f->in[party];
-    uint64_t *scratch = words_new(mpc_argmax_scratch(&windows, 1));
+    uint64_t *scratch = words_new(mpc_argmax_scratch(&windows, 1)); /* more than mpc_top's */
     mp2ml_status status = MP2ML_ERR_ARGUMENT;
     if (f->what == RELU)
         status = mpc_relu(m, 1, out, in, VALUES, 12, 23);
     else if (f->what == REENTRY)
         status = mpc_reentry(m, 1, out, in, VALUES, 12, 23);
+    else if (f->what == PRODUCT)
+        status = mpc_product(m, 1, out, in, in, VALUES, 12, 13, 23);
+    else if (f->what == SQUARE)
+        status = mpc_square(m, 1, out, in, VALUES, 12, 23);
+    else if (f->what == TOP)
+        status = mpc_top(m, 1, out, in, &windows, 1, 13, 2, scratch);
     else if (f->what == ARGMAX)
         status = mpc_argmax(m, 1, out, in, &windows, 1, 13, scratch);
     else
@@ -77,7 +83,7 @@ static void run_fault(struct fault *f, mp2ml_status status[2])
 
 static void assert_no_output(const struct fault *f, unsigned party)
 {
-    const unsigned n = f->what == ARGMAX ? 1 : VALUES;
+    const unsigned n = f->what == ARGMAX ? 1 : f->what == TOP ? 2 : VALUES;
     for (unsigned i = 0; i < n; i++)
         assert_int_equal(f->out[party][i], 0);
 }
@@ -91,6 +97,16 @@ static const struct fault places[] = {
     {.what = RELU, .party = PARTY_CLIENT, .type = FRAME_OT_MESSAGE},
     {.what = REENTRY, .party = PARTY_CLIENT, .type = FRAME_OT_CHOICE},
     {.what = REENTRY, .party = PARTY_SERVER, .type = FRAME_OT_MESSAGE},
+    {.what = PRODUCT, .party = PARTY_SERVER, .type = FRAME_OT_CHOICE},
+    {.what = PRODUCT, .party = PARTY_CLIENT, .type = FRAME_OT_CHOICE},
+    {.what = PRODUCT, .party = PARTY_SERVER, .type = FRAME_OT_MESSAGE},
+    {.what = PRODUCT, .party = PARTY_CLIENT, .type = FRAME_OT_MESSAGE},
+    {.what = SQUARE, .party = PARTY_SERVER, .type = FRAME_OT_CHOICE},
+    {.what = SQUARE, .party = PARTY_CLIENT, .type = FRAME_OT_CHOICE},
+    {.what = SQUARE, .party = PARTY_SERVER, .type = FRAME_OT_MESSAGE},
+    {.what = SQUARE, .party = PARTY_CLIENT, .type = FRAME_OT_MESSAGE},
+    {.what = TOP, .party = PARTY_CLIENT, .type = FRAME_OT_CHOICE},
+    {.what = TOP, .party = PARTY_SERVER, .type = FRAME_AND_OPEN, .number = 20},
     {.what = ARGMAX, .party = PARTY_CLIENT, .type = FRAME_AND_OPEN},
     {.what = ARGMAX, .party = PARTY_SERVER, .type = FRAME_OT_MESSAGE},
     {.what = OPEN, .party = PARTY_SERVER, .type = FRAME_OPEN},

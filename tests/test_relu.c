@@ -104,9 +104,9 @@ static void fill(struct shared *s, unsigned k, uint64_t seed)
 static void test_random_wide(void **state)
 {
     struct pair *p = (struct pair *)*state;
-    const unsigned k[] = {9, 12, 16, 20};
-    for (unsigned i = 0; i < 4; i++) {
-        struct shared in = shared_new(20000);
+    const unsigned k[] = {9, 12, 16, 20, 27, MPC_MAX_BITS};
+    for (unsigned i = 0; i < 6; i++) {
+        struct shared in = shared_new(i < 4 ? 20000 : 5000);
         fill(&in, k[i], i);
         check_relu(p, &in, k[i], k[i]);
         check_relu(p, &in, k[i], k[i] + 10);

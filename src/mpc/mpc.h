@@ -16,7 +16,8 @@
  * Both parties make the same calls in the same order. Each function has a twin in the clear, named
  * *_clear, that the tests and the clear run of a plan use.
  *
- * Read in this order: circuit.h, triples.c, gmw.c, relu.c, mux.c, max.c. */
+ * Read in this order: circuit.h, triples.c, gmw.c, relu.c, mux.c, max.c, top.c, cross.h, product.c.
+ */
 #ifndef MPC_MPC_H
 #define MPC_MPC_H
 
@@ -33,12 +34,23 @@ MUST_CHECK mp2ml_status mpc_new(struct mpc **out, enum party party, struct link 
                                 struct ot *ot, struct prg *g);
 void mpc_free(struct mpc *m);
 
-/* out = max(0, x) in Z_{2^l}, k <= l <= 48, 4 <= k <= 20, for any x in Z_{2^k} read as signed. */
+/* out = max(0, x) in Z_{2^l}, k <= l <= 48, 4 <= k <= 32, for any x in Z_{2^k} read as signed. */
 MUST_CHECK mp2ml_status mpc_relu(struct mpc *m, uint16_t step, uint64_t *out, const uint64_t *in,
                                  size_t n, unsigned k, unsigned l);
 /* out = x in Z_{2^l} for -2^(k-2) <= x < 2^(k-2) (linear re-entry). */
 MUST_CHECK mp2ml_status mpc_reentry(struct mpc *m, uint16_t step, uint64_t *out, const uint64_t *in,
                                     size_t n, unsigned k, unsigned l);
+
+/* out = a * b in Z_{2^l} for -2^(k_a-2) <= a < 2^(k_a-2) in Z_{2^k_a} and b likewise in Z_{2^k_b};
+ * 4 <= k_a, k_b <= 24, k_a, k_b <= l <= 48. Read as signed it is the product where l >= k_a + k_b -
+ * 2, and keeps a guard bit where l >= k_a + k_b - 1; one bit less where a, b > -2^(k-2). With a or
+ * b out of range the result is arbitrary. a may be b, which mpc_square does for about half. */
+MUST_CHECK mp2ml_status mpc_product(struct mpc *m, uint16_t step, uint64_t *out, const uint64_t *a,
+                                    const uint64_t *b, size_t n, unsigned k_a, unsigned k_b,
+                                    unsigned l);
+/* out = x^2 in Z_{2^l} for -2^(k-2) <= x < 2^(k-2); 4 <= k <= 24, k < l <= 48. */
+MUST_CHECK mp2ml_status mpc_square(struct mpc *m, uint16_t step, uint64_t *out, const uint64_t *in,
+                                   size_t n, unsigned k, unsigned l);
 
 /* Windows over neurons: window w has the members member[first[w]] .. member[first[w+1]-1]. */
 struct mpc_windows {
@@ -46,8 +58,8 @@ struct mpc_windows {
     const uint32_t *first;  /* count + 1 offsets, each window has at least one member */
     const uint32_t *member; /* neuron numbers */
 };
-/* out[w*batch + b] = maximum over the window of in[neuron*batch + b], in Z_{2^k}. A tree; out is
- * not in. Needs `scratch` of mpc_max_scratch(windows, batch) values. */
+/* out[w*batch + b] = maximum over the window of in[neuron*batch + b], in Z_{2^k}, 4 <= k <= 32. A
+ * tree; out is not in. Needs `scratch` of mpc_max_scratch(windows, batch) values. */
 MUST_CHECK mp2ml_status mpc_max(struct mpc *m, uint16_t step, uint64_t *out, const uint64_t *in,
                                 const struct mpc_windows *windows, size_t batch, unsigned k,
                                 uint64_t *scratch);
@@ -62,6 +74,17 @@ MUST_CHECK mp2ml_status mpc_argmax(struct mpc *m, uint16_t step, uint64_t *out, 
 size_t mpc_argmax_scratch(const struct mpc_windows *windows, size_t batch);
 unsigned mpc_index_bits(const struct mpc_windows *windows); /* at least 1 */
 
+/* For each window: the positions inside it of the `top` largest values, best first, and the first
+ * one first at ties: out[(w*top + place)*batch + b], shares in Z_{2^m}, m =
+ * mpc_index_bits(windows). -2^(k-2) <= x < 2^(k-2); k >= 4, k + m <= 32; 1 <= top <= MPC_MAX_TOP,
+ * and no window is shorter. out is not in. Scratch of mpc_top_scratch values. Where top = 1,
+ * mpc_argmax does it for less; a window of one member has the place 0 here. */
+#define MPC_MAX_TOP 32u
+MUST_CHECK mp2ml_status mpc_top(struct mpc *m, uint16_t step, uint64_t *out, const uint64_t *in,
+                                const struct mpc_windows *windows, size_t batch, unsigned k,
+                                unsigned top, uint64_t *scratch);
+size_t mpc_top_scratch(const struct mpc_windows *windows, size_t batch);
+
 /* The server's shares go to the client, bit-packed in one OPEN frame; out = the values mod 2^k at
  * the client, untouched at the server. */
 MUST_CHECK mp2ml_status mpc_open_to_client(struct mpc *m, uint16_t step, uint64_t *out,
@@ -75,6 +98,11 @@ void mpc_max_clear(uint64_t *out, const uint64_t *in, const struct mpc_windows *
                    size_t batch, unsigned k);
 void mpc_argmax_clear(uint64_t *out, const uint64_t *in, const struct mpc_windows *windows,
                       size_t batch, unsigned k);
+void mpc_top_clear(uint64_t *out, const uint64_t *in, const struct mpc_windows *windows,
+                   size_t batch, unsigned k, unsigned top);
+void mpc_product_clear(uint64_t *out, const uint64_t *a, const uint64_t *b, size_t n, unsigned k_a,
+                       unsigned k_b, unsigned l);
+void mpc_square_clear(uint64_t *out, const uint64_t *in, size_t n, unsigned k, unsigned l);
 
 /* ---- cost ---------------------------------------------------------------------------------- */
 
@@ -85,6 +113,11 @@ struct cost mpc_cost_max(struct ot_ledger *ledger, const struct mpc_windows *win
                          unsigned k);
 struct cost mpc_cost_argmax(struct ot_ledger *ledger, const struct mpc_windows *windows,
                             size_t batch, unsigned k);
+struct cost mpc_cost_top(struct ot_ledger *ledger, const struct mpc_windows *windows, size_t batch,
+                         unsigned k, unsigned top);
+struct cost mpc_cost_product(struct ot_ledger *ledger, size_t n, unsigned k_a, unsigned k_b,
+                             unsigned l);
+struct cost mpc_cost_square(struct ot_ledger *ledger, size_t n, unsigned k, unsigned l);
 struct cost mpc_cost_open(size_t n, unsigned k);
 
 #endif

@@ -3,12 +3,15 @@
  * What the steps cost: the same blocks, frames and OTs as the protocols, counted. A flight is a run
  * of frames as the client sees it, so an exchange is two. */
 #include "mpc/mpc_state.h"
+#include "mpc/product.h"
 #include "mpc/relu.h"
+#include "mpc/top.h"
 #include "mpc/tournament.h"
 
 /* Rough seconds of one party, apart from the OTs: a bit of an AND, a value of a multiplexer. */
 #define AND_SECONDS 1e-9
 #define MUX_SECONDS 20e-9
+#define CROSS_SECONDS 10e-9 /* a bit of a cross term */
 
 static void add_exchange(struct cost *sum, uint64_t bits_to_client, uint64_t bits_to_server)
 {
@@ -114,6 +117,53 @@ struct cost mpc_cost_argmax(struct ot_ledger *ledger, const struct mpc_windows *
         }
     }
     sum.memory += mpc_argmax_scratch(windows, batch) * sizeof(uint64_t);
+    return sum;
+}
+
+struct cost mpc_cost_top(struct ot_ledger *ledger, const struct mpc_windows *windows, size_t batch,
+                         unsigned k, unsigned top)
+{
+    struct cost sum = cost_start();
+    const unsigned bits = top_bits(windows, k);
+    for (unsigned round = 0; batch > 0; round++) {
+        const size_t n = top_pairs(windows, top, round) * batch;
+        if (n == 0)
+            break;
+        const struct cost relu = mpc_cost_relu(ledger, n, bits, bits);
+        cost_add(&sum, &relu);
+    }
+    sum.memory += mpc_top_scratch(windows, batch) * sizeof(uint64_t);
+    return sum;
+}
+
+struct cost mpc_cost_product(struct ot_ledger *ledger, size_t n, unsigned k_a, unsigned k_b,
+                             unsigned l)
+{
+    struct cost sum = cost_start();
+    const struct cross main = product_shape(k_a < k_b ? k_a : k_b, l);
+    const struct cross wrap = product_wrap(l - (k_a < k_b ? k_b : k_a));
+    for (size_t done = 0; done < n; done += PRODUCT_BLOCK) {
+        const uint64_t block = product_block(n, done);
+        add_ots(&sum, ledger, block * main.bits, block * (main.bits + wrap.bits));
+        add_exchange(&sum, block * (main.bits + wrap.bits), block * main.bits);
+        add_exchange(&sum, block * cross_bits(main), block * (cross_bits(main) + cross_bits(wrap)));
+        add_seconds(&sum, CROSS_SECONDS * (double)block * (2 * main.bits + 1));
+    }
+    return sum;
+}
+
+struct cost mpc_cost_square(struct ot_ledger *ledger, size_t n, unsigned k, unsigned l)
+{
+    struct cost sum = cost_start();
+    const struct cross main = square_shape(k, l);
+    const struct cross wrap = product_wrap(l - 1 - k);
+    for (size_t done = 0; done < n; done += PRODUCT_BLOCK) {
+        const uint64_t block = product_block(n, done);
+        add_ots(&sum, ledger, block * main.bits, block * wrap.bits);
+        add_exchange(&sum, block * wrap.bits, block * main.bits);
+        add_exchange(&sum, block * cross_bits(main), block * cross_bits(wrap));
+        add_seconds(&sum, CROSS_SECONDS * (double)block * (main.bits + 1));
+    }
     return sum;
 }
 

@@ -10,12 +10,13 @@
 #include "mpc/mpc_kernels.h"
 
 #define MPC_MIN_BITS 4u
-#define MPC_MAX_BITS 20u /* of a value that is compared */
-#define MPC_MAX_RING 48u /* of any output */
+#define MPC_MAX_BITS 32u   /* of a value that is compared */
+#define MPC_MAX_FACTOR 24u /* of a value that is multiplied */
+#define MPC_MAX_RING 48u   /* of any output */
 
 /* All pieces that one block ever takes: at most five keys and four message words a value, messages
- * of k + 3h <= 136 bits one way and l bits the other, and below 256 planes. */
-#define MPC_WORK_BYTES ((size_t)MPC_BLOCK * (5 * 16 + 4 * 8 + (136 + 48) / 8 + 1 + 256 / 8))
+ * of k + 3h <= 136 bits one way and l bits the other, and below 320 planes. */
+#define MPC_WORK_BYTES ((size_t)MPC_BLOCK * (5 * 16 + 4 * 8 + (136 + 48) / 8 + 1 + 320 / 8))
 
 struct mpc {
     enum party party;
