@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * HELLO_C, HELLO_S, REQUEST, ACCEPT and REFUSE at the real client and server, with the body that
+ * the input gives; the peer then falls silent. Input: u8 which, body. */
+#include "fuzz.h"
+#include "session/session.h"
+
+#define MOST_BODY 65536U
+
+/* A model with one input and one output, as far as a handshake looks at it. */
+static const mp2ml_model *small_model(void)
+{
+    static struct mp2ml_model model;
+    static struct plan plan;
+    struct plan_public *pub = &plan.pub;
+    pub->n_inputs = pub->n_outputs = 1;
+    pub->policy = PLAN_LOGITS;
+    pub->k_ss = 4;
+    pub->inputs[0] = (struct plan_tensor){"x", 1, {2}, 2, PLAN_F32, 0, 1, 8, 255, PLAN_POST_NONE};
+    pub->outputs[0] = (struct plan_tensor){"y", 1, {3}, 3, PLAN_F32, 0, 0, 0, 64, PLAN_POST_NONE};
+    model.plan = &plan;
+    model.sets = 1U << CKKS_S1 | 1U << CKKS_S2;
+    return &model;
+}
+
+static void meet(enum party party, struct link *link)
+{
+    struct session *s = NULL;
+    struct hello *hello = calloc(1, sizeof *hello);
+    mp2ml_error err = {MP2ML_OK, ""};
+    FUZZ_CHECK(hello != NULL && session_new(&s, party, link) == MP2ML_OK);
+    mp2ml_status status = party == PARTY_SERVER ? handshake_server(s, small_model(), "name")
+                                                : handshake_client(s, "name", 0, hello, &err);
+    FUZZ_CHECK(status != MP2ML_OK); /* no answer comes to what follows */
+    class_names_wipe(&hello->classes);
+    session_free(s);
+    free(hello);
+}
+
+static void request(struct link *link)
+{
+    const struct plan_public *pub = &small_model()->plan->pub;
+    struct request got;
+    enum refusal refusal = 0;
+    if (request_recv(link, &got, pub->inputs, 1, 1000, &refusal) == MP2ML_OK && refusal == 0)
+        FUZZ_CHECK(got.images >= 1 && got.images <= 1000 && got.plain <= 1);
+}
+
+/* A client after the handshake, without keys: every plan ends for want of them. */
+static void accept_plan(struct fuzz_link *l)
+{
+    static const float x[2] = {0, 1};
+    static float y[3];
+    const float *inputs[1] = {x};
+    float *outputs[1] = {y};
+    const struct plan_public *pub = &small_model()->plan->pub;
+    mp2ml_error err = {MP2ML_OK, ""};
+    struct mp2ml_client *c = calloc(1, sizeof *c);
+    FUZZ_CHECK(c != NULL);
+    c->channel = l->channel;
+    c->link = l->link;
+    c->options.max_memory = (uint64_t)1 << 30;
+    c->options.threads = 1;
+    FUZZ_CHECK(session_new(&c->session, PARTY_CLIENT, l->link) == MP2ML_OK);
+    c->session->k_ss = pub->k_ss;
+    c->hello.policy = pub->policy;
+    c->hello.n_inputs = c->hello.n_outputs = 1;
+    c->hello.inputs[0] = pub->inputs[0];
+    c->hello.outputs[0] = pub->outputs[0];
+    y[0] = 1;
+    mp2ml_status status = mp2ml_client_predict(c, 1, inputs, outputs, &err);
+    FUZZ_CHECK(status != MP2ML_OK && err.text[0] != '\0');
+    FUZZ_CHECK(status == MP2ML_ERR_REFUSED || (c->failed && !(y[0] > 0)));
+    mp2ml_client_free(c); /* with the link and the channel */
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static const enum frame_type types[] = {FRAME_HELLO_C, FRAME_HELLO_S, FRAME_REQUEST,
+                                            FRAME_ACCEPT,  FRAME_REFUSE,  FRAME_REFUSE};
+    const unsigned which = fuzz_take(&data, &size) % 6;
+    struct fuzz_link l;
+    if (size > MOST_BODY)
+        size = MOST_BODY;
+    uint8_t *frame = fuzz_frame(types[which], 0, 0, data, size, size);
+    fuzz_link_new(&l, frame, FRAME_HEADER_BYTES + size);
+    free(frame);
+    if (which == 3 || which == 5) {
+        accept_plan(&l);
+        l.link = NULL;
+        l.channel = NULL;
+    } else if (which == 2) {
+        request(l.link);
+    } else {
+        meet(which == 0 ? PARTY_SERVER : PARTY_CLIENT, l.link);
+    }
+    fuzz_link_free(&l);
+    return 0;
+}

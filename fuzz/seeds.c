@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Seeds of the corpora, from real data: small models and their plans, honest frames and bodies.
+ * Usage: fuzz_seeds CORPUS_FOLDER (its folders must be there). */
+#include <stdio.h>
+
+#include "base/bytes.h"
+#include "fuzz.h"
+#include "graphdef_writer.h"
+#include "session/session.h"
+
+static const char *corpus;
+
+/* prefix, then data */
+static void put(const char *folder, const char *name, const void *prefix, size_t prefix_size,
+                const void *data, size_t size)
+{
+    char path[4096];
+    snprintf(path, sizeof path, "%s/%s/seed-%s", corpus, folder, name);
+    FILE *file = fopen(path, "wb");
+    FUZZ_CHECK(file != NULL && fwrite(prefix, 1, prefix_size, file) == prefix_size &&
+               fwrite(data, 1, size, file) == size && fclose(file) == 0);
+}
+
+/* ---- models and plans ----------------------------------------------------------------------- */
+
+static void floats(struct gd_writer *w, const char *name, const int64_t *dims, int rank)
+{
+    float v[256];
+    size_t count = 1;
+    for (int d = 0; d < rank; d++)
+        count *= (size_t)dims[d];
+    FUZZ_CHECK(count <= 256);
+    for (size_t i = 0; i < count; i++)
+        v[i] = (float)((int)(i * 37 % 19) - 9) / 8;
+    gd_floats(w, name, v, dims, rank);
+}
+
+static void dense(struct gd_writer *w, const char *name, const char *from, int64_t in, int64_t out)
+{
+    char weights[32], inputs[64];
+    snprintf(weights, sizeof weights, "%s_w", name);
+    snprintf(inputs, sizeof inputs, "%s %s", from, weights);
+    floats(w, weights, (const int64_t[]){in, out}, 2);
+    gd_node(w, name, "MatMul", inputs);
+}
+
+static void pool(struct gd_writer *w, const char *name, const char *op, const char *from)
+{
+    static const int64_t two[4] = {1, 2, 2, 1};
+    gd_node(w, name, op, from);
+    gd_attr_list(w, "ksize", two, 4);
+    gd_attr_list(w, "strides", two, 4);
+    gd_attr_text(w, "padding", "VALID");
+}
+
+static void flat(struct gd_writer *w, const char *name, const char *from, int32_t count)
+{
+    const int32_t shape[2] = {-1, count};
+    char list[32], inputs[64];
+    snprintf(list, sizeof list, "%s_shape", name);
+    snprintf(inputs, sizeof inputs, "%s %s", from, list);
+    gd_int_list(w, list, shape, 2);
+    gd_node(w, name, "Reshape", inputs);
+}
+
+/* Convolution, bias, ReLU, a pool, dense layer. */
+static void write_conv(struct gd_writer *w, const char *pool_op)
+{
+    static const int64_t one[4] = {1, 1, 1, 1};
+    gd_input(w, "a", (const int64_t[]){-1, 4, 4, 1}, 4);
+    floats(w, "k", (const int64_t[]){3, 3, 1, 2}, 4);
+    gd_node(w, "b", "Conv2D", "a k");
+    gd_attr_list(w, "strides", one, 4);
+    gd_attr_text(w, "padding", "SAME");
+    floats(w, "bias", (const int64_t[]){2}, 1);
+    gd_node(w, "c", "BiasAdd", "b bias");
+    gd_node(w, "d", "Relu", "c");
+    pool(w, "e", pool_op, "d");
+    flat(w, "f", "e", 8);
+    dense(w, "g", "f", 8, 3);
+}
+
+static void write_dense(struct gd_writer *w)
+{
+    gd_input(w, "a", (const int64_t[]){-1, 5}, 2);
+    dense(w, "b", "a", 5, 4);
+    gd_node(w, "c", "Relu", "b");
+    dense(w, "d", "c", 4, 3);
+    dense(w, "e", "c", 4, 3);
+    gd_node(w, "f", "Add", "d e");
+    gd_node(w, "g", "Softmax", "f");
+}
+
+static void plan_seed(const char *name, struct gd_writer *w, const char *reveal)
+{
+    mp2ml_error err = {MP2ML_OK, ""};
+    mp2ml_model *model = NULL;
+    mp2ml_options *o = mp2ml_options_new();
+    struct writer plan;
+    FUZZ_CHECK(mp2ml_options_set(o, "reveal", reveal, &err) == MP2ML_OK);
+    FUZZ_CHECK(mp2ml_options_set(o, "bits", "12", &err) == MP2ML_OK);
+    if (mp2ml_model_parse(&model, w->file.data, w->file.size, name, o, &err) != MP2ML_OK) {
+        fprintf(stderr, "%s: %s\n", name, err.text);
+        abort();
+    }
+    writer_init(&plan);
+    FUZZ_CHECK(plan_public_write(&plan, &model->plan->pub) == MP2ML_OK);
+    put("plan", name, "\x03\x00\x00", 3, plan.data, plan.size);
+    put("session", name, "\x03\x01\x00\x00\x00", 5, plan.data, plan.size);
+    writer_wipe(&plan);
+    mp2ml_model_free(model);
+    mp2ml_options_free(o);
+}
+
+static void models(void)
+{
+    static const char *const ops[] = {"MaxPool", "AvgPool"};
+    for (unsigned i = 0; i < 3; i++) {
+        struct gd_writer w = {0};
+        const char *name = i == 0 ? "maxpool" : i == 1 ? "avgpool" : "dense";
+        if (i < 2)
+            write_conv(&w, ops[i]);
+        else
+            write_dense(&w);
+        gd_finish(&w);
+        put("graph", name, "", 1, w.file.data, w.file.size);
+        put("graph",
+            i == 0   ? "cut-output"
+            : i == 1 ? "cut-input"
+                     : "cut-both",
+            i == 0   ? "\x01"
+            : i == 1 ? "\x02"
+                     : "\x03",
+            1, w.file.data, w.file.size);
+        plan_seed(name, &w, i == 0 ? "argmax" : "logits");
+        gd_wipe(&w);
+    }
+    static const char text[] =
+        "# a model as text\n"
+        "node { name: \"a\" op: \"Placeholder\" attr { key: \"dtype\" value {"
+        " type: DT_FLOAT } } attr { key: \"shape\" value { shape { dim { size:"
+        " -1 } dim { size: 2 } } } } }\n"
+        "node { name: \"b\" op: \"Relu\" input: \"a\" }\n";
+    put("graph", "text", "", 1, text, sizeof text - 1);
+}
+
+/* ---- frames --------------------------------------------------------------------------------- */
+
+struct wire {
+    uint8_t bytes[512];
+    size_t size;
+};
+
+static void add(struct wire *w, enum frame_type type, uint16_t step, uint32_t sequence,
+                size_t length)
+{
+    uint8_t *frame =
+        fuzz_frame(type, step, sequence, (const uint8_t *)"body of a frame", 15, length);
+    FUZZ_CHECK(w->size + FRAME_HEADER_BYTES + length <= sizeof w->bytes);
+    memcpy(w->bytes + w->size, frame, FRAME_HEADER_BYTES + length);
+    w->size += FRAME_HEADER_BYTES + length;
+    free(frame);
+}
+
+static void frames(void)
+{
+    struct wire w = {{0}, 0};
+    add(&w, FRAME_HELLO_C, 0, 0, 20);
+    add(&w, FRAME_CT_IN, 1, 1, 64);
+    add(&w, FRAME_OPEN, 7, 2, 5);
+    add(&w, FRAME_AND_OPEN, 2, 3, 0);
+    add(&w, FRAME_OT_MESSAGE, 65535, 4, 33);
+    put("frames", "known", "\x05\x00\x05\x0b\x04\x0f", 6, w.bytes, w.size);
+    put("frames", "short", "\x05\x00\x05\x0b\x04\x0f", 6, w.bytes, w.size - 20);
+    w.size = 0;
+    add(&w, FRAME_REFUSE, 0, 0, 1);
+    add(&w, FRAME_ACCEPT, 0, 1, 64);
+    add(&w, FRAME_REQUEST, 0, 2, 0);
+    add(&w, FRAME_ABORT, 0, 3, 0);
+    put("frames", "any", "\x04\x01\x02\x06\x00", 5, w.bytes, w.size);
+    w.size = 0;
+    add(&w, FRAME_HELLO_C, 0, 0, 0);
+    w.bytes[15] = 0xff; /* a length beyond all memory */
+    put("frames", "huge", "\x01\x00", 2, w.bytes, w.size);
+}
+
+/* ---- bodies --------------------------------------------------------------------------------- */
+
+static void session(void)
+{
+    struct writer w;
+    uint8_t nonce[SESSION_NONCE_BYTES] = {1, 2, 3};
+    const struct plan_tensor x = {"x", 1, {2}, 2, PLAN_F32, 0, 1, 8, 255, PLAN_POST_NONE};
+    const struct plan_tensor y = {"y", 1, {3}, 3, PLAN_F32, 0, 0, 0, 64, PLAN_POST_SOFTMAX};
+    char *classes[] = {(char[]){"one"}, (char[]){"two"}, (char[]){"three"}};
+    const struct class_names names = {3, classes};
+    writer_init(&w);
+    writer_u16(&w, SESSION_VERSION);
+    writer_u32(&w, 6);
+    writer_u16(&w, 1U << 2 | 1U << 4 | 1U << 8);
+    writer_string(&w, "name");
+    writer_bytes(&w, nonce, sizeof nonce);
+    put("session", "hello-c", "\x00", 1, w.data, w.size);
+    writer_wipe(&w);
+    writer_init(&w);
+    writer_u16(&w, SESSION_VERSION);
+    writer_u32(&w, 6);
+    writer_u8(&w, 4);
+    writer_u8(&w, PLAN_LOGITS);
+    plan_tensors_write(&w, &x, 1);
+    plan_tensors_write(&w, &y, 1);
+    class_names_write(&w, &names);
+    writer_bytes(&w, nonce, sizeof nonce);
+    put("session", "hello-s", "\x01", 1, w.data, w.size);
+    writer_wipe(&w);
+    writer_init(&w);
+    writer_u64(&w, 3);
+    writer_u8(&w, 1);
+    writer_string(&w, "x");
+    writer_u8(&w, 1);
+    put("session", "request", "\x02", 1, w.data, w.size);
+    writer_wipe(&w);
+    put("session", "refuse", "\x04", 1, "\x04", 1);
+    put("session", "refuse-request", "\x05", 1, "\x06", 1);
+}
+
+static void ckks(void)
+{
+    uint8_t ones[64], some[64];
+    memset(ones, 0xff, sizeof ones);
+    for (size_t i = 0; i < sizeof some; i++)
+        some[i] = (uint8_t)(i * 91 + 5);
+    for (uint8_t what = 0; what < 6; what++) {
+        const uint8_t head[4] = {what, 1, 7, 2};
+        char name[16];
+        snprintf(name, sizeof name, "some-%u", what);
+        put("ckks", name, head, 4, some, sizeof some);
+        snprintf(name, sizeof name, "ones-%u", what);
+        put("ckks", name, head, 4, ones, sizeof ones);
+    }
+    /* q1 = 2^41 - 2^16 + 1 and q1 - 1: the least refused and the largest taken */
+    put("ckks", "q", "\x02\x00\x00\x00\x01\x00\xff\xff\xff\x01", 10, "", 0);
+    put("ckks", "q-1", "\x02\x00\x00\x00\x00\x00\xff\xff\xff\x01", 10, "", 0);
+}
+
+static void ot(void)
+{
+    uint8_t zeros[64] = {0}, point[64];
+    memset(point, 0, sizeof point);
+    point[31] = 0x80; /* the top bit: not canonical */
+    for (uint8_t what = 0; what < 8; what++) {
+        const uint8_t head[2] = {what, (uint8_t)(what & 3)};
+        char name[16];
+        snprintf(name, sizeof name, "honest-%u", what);
+        put("ot", name, head, 2, zeros, sizeof zeros);
+    }
+    put("ot", "not-canonical", "\x04\x00", 2, point, sizeof point);
+    put("ot", "not-canonical-b", "\x05\x00", 2, point, 32);
+    point[31] = 1;
+    put("ot", "tree", "\x00\x00", 2, point, sizeof point);
+    put("ot", "correction", "\x02\x00", 2, point, sizeof point);
+    uint8_t *frame = fuzz_frame(FRAME_BASE_OT, 0, 0, NULL, 0, 64);
+    frame[8] = 0;
+    frame[9] = 0x20; /* says 8192 bytes */
+    put("ot", "identity", "\x06\x00", 2, frame, FRAME_HEADER_BYTES + 64);
+    free(frame);
+}
+
+static void rest(void)
+{
+    static const char npy[] = "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 2), }";
+    static const char fortran[] = "{'descr': '>i2', 'fortran_order': True, 'shape': (2, 3), }";
+    static const uint8_t head[10] = {0x93, 'N', 'U', 'M', 'P', 'Y', 1, 0, 118, 0};
+    uint8_t file[160] = {0};
+    for (unsigned i = 0; i < 2; i++) {
+        memset(file, ' ', 118);
+        memcpy(file, i == 0 ? npy : fortran, i == 0 ? sizeof npy - 1 : sizeof fortran - 1);
+        file[117] = '\n';
+        put("npy", i == 0 ? "f4" : "i2-fortran", head, 10, file, i == 0 ? 118 + 16 : 118 + 12);
+    }
+    static const char options[] = "reveal=logits\ninput-range=-1:1e3\nbits=14\nk-ss=8\n"
+                                  "max-memory=2.5G\nport=0\nranges=calibrated:x.npy\n"
+                                  "input-node=a:1,2\ninput-node=b\ntimeout=5\n#0=77\n#:=1\ntls=1\n";
+    static const char bad[] = "bits=9\nk-ss=5\nmax-memory=-1\nmax-memory=nan\ninput-range=2:1\n"
+                              "port=65536\nserver-pin=00\ninput-range=nan:inf\nnone=1\nbits=\n";
+    put("options", "good", "", 0, options, sizeof options - 1);
+    put("options", "bad", "", 0, bad, sizeof bad - 1);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc != 2)
+        return 1;
+    corpus = argv[1];
+    models();
+    frames();
+    session();
+    ckks();
+    ot();
+    rest();
+    return 0;
+}
