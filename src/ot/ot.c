@@ -39,6 +39,7 @@ struct ot {
     struct ot_pool send, recv;
     struct tccr send_hash[PURPOSES], recv_hash[PURPOSES];
     struct softspoken_work *work;
+    const struct ot_kernels *kernels;
 };
 
 mp2ml_status ot_new(struct ot **out, struct link *link, enum party party, struct prg *g,
@@ -57,6 +58,7 @@ mp2ml_status ot_new(struct ot **out, struct link *link, enum party party, struct
     ot->prg = g;
     ot->party = party;
     ot->k = k_ss;
+    ot->kernels = ot_kernels_pick();
     TRY_OUT(softspoken_work_new(&ot->work));
     TRY_OUT(softspoken_init(&ot->sender, k_ss, mine, ot->session, ot->work));
     TRY_OUT(softspoken_init(&ot->receiver, k_ss, other, ot->session, ot->work));
@@ -203,25 +205,55 @@ mp2ml_status ot_start(struct ot *ot, const uint8_t t[32])
 
 /* ---- pools ---------------------------------------------------------------------------------- */
 
-static mp2ml_status extend_receiver(struct ot *ot, uint16_t step, size_t transfers)
+/* One frame each way, strip by strip in turns: what arrives is used at once, and neither party
+ * waits for a whole frame. The receiver's half is a strip ahead, so that the peer always has one.
+ */
+static mp2ml_status take_turns(struct ot *ot, uint16_t step, struct softspoken_run *recv,
+                               struct softspoken_run *send)
 {
-    struct ot_pool *p = &ot->recv;
-    const size_t tiles = transfers / OT_WIDTH + 1;
-    TRY(frame_send_begin(ot->link, FRAME_OT_EXTEND, step, softspoken_body_bytes(ot->k, tiles)));
-    TRY(softspoken_extend_receiver(&ot->receiver, ot->link, p->rows + p->end,
-                                   p->choice + p->end / 64, tiles));
-    p->end += transfers;
+    if (recv->tiles > 0) {
+        TRY(frame_send_begin(ot->link, FRAME_OT_EXTEND, step,
+                             softspoken_body_bytes(ot->k, recv->tiles)));
+        TRY(softspoken_run_strip(recv));
+    }
+    if (send->tiles > 0)
+        TRY(frame_recv_begin(ot->link, FRAME_OT_EXTEND, step,
+                             softspoken_body_bytes(ot->k, send->tiles)));
+    while (recv->done < recv->tiles || send->done < send->tiles) {
+        if (recv->done < recv->tiles)
+            TRY(softspoken_run_strip(recv));
+        if (send->done < send->tiles)
+            TRY(softspoken_run_strip(send));
+    }
+    if (recv->tiles > 0)
+        TRY(softspoken_run_finish(recv));
+    if (send->tiles > 0)
+        TRY(softspoken_run_finish(send));
     return MP2ML_OK;
 }
 
-static mp2ml_status extend_sender(struct ot *ot, uint16_t step, size_t transfers)
+/* Makes to_send and to_recv transfers, multiples of 128, for which the pools have room. */
+static mp2ml_status extend(struct ot *ot, uint16_t step, size_t to_send, size_t to_recv)
 {
-    struct ot_pool *p = &ot->send;
-    const size_t tiles = transfers / OT_WIDTH + 1;
-    TRY(frame_recv_begin(ot->link, FRAME_OT_EXTEND, step, softspoken_body_bytes(ot->k, tiles)));
-    TRY(softspoken_extend_sender(&ot->sender, ot->link, p->rows + p->end, tiles));
-    p->end += transfers; /* only now: the check has passed */
-    return MP2ML_OK;
+    struct softspoken_run send = {0}, recv = {0};
+    mp2ml_status status = MP2ML_OK;
+    if (to_recv > 0)
+        status = softspoken_run_begin(&recv, &ot->receiver, ot->link, ot->recv.rows + ot->recv.end,
+                                      ot->recv.choice + ot->recv.end / 64, to_recv / OT_WIDTH + 1);
+    if (status == MP2ML_OK && to_send > 0)
+        status = softspoken_run_begin(&send, &ot->sender, ot->link, ot->send.rows + ot->send.end,
+                                      NULL, to_send / OT_WIDTH + 1);
+    if (status == MP2ML_OK)
+        status = take_turns(ot, step, &recv, &send);
+    if (recv.tiles > 0)
+        status = softspoken_run_close(&recv, status);
+    if (send.tiles > 0)
+        status = softspoken_run_close(&send, status);
+    if (status == MP2ML_OK) { /* only now: the check has passed */
+        ot->recv.end += to_recv;
+        ot->send.end += to_send;
+    }
+    return status;
 }
 
 mp2ml_status ot_reserve(struct ot *ot, uint16_t step, size_t as_sender, size_t as_receiver)
@@ -238,10 +270,7 @@ mp2ml_status ot_reserve(struct ot *ot, uint16_t step, size_t as_sender, size_t a
         TRY(ot_pool_room(&ot->recv, to_recv + OT_WIDTH, true));
     while (to_send > 0 || to_recv > 0) {
         const size_t send = ot_piece(to_send), recv = ot_piece(to_recv);
-        if (recv > 0)
-            TRY(extend_receiver(ot, step, recv));
-        if (send > 0)
-            TRY(extend_sender(ot, step, send));
+        TRY(extend(ot, step, send, recv));
         to_send -= send;
         to_recv -= recv;
     }
@@ -264,8 +293,9 @@ void ot_take_send(struct ot *ot, struct block *k0, struct block *k1, size_t n)
     assert(n <= ot_pool_left(p));
     for (size_t at = 0; at < n; at += BATCH) {
         const size_t batch = n - at < BATCH ? n - at : BATCH;
-        tccr_hash_pair(&ot->send_hash[PURPOSE_BLOCK], k0 + at, k1 + at, p->rows + p->at,
-                       &ot->sender.delta, p->used, batch);
+        const struct block *rows = ot_pool_rows(p, batch, ot->kernels);
+        tccr_hash_pair(&ot->send_hash[PURPOSE_BLOCK], k0 + at, k1 + at, rows, &ot->sender.delta,
+                       p->used, batch);
         ot_pool_drop(p, batch);
     }
 }
@@ -276,8 +306,9 @@ void ot_take_recv(struct ot *ot, struct block *kc, uint64_t *choice, size_t n)
     assert(n <= ot_pool_left(p));
     for (size_t at = 0; at < n; at += BATCH) { /* BATCH is a multiple of 64 */
         const size_t batch = n - at < BATCH ? n - at : BATCH;
+        const struct block *rows = ot_pool_rows(p, batch, ot->kernels);
         take_choice(ot, choice + at / 64, batch);
-        tccr_hash(&ot->recv_hash[PURPOSE_BLOCK], kc + at, p->rows + p->at, p->used, batch, 1);
+        tccr_hash(&ot->recv_hash[PURPOSE_BLOCK], kc + at, rows, p->used, batch, 1);
         ot_pool_drop(p, batch);
     }
 }
@@ -288,7 +319,8 @@ void ot_take_send_bits(struct ot *ot, uint64_t *m0, uint64_t *m1, size_t n)
     assert(n <= ot_pool_left(p));
     for (size_t at = 0; at < n; at += BATCH) {
         const size_t batch = n - at < BATCH ? n - at : BATCH;
-        tccr_hash_bits(&ot->send_hash[PURPOSE_BITS], m0 + at / 64, m1 + at / 64, p->rows + p->at,
+        const struct block *rows = ot_pool_rows(p, batch, ot->kernels);
+        tccr_hash_bits(&ot->send_hash[PURPOSE_BITS], m0 + at / 64, m1 + at / 64, rows,
                        &ot->sender.delta, p->used, batch);
         ot_pool_drop(p, batch);
     }
@@ -300,9 +332,10 @@ void ot_take_recv_bits(struct ot *ot, uint64_t *mc, uint64_t *choice, size_t n)
     assert(n <= ot_pool_left(p));
     for (size_t at = 0; at < n; at += BATCH) {
         const size_t batch = n - at < BATCH ? n - at : BATCH;
+        const struct block *rows = ot_pool_rows(p, batch, ot->kernels);
         take_choice(ot, choice + at / 64, batch);
-        tccr_hash_bits(&ot->recv_hash[PURPOSE_BITS], mc + at / 64, NULL, p->rows + p->at, NULL,
-                       p->used, batch);
+        tccr_hash_bits(&ot->recv_hash[PURPOSE_BITS], mc + at / 64, NULL, rows, NULL, p->used,
+                       batch);
         ot_pool_drop(p, batch);
     }
 }

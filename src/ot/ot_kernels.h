@@ -41,6 +41,9 @@ struct ot_kernels {
 
     /* Transposes each tile in place. */
     void (*transpose)(struct block *tiles, size_t tile_count);
+
+    /* Copies tiles that will not be needed soon; fastest where both are aligned to 64 bytes. */
+    void (*copy)(struct block *to, const struct block *tiles, size_t tile_count);
 };
 
 const struct ot_kernels *ot_kernels_portable(void);

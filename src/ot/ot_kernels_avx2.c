@@ -138,10 +138,15 @@ WIDE static void transpose_avx2(struct block *tiles, size_t tile_count)
     secret_wipe(rows, sizeof rows);
 }
 
+static void copy_avx2(struct block *to, const struct block *tiles, size_t tile_count)
+{
+    memcpy(to, tiles, tile_count * OT_WIDTH * sizeof *to);
+}
+
 const struct ot_kernels *ot_kernels_avx2(void)
 {
-    static const struct ot_kernels table = {"avx2", fold_avx2, place_avx2, hash_avx2,
-                                            transpose_avx2};
+    static const struct ot_kernels table = {"avx2",    fold_avx2,      place_avx2,
+                                            hash_avx2, transpose_avx2, copy_avx2};
     return cpu_level() >= CPU_AVX2 ? &table : NULL;
 }
 #else

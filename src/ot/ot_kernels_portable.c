@@ -130,9 +130,14 @@ static void transpose_portable(struct block *tiles, size_t tile_count)
     secret_wipe(lower, sizeof lower);
 }
 
+static void copy_portable(struct block *to, const struct block *tiles, size_t tile_count)
+{
+    memcpy(to, tiles, tile_count * OT_WIDTH * sizeof *to);
+}
+
 const struct ot_kernels *ot_kernels_portable(void)
 {
-    static const struct ot_kernels table = {"portable", fold_portable, place_portable,
-                                            hash_portable, transpose_portable};
+    static const struct ot_kernels table = {"portable",    fold_portable,      place_portable,
+                                            hash_portable, transpose_portable, copy_portable};
     return &table;
 }

@@ -21,6 +21,7 @@ static void pool_compact(struct ot_pool *p)
         secret_wipe(p->choice + kept / 64, (p->end - kept) / 8);
     }
     p->at -= shift;
+    p->turned -= shift; /* not below: turned >= at, and both shift by whole tiles */
     p->end = kept;
 }
 
@@ -73,6 +74,17 @@ uint64_t ot_pool_choice(const struct ot_pool *p, size_t i, size_t n)
     if (shift + n > 64) /* sizes are public */
         word |= p->choice[bit / 64 + 1] << (64 - shift);
     return n < 64 ? word & ((UINT64_C(1) << n) - 1) : word;
+}
+
+const struct block *ot_pool_rows(struct ot_pool *p, size_t n, const struct ot_kernels *kernels)
+{
+    assert(n <= ot_pool_left(p));
+    if (p->at + n > p->turned) {
+        const size_t tiles = (p->at + n - p->turned + OT_WIDTH - 1) / OT_WIDTH;
+        kernels->transpose(p->rows + p->turned, tiles);
+        p->turned += tiles * OT_WIDTH;
+    }
+    return p->rows + p->at;
 }
 
 void ot_pool_drop(struct ot_pool *p, size_t n)

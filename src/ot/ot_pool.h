@@ -2,10 +2,12 @@
  *
  * A pool: checked transfers of one direction that wait to be hashed.
  *
- *   rows  [ wiped | left ........ | room ]     choice: one bit a row, receiver only
- *         0       at              end    capacity
+ *   rows  [ wiped | left: rows | left: columns | room ]     choice: one bit a row, receiver only
+ *         0       at        turned            end    capacity
  *
- * end is always a multiple of 128, so extensions write whole tiles and choice words at it. */
+ * Tiles are transposed when their rows are needed, which are in the cache then. turned and end are
+ * always a multiple of 128, so extensions write
+ * whole tiles and choice words at end. */
 #ifndef OT_POOL_H
 #define OT_POOL_H
 
@@ -14,7 +16,7 @@
 struct ot_pool {
     struct block *rows;
     uint64_t *choice; /* NULL at the sender */
-    size_t at, end, capacity;
+    size_t at, turned, end, capacity;
     uint64_t used; /* transfers taken so far: the tweak of the next one; never restarts */
 };
 
@@ -28,6 +30,8 @@ void ot_pool_wipe(struct ot_pool *p);
 
 /* n <= 64 choice bits from row at + i on, the rest zero. CT: leaks nothing. */
 uint64_t ot_pool_choice(const struct ot_pool *p, size_t i, size_t n);
+/* The next n transfers as rows. */
+const struct block *ot_pool_rows(struct ot_pool *p, size_t n, const struct ot_kernels *kernels);
 /* Wipes n rows and counts them as used. Their choice words are wiped with the last row of each. */
 void ot_pool_drop(struct ot_pool *p, size_t n);
 

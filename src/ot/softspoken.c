@@ -41,6 +41,8 @@ struct softspoken_work {
     struct block planes[8 * STRIP];
     struct block sum[STRIP];
     struct block choice[STRIP];
+    struct block
+        tiles[OT_WIDTH * STRIP]; /* written here in any order, then to the rows in theirs */
     struct block corrections[63 * STRIP];
     struct block chi[STRIP];
     struct block acc[OT_WIDTH][2];
@@ -157,13 +159,9 @@ static void strip_sender(struct softspoken *s, struct block *tiles, size_t block
 
 /* ---- the check ------------------------------------------------------------------------------ */
 
-struct position { /* what sets one extension apart from all others */
-    uint8_t bytes[17];
-};
-
-static struct position position_of(const struct softspoken *s, size_t tiles)
+static struct softspoken_position position_of(const struct softspoken *s, size_t tiles)
 {
-    struct position p;
+    struct softspoken_position p;
     const uint64_t words[2] = {s->offset, tiles};
     p.bytes[0] = s->direction;
     memcpy(p.bytes + 1, words, sizeof words);
@@ -171,7 +169,7 @@ static struct position position_of(const struct softspoken *s, size_t tiles)
 }
 
 static mp2ml_status challenge_begin(struct digest **d, const struct softspoken *s,
-                                    const struct position *p)
+                                    const struct softspoken_position *p)
 {
     TRY(digest_new(d, "ot-challenge"));
     mp2ml_status status = digest_update(*d, s->session, 32);
@@ -191,9 +189,9 @@ static mp2ml_status challenge_end(struct xof **chi, const struct digest *d)
     return xof_new(chi, seed, sizeof seed, "ot-chi", "");
 }
 
-/* Hashes all columns into work->columns and transposes the tiles. When choice is not NULL, the hash
- * of the choice bits goes to *choice_hash. */
-static mp2ml_status hash_all(struct softspoken *s, struct block *rows, const uint64_t *choice,
+/* Hashes all columns into work->columns. When choice is not NULL, the hash of the choice bits goes
+ * to *choice_hash. */
+static mp2ml_status hash_all(struct softspoken *s, const struct block *rows, const uint64_t *choice,
                              struct block *choice_hash, struct xof *xof, size_t tiles)
 {
     struct softspoken_work *w = s->work;
@@ -201,14 +199,12 @@ static mp2ml_status hash_all(struct softspoken *s, struct block *rows, const uin
     memset(w->acc, 0, sizeof w->acc);
     for (size_t first = 0; first < tiles; first += STRIP) {
         const size_t blocks = tiles - first < STRIP ? tiles - first : STRIP;
-        struct block *strip = rows + first * OT_WIDTH;
         TRY(xof_read(xof, w->chi, blocks * sizeof *w->chi, 0, first * sizeof *w->chi));
         if (first + blocks == tiles) {
             w->chi[blocks - 1].lo = 1;
             w->chi[blocks - 1].hi = 0;
         }
-        s->kernels->hash(w->acc, strip, w->chi, blocks, s->crypto);
-        s->kernels->transpose(strip, blocks);
+        s->kernels->hash(w->acc, rows + first * OT_WIDTH, w->chi, blocks, s->crypto);
         if (choice != NULL) {
             memcpy(w->choice, choice + 2 * first, blocks * sizeof *w->choice);
             crypto_gf128_accumulate(s->crypto, acc, w->choice, w->chi, blocks);
@@ -223,7 +219,7 @@ static mp2ml_status hash_all(struct softspoken *s, struct block *rows, const uin
 
 /* The hash of the 128 hashed columns of t. */
 static mp2ml_status columns_digest(uint8_t out[DIGEST_BYTES], const struct softspoken *s,
-                                   const struct position *p)
+                                   const struct softspoken_position *p)
 {
     const struct digest_part parts[] = {
         {s->session, 32}, {p->bytes, sizeof p->bytes}, {s->work->columns, sizeof s->work->columns}};
@@ -233,7 +229,7 @@ static mp2ml_status columns_digest(uint8_t out[DIGEST_BYTES], const struct softs
 /* ---- sender --------------------------------------------------------------------------------- */
 
 /* The receiver's claim against the columns of q. CT: leaks only the outcome. */
-static mp2ml_status check_sender(struct softspoken *s, const struct position *p,
+static mp2ml_status check_sender(struct softspoken *s, const struct softspoken_position *p,
                                  const uint8_t claim[SOFTSPOKEN_CHECK_BYTES])
 {
     struct block choice_hash;
@@ -252,68 +248,107 @@ static mp2ml_status check_sender(struct softspoken *s, const struct position *p,
                                                                            : MP2ML_ERR_PROTOCOL;
 }
 
-mp2ml_status softspoken_extend_sender(struct softspoken *s, struct link *link, struct block *rows,
-                                      size_t tiles)
+/* ---- the run -------------------------------------------------------------------------------- */
+
+mp2ml_status softspoken_run_begin(struct softspoken_run *r, struct softspoken *s, struct link *link,
+                                  struct block *rows, uint64_t *choice, size_t tiles)
 {
-    mp2ml_status status;
-    uint8_t claim[SOFTSPOKEN_CHECK_BYTES];
-    const struct position p = position_of(s, tiles);
-    struct digest *digest = NULL;
-    struct xof *xof = NULL;
-    TRY_OUT(challenge_begin(&digest, s, &p));
-    for (size_t first = 0; first < tiles; first += STRIP) {
-        const size_t blocks = tiles - first < STRIP ? tiles - first : STRIP;
-        const size_t bytes = blocks * (OT_WIDTH / s->k - 1) * sizeof(struct block);
-        TRY_OUT(frame_recv_part(link, s->work->corrections, bytes));
-        TRY_OUT(digest_update(digest, s->work->corrections, bytes));
-        strip_sender(s, rows + first * OT_WIDTH, blocks);
+    assert(tiles >= 2);
+    memset(r, 0, sizeof *r);
+    r->s = s;
+    r->link = link;
+    r->rows = rows;
+    r->choice = choice;
+    r->tiles = tiles;
+    r->position = position_of(s, tiles);
+    return challenge_begin(&r->digest, s, &r->position);
+}
+
+mp2ml_status softspoken_run_strip(struct softspoken_run *r)
+{
+    struct softspoken *s = r->s;
+    struct softspoken_work *w = s->work;
+    const size_t left = r->tiles - r->done;
+    const size_t blocks = left < STRIP ? left : STRIP;
+    const size_t bytes = blocks * (OT_WIDTH / s->k - 1) * sizeof(struct block);
+    struct block *strip = r->rows + r->done * OT_WIDTH;
+    assert(left > 0);
+    if (r->choice == NULL) {
+        TRY(frame_recv_part(r->link, w->corrections, bytes));
+        TRY(digest_update(r->digest, w->corrections, bytes));
+        strip_sender(s, w->tiles, blocks);
+    } else {
+        strip_receiver(s, w->tiles, r->done, blocks);
+        memcpy(r->choice + 2 * r->done, w->choice, blocks * sizeof *w->choice);
+        TRY(frame_send_part(r->link, w->corrections, bytes));
+        TRY(digest_update(r->digest, w->corrections, bytes));
     }
-    TRY_OUT(frame_recv_part(link, claim, sizeof claim));
-    TRY_OUT(challenge_end(&xof, digest));
-    TRY_OUT(hash_all(s, rows, NULL, NULL, xof, tiles));
-    TRY_OUT(check_sender(s, &p, claim));
-    secret_wipe(rows + (tiles - 1) * OT_WIDTH, OT_WIDTH * sizeof *rows);
-out:
+    s->kernels->copy(strip, w->tiles, blocks);
+    r->done += blocks;
+    return MP2ML_OK;
+}
+
+static mp2ml_status finish_sender(struct softspoken_run *r, struct xof *xof)
+{
+    uint8_t claim[SOFTSPOKEN_CHECK_BYTES];
+    TRY(hash_all(r->s, r->rows, NULL, NULL, xof, r->tiles));
+    TRY(frame_recv_part(r->link, claim, sizeof claim));
+    return check_sender(r->s, &r->position, claim);
+}
+
+static mp2ml_status finish_receiver(struct softspoken_run *r, struct xof *xof)
+{
+    uint8_t claim[SOFTSPOKEN_CHECK_BYTES];
+    struct block choice_hash = {0, 0};
+    TRY(hash_all(r->s, r->rows, r->choice, &choice_hash, xof, r->tiles));
+    memcpy(claim, &choice_hash, sizeof choice_hash);
+    TRY(columns_digest(claim + sizeof choice_hash, r->s, &r->position));
+    return frame_send_part(r->link, claim, sizeof claim);
+}
+
+mp2ml_status softspoken_run_finish(struct softspoken_run *r)
+{
+    struct xof *xof;
+    assert(r->done == r->tiles);
+    TRY(challenge_end(&xof, r->digest));
+    mp2ml_status status = r->choice == NULL ? finish_sender(r, xof) : finish_receiver(r, xof);
     xof_free(xof);
-    digest_free(digest);
-    if (status != MP2ML_OK)
-        secret_wipe(rows, tiles * OT_WIDTH * sizeof *rows);
     return status;
 }
 
-/* ---- receiver ------------------------------------------------------------------------------- */
+mp2ml_status softspoken_run_close(struct softspoken_run *r, mp2ml_status status)
+{
+    const size_t kept = status == MP2ML_OK ? r->tiles - 1 : 0, gone = r->tiles - kept;
+    digest_free(r->digest);
+    r->digest = NULL;
+    secret_wipe(r->rows + kept * OT_WIDTH, gone * OT_WIDTH * sizeof *r->rows);
+    if (r->choice != NULL)
+        secret_wipe(r->choice + 2 * kept, 2 * gone * sizeof *r->choice);
+    return status;
+}
+
+static mp2ml_status run_whole(struct softspoken *s, struct link *link, struct block *rows,
+                              uint64_t *choice, size_t tiles)
+{
+    struct softspoken_run r;
+    mp2ml_status status = softspoken_run_begin(&r, s, link, rows, choice, tiles);
+    while (status == MP2ML_OK && r.done < tiles)
+        status = softspoken_run_strip(&r);
+    if (status == MP2ML_OK)
+        status = softspoken_run_finish(&r);
+    if (status == MP2ML_OK)
+        s->kernels->transpose(rows, tiles);
+    return softspoken_run_close(&r, status);
+}
+
+mp2ml_status softspoken_extend_sender(struct softspoken *s, struct link *link, struct block *rows,
+                                      size_t tiles)
+{
+    return run_whole(s, link, rows, NULL, tiles);
+}
 
 mp2ml_status softspoken_extend_receiver(struct softspoken *s, struct link *link, struct block *rows,
                                         uint64_t *choice, size_t tiles)
 {
-    mp2ml_status status;
-    uint8_t claim[SOFTSPOKEN_CHECK_BYTES];
-    struct block choice_hash = {0, 0};
-    const struct position p = position_of(s, tiles);
-    struct digest *digest = NULL;
-    struct xof *xof = NULL;
-    TRY_OUT(challenge_begin(&digest, s, &p));
-    for (size_t first = 0; first < tiles; first += STRIP) {
-        const size_t blocks = tiles - first < STRIP ? tiles - first : STRIP;
-        const size_t bytes = blocks * (OT_WIDTH / s->k - 1) * sizeof(struct block);
-        strip_receiver(s, rows + first * OT_WIDTH, first, blocks);
-        memcpy(choice + 2 * first, s->work->choice, blocks * sizeof *s->work->choice);
-        TRY_OUT(digest_update(digest, s->work->corrections, bytes));
-        TRY_OUT(frame_send_part(link, s->work->corrections, bytes));
-    }
-    TRY_OUT(challenge_end(&xof, digest));
-    TRY_OUT(hash_all(s, rows, choice, &choice_hash, xof, tiles));
-    memcpy(claim, &choice_hash, sizeof choice_hash);
-    TRY_OUT(columns_digest(claim + sizeof choice_hash, s, &p));
-    TRY_OUT(frame_send_part(link, claim, sizeof claim));
-    secret_wipe(rows + (tiles - 1) * OT_WIDTH, OT_WIDTH * sizeof *rows);
-    secret_wipe(choice + 2 * (tiles - 1), 2 * sizeof *choice);
-out:
-    xof_free(xof);
-    digest_free(digest);
-    if (status != MP2ML_OK) {
-        secret_wipe(rows, tiles * OT_WIDTH * sizeof *rows);
-        secret_wipe(choice, 2 * tiles * sizeof *choice);
-    }
-    return status;
+    return run_whole(s, link, rows, choice, tiles);
 }

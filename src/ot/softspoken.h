@@ -65,4 +65,29 @@ MUST_CHECK mp2ml_status softspoken_extend_receiver(struct softspoken *s, struct 
                                                    struct block *rows, uint64_t *choice,
                                                    size_t tiles);
 
+/* The same in steps, so that both directions can take turns: begin, strips until done = tiles,
+ * finish; then close, after a failure of any of them too. */
+struct softspoken_position { /* what sets one extension apart from all others */
+    uint8_t bytes[17];
+};
+struct softspoken_run {
+    struct softspoken *s; /* this and the next three are not owned */
+    struct link *link;
+    struct block *rows;
+    uint64_t *choice; /* NULL at the sender */
+    size_t tiles, done;
+    struct softspoken_position position;
+    struct digest *digest; /* of the corrections */
+};
+MUST_CHECK mp2ml_status softspoken_run_begin(struct softspoken_run *r, struct softspoken *s,
+                                             struct link *link, struct block *rows,
+                                             uint64_t *choice, size_t tiles);
+/* The next strip of up to OT_STRIP tiles: a part of the frame and its columns. */
+MUST_CHECK mp2ml_status softspoken_run_strip(struct softspoken_run *r);
+/* The check: the frame's last part. Tiles stay as columns: the caller transposes them. */
+MUST_CHECK mp2ml_status softspoken_run_finish(struct softspoken_run *r);
+/* Releases what begin took and wipes the sacrificed tile, or all when status is a failure; returns
+ * status. */
+MUST_CHECK mp2ml_status softspoken_run_close(struct softspoken_run *r, mp2ml_status status);
+
 #endif
