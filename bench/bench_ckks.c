@@ -152,7 +152,7 @@ static void bench_product(struct party *a, size_t width, double peak)
     } layers[] = {{"convolution 169 x 5 x 25", 21125, 0, 0},
                   {"845 x 100", 84500, 100, 845},
                   {"100 x 10", 1000, 10, 100}};
-    double sum = 0, all = 0;
+    double sum = 0;
     for (unsigned i = 0; i < 3; i++) {
         double best;
         if (layers[i].rows == 0)
@@ -165,7 +165,6 @@ static void bench_product(struct party *a, size_t width, double peak)
             printf(" = %2.0f %% of the limit", 100 * rate / peak);
         printf("\n");
         sum += best;
-        all += layers[i].products;
     }
     printf("  %-26s %8.3f ms\n", "all three", 1e3 * sum);
     free(p.in);

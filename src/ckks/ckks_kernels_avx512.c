@@ -49,7 +49,7 @@ INLINE_IFMA vec sub_once(vec v, vec q)
 
 INLINE_IFMA __mmask8 lanes_of(size_t left)
 {
-    return left >= 8 ? 0xff : (__mmask8)((1U << left) - 1);
+    return (__mmask8)(left >= 8 ? 0xff : (1U << left) - 1);
 }
 
 /* ---- matrix product -----------------------------------------------------------------------

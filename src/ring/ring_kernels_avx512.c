@@ -431,7 +431,7 @@ INLINE_IFMA vec multiply(const struct product *f, vec a, vec b)
 
 INLINE_IFMA __mmask8 lanes_of(size_t left)
 {
-    return left >= 8 ? 0xff : (__mmask8)((1U << left) - 1);
+    return (__mmask8)(left >= 8 ? 0xff : (1U << left) - 1);
 }
 
 IFMA static void avx512_mul(const struct ring_prime *prime, uint64_t *out, const uint64_t *a,
