@@ -37,15 +37,7 @@ bench: program ## both parties on this machine: speed, traffic, memory
 
 check: ## format, layers, sizes, documents, symbols, warnings of gcc and clang
 	@tools/setup.sh build check venv format
-	@tools/check_format.sh
-	@python3 tools/check_layers.py
-	@python3 tools/check_sizes.py
-	@python3 tools/check_docs.py
-	@tools/build.sh release all
-	@tools/build.sh python
-	@python3 tools/check_symbols.py $(BUILD)
-	@tools/build.sh warnings-gcc all
-	@tools/build.sh warnings-clang all
+	@tools/check.sh
 
 asan: ## the C tests under the address and undefined-behaviour sanitizers
 	@tools/setup.sh build
