@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Operators that join two values, with broadcasting. Integers are shapes: the batch, GRAPH_BATCH,
- * may be multiplied or divided by 1 and compared with nothing. */
+ * Operators that join two values, with broadcasting. Integers are shapes: -1 is the batch, -k is k
+ * times the batch. That may be multiplied by sizes, and compared with nothing. */
 #include <math.h>
 
 #include "model/graph_internal.h"
@@ -101,13 +101,13 @@ static bool integer_value(int64_t *out, int64_t x, int64_t y, enum arithmetic wh
     const bool batch = x == GRAPH_BATCH || y == GRAPH_BATCH;
     switch (what) {
     case PLUS:
-        return !batch && !__builtin_add_overflow(x, y, out);
+        return x >= 0 && y >= 0 && !__builtin_add_overflow(x, y, out);
     case MINUS:
-        return !batch && !__builtin_sub_overflow(x, y, out);
+        return x >= 0 && y >= 0 && !__builtin_sub_overflow(x, y, out);
     case TIMES:
-        return (!batch || x == 1 || y == 1) && !__builtin_mul_overflow(x, y, out);
+        return (x > 0 || y > 0 || !batch) && !__builtin_mul_overflow(x, y, out);
     case OVER:
-        if (y == 0 || (batch && y != 1))
+        if (y == 0 || (batch && y != 1) || (x < 0 && x % y != 0))
             return false;
         *out = x / y; /* y != -1: that counts as the batch */
         return true;

@@ -39,7 +39,7 @@ struct run {
 
 /* Samples [first, first + count) of one node. */
 static mp2ml_status eval_samples(const struct run *r, const struct graph_node *n, float *out,
-                               size_t first, size_t count)
+                                 size_t first, size_t count)
 {
     struct eval_view *in = calloc(n->n_inputs + 1, sizeof *in);
     if (in == NULL)

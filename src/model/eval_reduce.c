@@ -67,7 +67,7 @@ static mp2ml_status reduce_floats(const struct eval_call *c, enum reducing how, 
     return MP2ML_OK;
 }
 
-/* Only 1 times the batch is the batch; sums and comparisons with it are refused. */
+/* Sizes times the batch are -sizes; sums and comparisons with it are refused. */
 static mp2ml_status reduce_integers(const struct eval_call *c, enum reducing how, int64_t start)
 {
     const struct eval_view *x = &c->in[0];
@@ -78,7 +78,7 @@ static mp2ml_status reduce_integers(const struct eval_call *c, enum reducing how
         int64_t *to = &c->i[place(&r, x, k)];
         const int64_t v = x->i[k];
         const bool batch = v == GRAPH_BATCH || (how == PRODUCT && *to == GRAPH_BATCH);
-        bool right = !batch || r.parts == 1 || (how == PRODUCT && (v == 1 || *to == 1));
+        bool right = !batch || r.parts == 1 || (how == PRODUCT && (v > 0 || *to > 0));
         if (how == SUM)
             right = right && !__builtin_add_overflow(*to, v, to);
         else if (how == PRODUCT)

@@ -19,10 +19,11 @@ static void become_constant(struct graph_node *n, const struct graph_tensor *val
 static mp2ml_status fold_shape(struct graph_build *b, struct graph_node *n)
 {
     const struct graph_node *x = graph_input(b, n, 0);
-    struct graph_tensor t = {.rank = 1, .dims = {x->rank}};
+    struct graph_tensor t = {.rank = 1, .dims = {n->dims[0]}};
     TRY(graph_tensor_alloc(b, &t, true));
-    for (unsigned d = 0; d < x->rank; d++)
-        t.i[d] = x->dims[d];
+    const unsigned hidden = x->rows ? 1 : 0; /* -k is k times the batch */
+    for (unsigned d = 0; d < t.count; d++)
+        t.i[d] = d == 0 && x->rows ? -x->dims[1] : x->dims[d + hidden];
     become_constant(n, &t);
     return MP2ML_OK;
 }
@@ -57,7 +58,7 @@ static mp2ml_status fold_rank(struct graph_build *b, struct graph_node *n)
 {
     struct graph_tensor t = {.rank = 0};
     TRY(graph_tensor_alloc(b, &t, true));
-    t.i[0] = graph_input(b, n, 0)->rank;
+    t.i[0] = graph_input(b, n, 0)->rank - (graph_input(b, n, 0)->rows ? 1 : 0);
     become_constant(n, &t);
     return MP2ML_OK;
 }

@@ -176,8 +176,9 @@ struct graph_node {
     float real;      /* LEAKY_RELU: slope; BATCH_NORM: epsilon */
     unsigned part;   /* SPLIT, UNPACK, SWITCH: which output of the file's node; with `parts` */
     unsigned parts;
-    bool random;                   /* depends on RANDOM */
-    bool dead;                     /* on the side of a condition that is not taken */
+    bool rows;   /* the file has axes 0 and 1 as one, batch * dims[1], until a Reshape parts them */
+    bool random; /* depends on RANDOM */
+    bool dead;   /* on the side of a condition that is not taken */
     int64_t block[GRAPH_MAX_RANK]; /* > 1: between SPACE_TO_BATCH and BATCH_TO_SPACE this axis is
                                       in that many pieces in the file, but whole here */
 };

@@ -206,6 +206,7 @@ mp2ml_status graph_settle_node(struct graph_build *b, struct graph_node *n)
         return MP2ML_OK;
     TRY(check_result(b, n));
     TRY(shape_blocks(b, n));
+    TRY(shape_rows(b, n));
     if (n->op == GRAPH_CONST || n->op == GRAPH_IDENTITY)
         return MP2ML_OK;
     if (n->batched)

@@ -224,6 +224,30 @@ mp2ml_status shape_add_n(struct graph_build *b, struct graph_node *n)
     return shape_same(b, n);
 }
 
+/* Operators along the last axis or on single values do not mind that the file has the rows of all
+ * samples on one axis; two operands must agree about it. */
+mp2ml_status shape_rows(struct graph_build *b, struct graph_node *n)
+{
+    bool any = false, all = true;
+    for (unsigned k = 0; k < n->n_inputs; k++) {
+        const struct graph_node *x = graph_input(b, n, k);
+        any = any || x->rows;
+        all = all && (x->rows || !x->batched);
+    }
+    if (!any || !n->batched || n->op == GRAPH_RESHAPE)
+        return MP2ML_OK;
+    const enum graph_op op = n->op;
+    const graph_shape_rule rule = graph_row(op).shape;
+    n->rows = true;
+    if (all && (rule == shape_same || rule == shape_binary || rule == shape_cast ||
+                op == GRAPH_ADD_N || op == GRAPH_MATMUL || op == GRAPH_SOFTMAX ||
+                op == GRAPH_LOG_SOFTMAX || (op == GRAPH_BIAS_ADD && !n->nchw)))
+        return MP2ML_OK;
+    return graph_node_fail(b, n, MP2ML_ERR_UNSUPPORTED,
+                           "is not supported on rows of several samples: shape %s",
+                           shape_print(graph_input(b, n, 0)).text);
+}
+
 static bool fits_select(const struct graph_node *n, const struct graph_node *x)
 {
     return (x->rank == 0 && !x->batched) ||

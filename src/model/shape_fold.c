@@ -36,7 +36,7 @@ mp2ml_status shape_reduce(struct graph_build *b, struct graph_node *n)
 mp2ml_status shape_shape(struct graph_build *b, struct graph_node *n)
 {
     n->rank = 1;
-    n->dims[0] = graph_input(b, n, 0)->rank;
+    n->dims[0] = graph_input(b, n, 0)->rank - (graph_input(b, n, 0)->rows ? 1 : 0);
     n->integers = true;
     return MP2ML_OK;
 }
@@ -112,9 +112,11 @@ mp2ml_status shape_switch(struct graph_build *b, struct graph_node *n)
     int64_t condition;
     TRY(shape_want_number(b, n, 1, &condition));
     n->dead = (condition != 0) != (n->part == 1);
+    if (n->dead)
+        return MP2ML_OK; /* and no identity: readers must not look through it */
     n->op = GRAPH_IDENTITY;
     n->n_inputs = 1;
-    return n->dead ? MP2ML_OK : shape_same(b, n);
+    return shape_same(b, n);
 }
 
 mp2ml_status shape_merge(struct graph_build *b, struct graph_node *n)

@@ -37,14 +37,35 @@ static bool fill_open_axis(int64_t *dims, unsigned rank, size_t count)
     return true;
 }
 
+/* The first axis asked for is `times` the batch: here these are two axes. */
+static bool rows_of(struct graph_node *n, int64_t times)
+{
+    if (n->rank == GRAPH_MAX_RANK)
+        return false;
+    memmove(n->dims + 2, n->dims + 1, (n->rank - 1) * sizeof *n->dims);
+    n->dims[1] = times;
+    n->rank++;
+    n->rows = true;
+    return true;
+}
+
 /* A batched reshape keeps each sample's values together: the first axis asked for is the batch (-1,
- * computed as such, or 1 in a graph made for one sample), the others hold one sample. */
+ * computed as such, or 1 in a graph made for one sample), the others hold one sample. Or the first
+ * one holds several rows of each sample, as for a matrix product of all of them. */
 static bool reshape_batched(struct graph_node *n, const struct graph_node *x)
 {
-    if (n->rank == 0 || (n->dims[0] != GRAPH_BATCH && n->dims[0] != 1))
+    const size_t count = graph_sample_count(x);
+    size_t behind;
+    if (n->rank == 0 || n->dims[0] == 0 || n->dims[0] > 1)
         return false;
+    const int64_t first = n->dims[0];
     n->dims[0] = GRAPH_BATCH;
-    return fill_open_axis(n->dims + 1, n->rank - 1, graph_sample_count(x));
+    if (first < GRAPH_BATCH)
+        return rows_of(n, -first) && fill_open_axis(n->dims + 1, n->rank - 1, count);
+    if (first == GRAPH_BATCH && graph_count(&behind, n->dims + 1, n->rank - 1) && behind != 0 &&
+        behind != count && count % behind == 0)
+        return rows_of(n, (int64_t)(count / behind));
+    return fill_open_axis(n->dims + 1, n->rank - 1, count);
 }
 
 mp2ml_status shape_reshape(struct graph_build *b, struct graph_node *n)

@@ -280,6 +280,13 @@ static mp2ml_status check_rest(const struct graph_build *b)
             return graph_node_fail(b, n, MP2ML_ERR_MODEL,
                                    "is on the side of a condition that is not taken");
     }
+    for (int o = 0; o < b->g->n_outputs; o++) {
+        const struct graph_node *n = &b->g->nodes[b->g->outputs[o]];
+        if (n->rows)
+            return graph_node_fail(b, n, MP2ML_ERR_UNSUPPORTED,
+                                   "an output whose first axis is %lld times the batch",
+                                   (long long)n->dims[1]);
+    }
     return MP2ML_OK;
 }
 
