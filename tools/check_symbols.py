@@ -18,7 +18,7 @@ SUBJECTS = {
     "base": {"bits", "reader", "writer"},  # bytes.h
     "crypto": {"stream"},  # prg.h
     "net": {"link"},  # frame.h
-    "plan": {"rep", "strict"},  # lower.h, plan_internal.h
+    "plan": {"rep", "strict"},  # lower.h, scales.h
     "steps": {"gather", "input", "row"},  # steps.h
     "session": {"class", "first", "read", "request", "send", "serve", "tensor"},  # session.h
 }
