@@ -272,6 +272,94 @@ static void policies(void **state)
     net_done(&net, plan);
 }
 
+static void products(void **state)
+{
+    (void)state;
+    struct net net;
+    net_init(&net, 40); /* squares of pixels, scaled, and of a convolution behind a transpose */
+    int x = net_input(&net, DIMS(5, 4, 2));
+    int y = net_same(&net, GRAPH_MUL, x, x);
+    y = net_conv(&net, y, 3, (struct window){2, 1, false, false, 1});
+    y = net_transpose(&net, y, 3, 1, 2);
+    y = net_same(&net, GRAPH_MUL, y, net_const(&net, 0.5, DIMS(1)));
+    y = net_same(&net, GRAPH_MUL, y, y);
+    struct plan *plan = net_check(&net, net_dense(&net, net_flat(&net, y), 3),
+                                  "input linear square linear square linear output");
+    net_scaled(plan, 13, 20);
+    net_done(&net, plan);
+
+    net_init(&net, 41); /* a gate that is broadcast, read where it stands; ReLU as a factor */
+    x = net_input(&net, DIMS(4, 4, 3));
+    y = net_relu(&net, net_conv(&net, x, 3, (struct window){3, 1, true, false, 1}));
+    int gate = net_window(&net, GRAPH_AVG_POOL, y, 0, (struct window){4, 1, false, false, 1});
+    gate = net_conv(&net, gate, 3, (struct window){1, 1, false, false, 1});
+    y = net_same(&net, GRAPH_MUL, y, gate);
+    plan = net_check(&net, net_dense(&net, net_flat(&net, y), 3),
+                     "input linear relu linear product linear output");
+    assert_int_equal(plan->pub.steps[4].windows.count, 48);
+    assert_int_equal(plan->pub.steps[3].count, 3);
+    net_scaled(plan, 14, 20);
+    net_done(&net, plan);
+
+    net_init(&net, 42); /* of two branches, value by value, with an offset that hinders */
+    x = net_input(&net, DIMS(6));
+    y = net_dense(&net, x, 5);
+    int z = net_bias(&net, net_relu(&net, net_dense(&net, x, 5)), false);
+    y = net_same(&net, GRAPH_MUL, y, z);
+    y = net_same(&net, GRAPH_ADD, y, z);
+    plan = net_check(&net, y, "input linear relu linear linear product linear output");
+    assert_int_equal(plan->pub.steps[5].windows.count, 0);
+    net_done(&net, plan);
+
+    net_init(&net, 43); /* the cube */
+    x = net_dense(&net, net_input(&net, DIMS(6)), 5);
+    y = net_same(&net, GRAPH_MUL, net_same(&net, GRAPH_MUL, x, x), x);
+    net_done(&net, net_check(&net, y, "input linear square linear product linear output"));
+}
+
+static void best_of_the_outputs(void **state)
+{
+    (void)state;
+    struct net net;
+    struct plan_options o = net_logits();
+    o.policy = PLAN_TOP;
+    o.top = 3;
+    net_init(&net, 44);
+    net_output(&net, net_dense(&net, net_input(&net, DIMS(6)), 7));
+    struct plan *plan = net_plan(&net, &o);
+    net_has_steps(plan, "input linear argmax output");
+    assert_int_equal(plan->pub.top, 3);
+    assert_int_equal(plan->pub.steps[2].top, 3);
+    assert_int_equal(plan->pub.steps[2].count, 3);
+    assert_int_equal(plan->pub.outputs[0].rank, 1);
+    assert_int_equal(plan->pub.outputs[0].dims[0], 3);
+    assert_int_equal(plan->pub.outputs[0].dtype, PLAN_I64);
+    struct net_data d;
+    net_data_init(&d, &net, plan);
+    const float *const *in = (const float *const *)d.inputs;
+    assert_int_equal(graph_eval(net.g, NET_IMAGES, in, d.expected, NULL, NULL), MP2ML_OK);
+    assert_int_equal(plan_eval_float(plan, NET_IMAGES, in, d.outputs, NULL, NULL), MP2ML_OK);
+    for (unsigned i = 0; i < NET_IMAGES; i++)
+        for (unsigned p = 0; p < 3; p++) {
+            const float *logits = d.expected[0] + (size_t)i * 7;
+            size_t at = (size_t)d.outputs[0][i * 3 + p];
+            unsigned above = 0;
+            for (unsigned v = 0; v < 7; v++)
+                above += logits[v] > logits[at];
+            assert_int_equal(above, p);
+        }
+    net_data_wipe(&d);
+    net_scaled(plan, 12, 16);
+    plan_free(plan);
+    o.top = 8;
+    mp2ml_error err = {MP2ML_OK, ""};
+    assert_int_equal(plan_new(&plan, net.g, &o, &err), MP2ML_ERR_UNSUPPORTED);
+    o.top = 0;
+    assert_int_equal(plan_new(&plan, net.g, &o, &err), MP2ML_ERR_ARGUMENT);
+    o.top = 33;
+    net_fails(&net, &o, MP2ML_ERR_ARGUMENT, "1 to 32");
+}
+
 static void many_outputs(void **state)
 {
     (void)state;
@@ -297,8 +385,8 @@ static void what_has_no_private_form(void **state)
     struct net net;
     net_init(&net, 30);
     int x = net_input(&net, DIMS(6));
-    net_output(&net, net_same(&net, GRAPH_MUL, x, x));
-    net_fails(&net, &o, MP2ML_ERR_UNSUPPORTED, "'n1' (Mul)");
+    net_output(&net, net_same(&net, GRAPH_DIV, x, x));
+    net_fails(&net, &o, MP2ML_ERR_UNSUPPORTED, "'n1' (RealDiv)");
 
     net_init(&net, 31); /* Softmax inside */
     x = net_same(&net, GRAPH_SOFTMAX, net_input(&net, DIMS(6)), -1);
@@ -377,6 +465,8 @@ int main(void)
         cmocka_unit_test(residual_networks),
         cmocka_unit_test(linear_chains_merge),
         cmocka_unit_test(policies),
+        cmocka_unit_test(products),
+        cmocka_unit_test(best_of_the_outputs),
         cmocka_unit_test(many_outputs),
         cmocka_unit_test(what_has_no_private_form),
         cmocka_unit_test(bundled_models),

@@ -20,6 +20,29 @@ static struct plan *sample_plan(struct net *net, bool logits)
     return plan;
 }
 
+/* Products, a square and the best two of the outputs, or their values. */
+static struct plan *product_plan(struct net *net, bool logits)
+{
+    net_init(net, 71);
+    int x = net_input(net, DIMS(3, 4));
+    int y = net_relu(net, net_dense(net, net_flat(net, x), 12));
+    y = net_add(net, GRAPH_RESHAPE, y, -1, DIMS(3, 4));
+    int gate = net_dense(net, net_flat(net, x), 4);
+    gate = net_add(net, GRAPH_RESHAPE, gate, -1, DIMS(1, 4));
+    y = net_flat(net, net_same(net, GRAPH_MUL, y, gate));
+    y = net_dense(net, y, 5);
+    y = net_same(net, GRAPH_MUL, y, y);
+    int z = net_dense(net, net_flat(net, x), 5);
+    y = net_dense(net, net_same(net, GRAPH_MUL, z, net_dense(net, y, 5)), 4);
+    net_output(net, y);
+    struct plan_options o = net_logits();
+    o.policy = logits ? PLAN_LOGITS : PLAN_TOP;
+    o.top = 2;
+    struct plan *plan = net_plan(net, &o);
+    net_scaled(plan, 13, 16);
+    return plan;
+}
+
 static struct writer written(const struct plan_public *pub)
 {
     struct writer w;
@@ -46,9 +69,10 @@ static mp2ml_status read_back(struct plan_public *out, const void *data, size_t 
 static void there_and_back(void **state)
 {
     (void)state;
-    for (unsigned logits = 0; logits < 2; logits++) {
+    for (unsigned variant = 0; variant < 4; variant++) {
         struct net net;
-        struct plan *plan = sample_plan(&net, logits);
+        struct plan *plan =
+            variant < 2 ? sample_plan(&net, variant) : product_plan(&net, variant % 2);
         struct writer w = written(&plan->pub);
         struct plan_public *pub = calloc(1, sizeof *pub);
         assert_non_null(pub);
@@ -57,8 +81,10 @@ static void there_and_back(void **state)
         assert_int_equal(pub->n_steps, own->n_steps);
         assert_int_equal(pub->policy, own->policy);
         assert_int_equal(pub->k_ss, own->k_ss);
-        assert_int_equal(pub->n_inputs, 2);
-        assert_string_equal(pub->inputs[1].name, own->inputs[1].name);
+        assert_int_equal(pub->top, own->top);
+        assert_int_equal(pub->n_inputs, own->n_inputs);
+        unsigned last = own->n_inputs - 1;
+        assert_string_equal(pub->inputs[last].name, own->inputs[last].name);
         assert_memory_equal(&pub->inputs[0].low, &own->inputs[0].low, sizeof(double));
         assert_memory_equal(&pub->inputs[0].scale, &own->inputs[0].scale, sizeof(double));
         assert_memory_equal(&pub->outputs[0].scale, &own->outputs[0].scale, sizeof(double));
@@ -67,6 +93,8 @@ static void there_and_back(void **state)
             assert_int_equal(a->kind, b->kind);
             assert_int_equal(a->n_operands, b->n_operands);
             assert_memory_equal(a->operands, b->operands, sizeof a->operands);
+            assert_memory_equal(a->shift, b->shift, sizeof a->shift);
+            assert_int_equal(a->top, b->top);
             assert_true(a->count == b->count && a->k == b->k && a->l == b->l && a->set == b->set &&
                         a->out_bits == b->out_bits && a->tensor == b->tensor);
             assert_int_equal(a->windows.count, b->windows.count);
@@ -92,9 +120,8 @@ static void there_and_back(void **state)
 
 static void every_truncation_is_refused(void **state)
 {
-    (void)state;
     struct net net;
-    struct plan *plan = sample_plan(&net, true);
+    struct plan *plan = *state != NULL ? product_plan(&net, false) : sample_plan(&net, true);
     struct writer w = written(&plan->pub);
     struct plan_public *pub = calloc(1, sizeof *pub);
     for (size_t size = 0; size < w.size; size++) {
@@ -108,6 +135,14 @@ static void every_truncation_is_refused(void **state)
     free(pub);
     writer_wipe(&w);
     net_done(&net, plan);
+}
+
+static void every_truncation_of_products_is_refused(void **state)
+{
+    int products = 1;
+    void *which = &products;
+    (void)state;
+    every_truncation_is_refused(&which);
 }
 
 /* Whatever is accepted must satisfy what its users rely on. */
@@ -126,11 +161,27 @@ static void relied_on(const struct plan_public *pub)
         if (step->kind == STEP_RELU || step->kind == STEP_REENTRY)
             assert_true(step->k <= 20 && step->l >= step->k &&
                         step->count == pub->steps[step->operands[0]].count);
+        for (unsigned i = 0; i < step->n_operands && step->kind == STEP_LINEAR; i++)
+            assert_true(step->shift[i] < 48 &&
+                        pub->steps[step->operands[i]].out_bits + step->shift[i] >= step->l);
+        if (step->kind == STEP_PRODUCT || step->kind == STEP_SQUARE) {
+            unsigned last = step->kind == STEP_PRODUCT;
+            assert_int_equal(step->n_operands, last + 1);
+            assert_true(step->l > step->k && step->l > plan_factor_bits(pub, step, last) &&
+                        plan_factor_bits(pub, step, last) <= 20 && step->k <= 20);
+            for (size_t i = 0; i < step->count; i++)
+                for (unsigned j = 0; j <= last; j++)
+                    assert_true((step->windows.count != 0 ? step->windows.member[2 * i + j] : i) <
+                                pub->steps[step->operands[j]].count);
+        }
         if (step->kind == STEP_MAX || step->kind == STEP_ARGMAX) {
-            assert_int_equal(step->windows.count, step->count);
+            size_t each = step->kind == STEP_ARGMAX && pub->top != 0 ? pub->top : 1;
+            assert_true(step->windows.count != 0);
+            assert_int_equal(step->windows.count * each, step->count);
             for (size_t w = 0; w < step->windows.count; w++)
-                assert_true(step->windows.first[w] < step->windows.first[w + 1]);
-            for (uint32_t m = 0; m < step->windows.first[step->count]; m++)
+                assert_true(step->windows.first[w] < step->windows.first[w + 1] &&
+                            step->windows.first[w + 1] - step->windows.first[w] >= each);
+            for (uint32_t m = 0; m < step->windows.first[step->windows.count]; m++)
                 assert_true(step->windows.member[m] < pub->steps[step->operands[0]].count);
         }
         if (step->kind == STEP_OUTPUT)
@@ -142,9 +193,8 @@ static void relied_on(const struct plan_public *pub)
 
 static void seeded_damage(void **state)
 {
-    (void)state;
     struct net net;
-    struct plan *plan = sample_plan(&net, false);
+    struct plan *plan = *state != NULL ? product_plan(&net, false) : sample_plan(&net, false);
     struct writer w = written(&plan->pub);
     struct plan_public *pub = calloc(1, sizeof *pub);
     uint8_t *bad = malloc(w.size);
@@ -173,12 +223,21 @@ static void seeded_damage(void **state)
     net_done(&net, plan);
 }
 
+static void seeded_damage_of_products(void **state)
+{
+    int products = 1;
+    void *which = &products;
+    (void)state;
+    seeded_damage(&which);
+}
+
 /* ---- one illegal thing at a time ---------------------------------------------------------------
  */
 
 struct damage {
     struct plan_public *pub;
     unsigned linear, relu, max, reentry, last_linear, argmax, output;
+    unsigned gate, square, product; /* products: the first and the last */
 };
 
 static void damage_init(struct damage *d, struct plan *plan)
@@ -195,6 +254,9 @@ static void damage_init(struct damage *d, struct plan *plan)
         d->reentry = kind == STEP_REENTRY ? s : d->reentry;
         d->argmax = kind == STEP_ARGMAX ? s : d->argmax;
         d->output = kind == STEP_OUTPUT ? s : d->output;
+        d->square = kind == STEP_SQUARE ? s : d->square;
+        d->product = kind == STEP_PRODUCT && d->product == 0 ? s : d->product;
+        d->gate = kind == STEP_PRODUCT ? s : d->gate;
     }
 }
 
@@ -212,16 +274,22 @@ static void damage_init(struct damage *d, struct plan *plan)
         writer_wipe(&w_);                                                                          \
         free(got_);                                                                                \
         net_done(&net, plan);                                                                      \
-        plan = sample_plan(&net, logits);                                                          \
+        plan = make(&net, logits);                                                                 \
         damage_init(&d, plan);                                                                     \
     } while (0)
+
+static bool steps_have_windows(const struct plan *plan, unsigned s)
+{
+    return plan->pub.steps[s].windows.count != 0;
+}
 
 static void illegal_plans(void **state)
 {
     (void)state;
     struct net net;
     bool logits = true;
-    struct plan *plan = sample_plan(&net, logits);
+    struct plan *(*make)(struct net *, bool) = sample_plan;
+    struct plan *plan = make(&net, logits);
     struct damage d;
     damage_init(&d, plan);
     net_has_steps(plan, "input input linear relu linear max re-entry linear output");
@@ -237,6 +305,8 @@ static void illegal_plans(void **state)
     REFUSED(steps[d.relu].n_operands = 0);
     REFUSED(steps[d.relu].n_operands = 2);
     REFUSED(steps[d.reentry].l = steps[d.reentry].out_bits -= 1); /* less than its reader's ring */
+    REFUSED(steps[d.linear].shift[0] = 48);
+    REFUSED(steps[d.last_linear].shift[0] = (uint8_t)steps[d.last_linear].l);
     REFUSED(steps[d.linear].l = 39);
     REFUSED(steps[d.linear].l = 12);
     REFUSED(steps[d.linear].k = steps[d.linear].out_bits = 9);
@@ -261,7 +331,10 @@ static void illegal_plans(void **state)
     REFUSED(steps[d.output].kind = STEP_KIND_COUNT);
     REFUSED(d.pub->n_steps--); /* no output */
     REFUSED(d.pub->policy = PLAN_ARGMAX);
-    REFUSED(d.pub->policy = 3);
+    REFUSED(d.pub->policy = PLAN_TOP);
+    REFUSED(d.pub->policy = 4);
+    REFUSED(d.pub->policy = 0);
+    REFUSED(d.pub->top = 1);
     REFUSED(d.pub->k_ss = 3);
     REFUSED(d.pub->inputs[0].bits = 17);
     REFUSED(d.pub->inputs[0].scale *= 2);
@@ -274,7 +347,7 @@ static void illegal_plans(void **state)
     REFUSED(d.pub->outputs[0].scale = 0);
     REFUSED(d.pub->outputs[0].scale = INFINITY);
     REFUSED(d.pub->outputs[0].dtype = PLAN_I64);
-    REFUSED(d.pub->outputs[0].post = (enum plan_post)2);
+    REFUSED(d.pub->outputs[0].post = PLAN_POST_COUNT);
     REFUSED(d.pub->outputs[0].dims[0] = 5);
     uint32_t *member;
     REFUSED(memcpy(&member, &steps[d.max].windows.member, sizeof member); member[3] = 99999);
@@ -292,6 +365,49 @@ static void illegal_plans(void **state)
     net_done(&net, plan);
 }
 
+static void illegal_products(void **state)
+{
+    (void)state;
+    struct net net;
+    bool logits = false;
+    struct plan *(*make)(struct net *, bool) = product_plan;
+    struct plan *plan = make(&net, logits);
+    struct damage d;
+    damage_init(&d, plan);
+    net_has_steps(plan, "input linear relu linear product linear square linear linear product "
+                        "linear argmax output");
+    assert_true(steps_have_windows(plan, d.gate) && !steps_have_windows(plan, d.product));
+    REFUSED(steps[d.square].n_operands = 2);
+    REFUSED(steps[d.square].count++);
+    REFUSED(steps[d.square].l = steps[d.square].out_bits = steps[d.square].k);
+    REFUSED(steps[d.square].l = steps[d.square].out_bits = 49);
+    REFUSED(steps[d.square].k--);
+    REFUSED(steps[d.square].out_bits--);
+    REFUSED(steps[d.square].tensor = 1);
+    REFUSED(steps[d.square].operands[0] = 0);
+    REFUSED(steps[d.product].n_operands = 1);
+    REFUSED(steps[d.product].n_operands = 3);
+    REFUSED(steps[d.product].count--);
+    REFUSED(steps[d.product].operands[1] = (uint16_t)d.gate);
+    REFUSED(steps[d.product].operands[1] = (uint16_t)(d.linear));
+    REFUSED(steps[d.product].l = steps[d.product].out_bits = 13);
+    REFUSED(steps[d.gate].count--);
+    REFUSED(steps[d.output].operands[0] = (uint16_t)d.product);
+    REFUSED(steps[d.argmax].operands[0] = (uint16_t)d.square);
+    uint32_t *member;
+    REFUSED(memcpy(&member, &steps[d.gate].windows.member, sizeof member); member[0] = 12);
+    REFUSED(memcpy(&member, &steps[d.gate].windows.member, sizeof member); member[1] = 4);
+    REFUSED(d.pub->top = 0);
+    REFUSED(d.pub->top = 1);
+    REFUSED(d.pub->top = 3);
+    REFUSED(d.pub->top = 33);
+    REFUSED(d.pub->policy = PLAN_ARGMAX);
+    REFUSED(d.pub->policy = PLAN_LOGITS);
+    REFUSED(d.pub->outputs[0].dims[0] = 3);
+    REFUSED(steps[d.argmax].count = 4);
+    net_done(&net, plan);
+}
+
 /* What no writer can be made to write. */
 static void illegal_bytes(void **state)
 {
@@ -302,17 +418,17 @@ static void illegal_bytes(void **state)
     writer_init(&tensors);
     plan_tensors_write(&tensors, plan->pub.inputs, plan->pub.n_inputs);
     plan_tensors_write(&tensors, plan->pub.outputs, plan->pub.n_outputs);
-    size_t rank_at = 2 + 1 + 2 + strlen(plan->pub.inputs[0].name);
-    size_t steps_at = 2 + tensors.size, linear_at = steps_at + 2 + 2 * 11;
+    size_t rank_at = 3 + 1 + 2 + strlen(plan->pub.inputs[0].name);
+    size_t steps_at = 3 + tensors.size, linear_at = steps_at + 2 + 2 * 11;
     assert_int_equal(w.data[rank_at], 3);
     assert_int_equal(w.data[linear_at], STEP_LINEAR);
     const struct {
         size_t at;
         uint8_t value;
     } patches[] = {{rank_at, 9},
-                   {2, 0},
-                   {2, 17},
-                   {5, 0}, /* a NUL in a name */
+                   {3, 0},
+                   {3, 17},
+                   {6, 0}, /* a NUL in a name */
                    {linear_at + 1, 17},
                    {linear_at + 1, 255},
                    {steps_at, 1},
@@ -400,9 +516,15 @@ static void tensors_alone(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(there_and_back), cmocka_unit_test(every_truncation_is_refused),
-        cmocka_unit_test(seeded_damage),  cmocka_unit_test(illegal_plans),
-        cmocka_unit_test(illegal_bytes),  cmocka_unit_test(limits_are_kept),
+        cmocka_unit_test(there_and_back),
+        cmocka_unit_test(every_truncation_is_refused),
+        cmocka_unit_test(every_truncation_of_products_is_refused),
+        cmocka_unit_test(seeded_damage),
+        cmocka_unit_test(seeded_damage_of_products),
+        cmocka_unit_test(illegal_plans),
+        cmocka_unit_test(illegal_products),
+        cmocka_unit_test(illegal_bytes),
+        cmocka_unit_test(limits_are_kept),
         cmocka_unit_test(tensors_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -177,6 +177,14 @@ static mp2ml_status lower_node(struct lower *lw, struct rep *out)
     }
 }
 
+/* Reads finished values: all that is not linear. */
+static bool wants_finished(const struct graph *g, const struct graph_node *node)
+{
+    if (node->op == GRAPH_MUL)
+        return g->nodes[node->inputs[0]].batched && g->nodes[node->inputs[1]].batched;
+    return node->op == GRAPH_RELU || node->op == GRAPH_MAX_POOL;
+}
+
 /* Counts and checks that hold for every node. */
 static mp2ml_status survey(struct lower *lw)
 {
@@ -188,8 +196,7 @@ static mp2ml_status survey(struct lower *lw)
         for (unsigned j = 0; node->batched && j < node->n_inputs; j++) {
             lw->uses[node->inputs[j]]++;
             lw->consumer[node->inputs[j]] = i;
-            lw->wanted_finished[node->inputs[j]] |=
-                node->op == GRAPH_RELU || node->op == GRAPH_MAX_POOL;
+            lw->wanted_finished[node->inputs[j]] |= wants_finished(g, node);
         }
         if (!node->batched)
             continue;

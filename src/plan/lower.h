@@ -14,7 +14,7 @@
  *
  * Files: lower_rep.c (representations), lower_shape.c (moving, scaling), lower_map.c (convolution,
  * matrices, pooling as maps), merge.c (maps times representations, sums), lower.c (the walk),
- * lower_nonlinear.c, lower_output.c (what the client gets). */
+ * lower_nonlinear.c, lower_product.c, lower_output.c (what the client gets). */
 #ifndef PLAN_LOWER_H
 #define PLAN_LOWER_H
 
@@ -43,7 +43,7 @@ struct rep {
     struct rep_value *values;
     struct rep_linear *lin; /* NULL: affine */
     bool relu_pending;      /* this is the operand of a ReLU that moved behind the max pool */
-    enum plan_post post;    /* operand of a final Softmax */
+    enum plan_post post;    /* operand of a final Softmax, Sigmoid .. that the client does */
 };
 
 /* One element as a combination of base values: constant + sum scale*weight[i]*base[index[i]]. */
@@ -63,7 +63,7 @@ struct lower {
     int *uses;             /* [n_nodes] consumers (and outputs) */
     int *uses_left;        /* the same, not lowered yet */
     int *consumer;         /* [n_nodes] the last consumer, -1 */
-    bool *wanted_finished; /* [n_nodes] a ReLU or max pool reads it */
+    bool *wanted_finished; /* [n_nodes] a ReLU, maximum or product reads it */
     uint16_t *reentry_of;  /* [PLAN_MAX_STEPS] the RE-ENTRY of a step, 0 = none yet */
     uint16_t *relu_of;     /* [PLAN_MAX_STEPS] the RELU of a step, 0 = none yet */
     int node;              /* the one that is being lowered */
@@ -91,6 +91,9 @@ MUST_CHECK mp2ml_status lower_same(struct lower *lw, struct rep *out);
 MUST_CHECK mp2ml_status lower_moving(struct lower *lw, struct rep *out);
 MUST_CHECK mp2ml_status lower_pad(struct lower *lw, struct rep *out);
 MUST_CHECK mp2ml_status lower_elementwise(struct lower *lw, struct rep *out);
+/* map[i] = element of operand `in` of the current node that its element i reads. */
+MUST_CHECK mp2ml_status lower_operand_map(struct lower *lw, const struct graph_node *in,
+                                          uint32_t *map);
 /* map[i] = element of a tensor of dims in[rank] that element i of out[rank] reads. NULL map never;
  * false when the shapes do not broadcast. */
 bool lower_broadcast(uint32_t *map, const int64_t *out, const int64_t *in, unsigned rank);
@@ -135,6 +138,9 @@ static inline struct rep *lower_operand(const struct lower *lw, unsigned i)
 MUST_CHECK mp2ml_status lower_relu(struct lower *lw, struct rep *out);
 MUST_CHECK mp2ml_status lower_max_pool(struct lower *lw, struct rep *out);
 MUST_CHECK mp2ml_status lower_final(struct lower *lw, struct rep *out);
+
+/* lower_product.c: MUL of two batched operands. */
+MUST_CHECK mp2ml_status lower_product(struct lower *lw, struct rep *out);
 
 /* lower_output.c */
 MUST_CHECK mp2ml_status lower_outputs(struct lower *lw);

@@ -7,6 +7,8 @@
 
 #include "plan/lower.h"
 
+#define MOST_RANKED 4096u /* value and position together must fit 32 bits, mpc_top */
+
 /* The node whose values an output shows: behind a final ArgMax. */
 static int shown_node(const struct lower *lw, int output)
 {
@@ -26,10 +28,10 @@ static mp2ml_status choose_policy(struct lower *lw)
     enum plan_policy policy = o->policy_given ? o->policy : PLAN_ARGMAX;
     for (int i = 0; i < g->n_outputs; i++) {
         const struct graph_node *node = &g->nodes[g->outputs[i]];
-        if (node->op == GRAPH_ARGMAX && o->policy_given && policy == PLAN_LOGITS)
+        if (node->op == GRAPH_ARGMAX && o->policy_given && policy != PLAN_ARGMAX)
             return status_fail(lw->err, MP2ML_ERR_ARGUMENT,
-                               "the network ends in node '%s' (ArgMax), so it has no logits to "
-                               "reveal; leave out --reveal logits or cut with --output-node",
+                               "the network ends in node '%s' (ArgMax), so it has one label and no "
+                               "logits to reveal; leave out --reveal or cut with --output-node",
                                node->name);
         if (node->op != GRAPH_ARGMAX && !o->policy_given && !is_vector(node))
             return status_fail(lw->err, MP2ML_ERR_ARGUMENT,
@@ -39,6 +41,7 @@ static mp2ml_status choose_policy(struct lower *lw)
                                node->name);
     }
     lw->plan->pub.policy = policy;
+    lw->plan->pub.top = policy == PLAN_TOP ? o->top : 0;
     return MP2ML_OK;
 }
 
@@ -97,13 +100,23 @@ static mp2ml_status argmax_step(struct lower *lw, const struct graph_node *shown
 {
     size_t length = shown->rank < 2 ? 1 : (size_t)shown->dims[shown->rank - 1];
     size_t count = graph_sample_count(shown) / length;
+    unsigned top = lw->plan->pub.top;
+    if (top > 0 && (length < top || length < 2))
+        return lower_fail(lw, "has rows of %zu values, so that the best %u of them are no choice",
+                          length, top);
+    if (top > 1 && length > MOST_RANKED)
+        return lower_fail(lw, "has rows of %zu values; the best of at most %u can be found", length,
+                          MOST_RANKED);
     struct mpc_windows windows;
     TRY(row_windows(&windows, count, length));
-    mp2ml_status status = lower_step(lw, STEP_ARGMAX, *step, count, shown->name, step);
-    if (status == MP2ML_OK)
+    mp2ml_status status =
+        lower_step(lw, STEP_ARGMAX, *step, count * (top > 0 ? top : 1), shown->name, step);
+    if (status == MP2ML_OK) {
         lw->plan->pub.steps[*step].windows = windows;
-    else
+        lw->plan->pub.steps[*step].top = top;
+    } else {
         plan_windows_wipe(&windows);
+    }
     return status;
 }
 
@@ -118,11 +131,13 @@ static mp2ml_status lower_output(struct lower *lw, int o)
         return lower_fail(lw, "is an output that does not depend on an input");
     if (strlen(node->name) > PLAN_MAX_NAME)
         return lower_fail(lw, "has a name of more than %d bytes", PLAN_MAX_NAME);
-    bool argmax = pub->policy == PLAN_ARGMAX;
+    bool argmax = pub->policy != PLAN_LOGITS, ranked = pub->top > 0;
     (void)snprintf(tensor->name, sizeof tensor->name, "%s", node->name);
-    tensor->rank = shown->rank - 1 - (argmax && shown->rank > 1);
+    tensor->rank = shown->rank - 1 - (argmax && !ranked && shown->rank > 1);
     for (unsigned d = 0; d < tensor->rank; d++)
         tensor->dims[d] = (uint32_t)shown->dims[d + 1];
+    if (ranked && tensor->rank > 0)
+        tensor->dims[tensor->rank - 1] = pub->top;
     tensor->dtype = argmax ? PLAN_I64 : PLAN_F32;
     tensor->scale = 1.0;
     unsigned step;

@@ -122,8 +122,7 @@ bool lower_broadcast(uint32_t *map, const int64_t *out, const int64_t *in, unsig
     return true;
 }
 
-/* The map of one operand of the current node. */
-static mp2ml_status operand_map(struct lower *lw, const struct graph_node *in, uint32_t *map)
+mp2ml_status lower_operand_map(struct lower *lw, const struct graph_node *in, uint32_t *map)
 {
     const struct graph_node *node = &lw->graph->nodes[lw->node];
     unsigned rank = node->rank - 1;
@@ -185,10 +184,10 @@ static mp2ml_status with_constant(struct lower *lw, struct rep *out, uint32_t *m
     const struct graph_node *constant = lower_input(lw, swapped ? 0 : 1);
     if (constant->value.f == NULL)
         return lower_fail(lw, "has a constant that is not real");
-    TRY(operand_map(lw, lower_input(lw, swapped ? 1 : 0), map));
+    TRY(lower_operand_map(lw, lower_input(lw, swapped ? 1 : 0), map));
     struct rep made;
     TRY(rep_gather(&made, lower_operand(lw, swapped ? 1 : 0), map, count, 0.0));
-    mp2ml_status status = operand_map(lw, constant, map);
+    mp2ml_status status = lower_operand_map(lw, constant, map);
     for (size_t i = 0; status == MP2ML_OK && i < count; i++)
         status = apply_constant(lw, &made.values[i], node->op, (double)constant->value.f[map[i]],
                                 swapped);
@@ -221,8 +220,8 @@ static mp2ml_status two_tensors(struct lower *lw, struct rep *out, uint32_t *map
         if ((lw->wanted_finished[in] && lw->uses[in] > 1 && lw->reps[in].lin != NULL) || crowded)
             TRY(lower_finish(lw, in));
     }
-    TRY(operand_map(lw, lower_input(lw, 0), map));
-    TRY(operand_map(lw, lower_input(lw, 1), map + count));
+    TRY(lower_operand_map(lw, lower_input(lw, 0), map));
+    TRY(lower_operand_map(lw, lower_input(lw, 1), map + count));
     return merge_add(lw->plan, out, lower_operand(lw, 0), map, lower_operand(lw, 1), map + count,
                      node->op == GRAPH_SUB ? -1.0 : 1.0, count);
 }
@@ -231,6 +230,8 @@ mp2ml_status lower_elementwise(struct lower *lw, struct rep *out)
 {
     const struct graph_node *node = &lw->graph->nodes[lw->node];
     bool both = lower_input(lw, 0)->batched && lower_input(lw, 1)->batched;
+    if (both && node->op == GRAPH_MUL)
+        return lower_product(lw, out);
     if (both && node->op != GRAPH_ADD && node->op != GRAPH_SUB)
         return lower_fail(lw, "has two operands that depend on the input; one must be constant");
     size_t count = graph_sample_count(node);

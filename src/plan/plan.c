@@ -84,8 +84,12 @@ static mp2ml_status check_options(const struct plan_options *o, mp2ml_error *err
                            o->b_w);
     if (o->k_ss != 2 && o->k_ss != 4 && o->k_ss != 8)
         return status_fail(err, MP2ML_ERR_ARGUMENT, "k_ss is 2, 4 or 8, not %u", o->k_ss);
-    if (o->policy_given && o->policy != PLAN_ARGMAX && o->policy != PLAN_LOGITS)
+    if (o->policy_given && o->policy != PLAN_ARGMAX && o->policy != PLAN_LOGITS &&
+        o->policy != PLAN_TOP)
         return status_fail(err, MP2ML_ERR_ARGUMENT, "no policy has the number %d", (int)o->policy);
+    if (o->policy_given && o->policy == PLAN_TOP && (o->top < 1 || o->top > MPC_MAX_TOP))
+        return status_fail(err, MP2ML_ERR_ARGUMENT, "the best 1 to %u can be told, not %u",
+                           MPC_MAX_TOP, o->top);
     if (o->ranges == PLAN_RANGES_CALIBRATED &&
         (o->calibration == NULL || o->calibration_samples == 0))
         return status_fail(err, MP2ML_ERR_ARGUMENT, "calibrated ranges need samples");
@@ -159,4 +163,10 @@ size_t plan_step_inputs(const struct plan_public *pub, const struct plan_step *s
     for (unsigned i = 0; i < step->n_operands; i++)
         sum += pub->steps[step->operands[i]].count;
     return sum;
+}
+
+/* Behind a ReLU or a re-entry the value still fits the ring that it came in. */
+unsigned plan_factor_bits(const struct plan_public *pub, const struct plan_step *step, unsigned i)
+{
+    return pub->steps[step->operands[i]].k;
 }

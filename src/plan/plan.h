@@ -36,8 +36,11 @@
     X(RELU, "relu", "max(0, x) into Z_{2^l}")                                                      \
     X(REENTRY, "re-entry", "x into Z_{2^l}")                                                       \
     X(MAX, "max", "maximum over windows, in Z_{2^k}")                                              \
-    X(ARGMAX, "argmax", "position of the maximum, or the sign of a single value")                  \
-    X(OUTPUT, "output", "opened to the client")
+    X(ARGMAX, "argmax",                                                                            \
+      "position of the maximum or of the largest, or the sign of a single value")                  \
+    X(OUTPUT, "output", "opened to the client")                                                    \
+    X(PRODUCT, "product", "two operands value by value, into Z_{2^l}")                             \
+    X(SQUARE, "square", "x^2 into Z_{2^l}")
 
 enum step_kind {
 #define STEP_KIND_ENUM(name, text, what) STEP_##name,
@@ -48,7 +51,7 @@ enum step_kind {
 const char *step_kind_name(enum step_kind kind);
 
 #define PLAN_MAX_OPERANDS 16
-#define PLAN_MAX_STEPS 4096
+#define PLAN_MAX_STEPS 1024
 #define PLAN_MAX_TENSORS 16
 #define PLAN_MAX_NAME 255
 #define PLAN_BLOCK_IMAGES 2048 /* images that go through the steps together */
@@ -60,18 +63,30 @@ struct plan_step { /* public */
     uint16_t operands[PLAN_MAX_OPERANDS];
     uint8_t shift[PLAN_MAX_OPERANDS]; /* LINEAR: reads operand * 2^shift mod 2^l; else 0 */
     uint32_t count;                   /* values per image of the result */
-    unsigned k;        /* LINEAR: output ring. RELU, REENTRY, MAX, ARGMAX: input ring */
-    unsigned l;        /* LINEAR: input ring. RELU, REENTRY: output ring. else = out_bits */
-    unsigned out_bits; /* ring of the result: LINEAR, MAX k; RELU, REENTRY l; ARGMAX index bits */
+    unsigned k;        /* LINEAR: output ring. Others: input ring; PRODUCT: of the first operand */
+    unsigned l;        /* LINEAR: input ring. RELU, REENTRY, PRODUCT, SQUARE: output ring. else =
+                          out_bits */
+    unsigned out_bits; /* ring of the result: LINEAR, MAX k; ARGMAX index bits; else l */
     unsigned set;      /* LINEAR: CKKS_S1 or CKKS_S2, else 0 */
     unsigned tensor;   /* INPUT, OUTPUT: which one */
-    struct mpc_windows windows; /* MAX, ARGMAX (windows.count = count); arrays owned by the plan */
-    double scale;               /* INPUT, OUTPUT: public. Else the server's own (0 at the client) */
+    /* MAX (windows.count = count), ARGMAX (with top: count = windows.count * top). PRODUCT: none,
+     * or per value of the result the values of either operand that it multiplies. Arrays owned by
+     * the plan. */
+    struct mpc_windows windows;
+    unsigned top; /* ARGMAX: positions of so many of the largest; 0: of the maximum, or a sign */
+    double scale; /* INPUT, OUTPUT: public. Else the server's own (0 at the client) */
 };
 
 enum plan_dtype { PLAN_F32 = 1, PLAN_I64 = 2 };
-enum plan_post { PLAN_POST_NONE, PLAN_POST_SOFTMAX };
-enum plan_policy { PLAN_ARGMAX = 1, PLAN_LOGITS = 2 };
+enum plan_post {
+    PLAN_POST_NONE,
+    PLAN_POST_SOFTMAX,
+    PLAN_POST_LOG_SOFTMAX,
+    PLAN_POST_SIGMOID,
+    PLAN_POST_TANH,
+    PLAN_POST_COUNT
+};
+enum plan_policy { PLAN_ARGMAX = 1, PLAN_LOGITS = 2, PLAN_TOP = 3 };
 
 struct plan_tensor { /* an input or an output as the client sees it */
     char name[PLAN_MAX_NAME + 1];
@@ -82,13 +97,14 @@ struct plan_tensor { /* an input or an output as the client sees it */
     double low, high;    /* inputs: declared range */
     unsigned bits;       /* inputs: b_in */
     double scale;        /* S_in or S_out; 1 for indices */
-    enum plan_post post; /* outputs, policy logits: done by the client on the last axis */
+    enum plan_post post; /* outputs, policy logits: done by the client, softmax on the last axis */
 };
 
 struct plan_public {
     unsigned n_inputs, n_outputs, n_steps;
     struct plan_tensor inputs[PLAN_MAX_TENSORS], outputs[PLAN_MAX_TENSORS];
     enum plan_policy policy;
+    unsigned top; /* PLAN_TOP: how many positions, best first; else 0 */
     unsigned k_ss;
     struct plan_step *steps;
 };
@@ -103,6 +119,7 @@ struct plan_options {
     const float *calibration; /* CALIBRATED: [samples][all inputs of a sample], borrowed */
     size_t calibration_samples;
     enum plan_policy policy;
+    unsigned top;       /* PLAN_TOP: 1 to MPC_MAX_TOP */
     bool policy_given;  /* false: argmax for vectors, else an error that asks */
     unsigned b_in, b_w; /* 0: 8 and 10 */
     unsigned k_ss;      /* 0: 4 */
@@ -166,6 +183,8 @@ MUST_CHECK mp2ml_status plan_tensors_read(struct plan_tensor *tensors, unsigned 
 /* Ciphertexts of one CT_IN and one CT_OUT frame, when `images` images are in the block. */
 size_t plan_ct_in_per_frame(const struct plan_step *step, size_t images);
 size_t plan_ct_out_per_frame(const struct plan_step *step, size_t images);
+/* The ring in which a PRODUCT or SQUARE reads its operand i. */
+unsigned plan_factor_bits(const struct plan_public *pub, const struct plan_step *step, unsigned i);
 /* Values per image that a LINEAR step reads: the sum of its operands' counts. */
 size_t plan_step_inputs(const struct plan_public *pub, const struct plan_step *step);
 

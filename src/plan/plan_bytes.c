@@ -2,11 +2,12 @@
  *
  * The public plan as bytes, and back with every check. Little-endian.
  *
- *   head     u8 policy, u8 k_ss, u8 inputs, u8 outputs, tensors, u16 steps
+ *   head     u8 policy, u8 top, u8 k_ss, u8 inputs, u8 outputs, tensors, u16 steps
  *   tensor   string name, u8 rank, u32 dims.., u8 dtype, f64 low, f64 high, u8 bits, f64 scale,
  *            u8 post
  *   step     u8 kind, u8 operands, per operand u16 step (LINEAR: and u8 shift), u32 count, u8 k, u8
- * l, u8 out_bits, u8 set, u8 tensor; MAX and ARGMAX: per window u32 members, u32 member..
+ * l, u8 out_bits, u8 set, u8 tensor; MAX and ARGMAX: u32 windows, per window u32 members, u32
+ * member..; PRODUCT: u32 0, or u32 count and per value u32, u32 the values that it multiplies
  *
  * The scale of a step travels for none of them: those of inputs and outputs stand in the tensors,
  * the others are the server's. What a reader demands is written in check_step. */
@@ -53,7 +54,7 @@ void plan_tensors_write(struct writer *w, const struct plan_tensor *tensors, uns
 
 static bool has_windows(enum step_kind kind)
 {
-    return kind == STEP_MAX || kind == STEP_ARGMAX;
+    return kind == STEP_MAX || kind == STEP_ARGMAX || kind == STEP_PRODUCT;
 }
 
 static void write_step(struct writer *w, const struct plan_step *step)
@@ -73,9 +74,11 @@ static void write_step(struct writer *w, const struct plan_step *step)
     writer_u8(w, (uint8_t)step->tensor);
     if (!has_windows(step->kind))
         return;
+    writer_u32(w, (uint32_t)step->windows.count);
     for (size_t i = 0; i < step->windows.count; i++) {
         uint32_t from = step->windows.first[i], to = step->windows.first[i + 1];
-        writer_u32(w, to - from);
+        if (step->kind != STEP_PRODUCT)
+            writer_u32(w, to - from);
         for (uint32_t m = from; m < to; m++)
             writer_u32(w, step->windows.member[m]);
     }
@@ -84,6 +87,7 @@ static void write_step(struct writer *w, const struct plan_step *step)
 mp2ml_status plan_public_write(struct writer *w, const struct plan_public *pub)
 {
     writer_u8(w, (uint8_t)pub->policy);
+    writer_u8(w, (uint8_t)pub->top);
     writer_u8(w, (uint8_t)pub->k_ss);
     plan_tensors_write(w, pub->inputs, pub->n_inputs);
     plan_tensors_write(w, pub->outputs, pub->n_outputs);
@@ -121,7 +125,7 @@ static mp2ml_status read_tensor(struct plan_tensor *t, struct reader *r)
     t->scale = reader_f64(r);
     unsigned post = reader_u8(r);
     if (r->failed || (dtype != PLAN_F32 && dtype != PLAN_I64) || !is_positive(t->scale) ||
-        (post != PLAN_POST_NONE && post != PLAN_POST_SOFTMAX))
+        post >= PLAN_POST_COUNT)
         return MP2ML_ERR_PROTOCOL;
     t->dtype = (enum plan_dtype)dtype;
     t->post = (enum plan_post)post;
@@ -150,40 +154,55 @@ static bool input_is_legal(const struct plan_tensor *t)
     return isfinite(scale) && fabs(t->scale - scale) <= 1e-9 * scale;
 }
 
-static bool output_is_legal(const struct plan_tensor *t, enum plan_policy policy)
+static bool output_is_legal(const struct plan_tensor *t, const struct plan_public *pub)
 {
     bool plain_range = !(t->low < 0 || t->low > 0) && !(t->high < 0 || t->high > 0) && t->bits == 0;
-    if (policy == PLAN_ARGMAX)
-        return plain_range && t->dtype == PLAN_I64 && t->post == PLAN_POST_NONE && t->scale >= 1 &&
-               t->scale <= 1;
-    return plain_range && t->dtype == PLAN_F32;
+    if (pub->policy == PLAN_LOGITS)
+        return plain_range && t->dtype == PLAN_F32;
+    if (pub->policy == PLAN_TOP && (t->rank < 1 || t->dims[t->rank - 1] != pub->top))
+        return false;
+    return plain_range && t->dtype == PLAN_I64 && t->post == PLAN_POST_NONE && t->scale >= 1 &&
+           t->scale <= 1;
 }
 
 /* ---- reading steps --------------------------------------------------------------------------- */
 
-static mp2ml_status read_windows(struct plan_step *step, struct reader *r, uint32_t in_count)
+/* The members of one window, each below its operand's count; `first` has the window's start. */
+static mp2ml_status read_members(uint32_t **member, size_t *room, size_t at, uint32_t length,
+                                 struct reader *r, const uint32_t *below, size_t n_below)
 {
-    size_t room = 0, n = 0;
+    if (!linear_grow(member, room, at + length, sizeof **member))
+        return MP2ML_ERR_MEMORY;
+    for (uint32_t m = 0; m < length; m++) {
+        (*member)[at + m] = reader_u32(r);
+        if ((*member)[at + m] >= below[m % n_below])
+            return MP2ML_ERR_PROTOCOL;
+    }
+    return r->failed ? MP2ML_ERR_PROTOCOL : MP2ML_OK;
+}
+
+/* below[n_below] = counts of the operands that members 0, 1, .. of a window belong to. */
+static mp2ml_status read_windows(struct plan_step *step, struct reader *r, const uint32_t *below,
+                                 size_t n_below)
+{
+    size_t room = 0, n = 0, windows = reader_u32(r);
     /* Each window is at least 8 bytes, so what the frame holds bounds what is allocated. */
-    if (step->count > (size_t)(r->end - r->at) / 8)
+    if (r->failed || windows > (size_t)(r->end - r->at) / 8)
         return MP2ML_ERR_PROTOCOL;
-    uint32_t *first = calloc((size_t)step->count + 1, sizeof *first), *member = NULL;
+    if (windows == 0)
+        return MP2ML_OK;
+    uint32_t *first = calloc(windows + 1, sizeof *first), *member = NULL;
     mp2ml_status status = first != NULL ? MP2ML_OK : MP2ML_ERR_MEMORY;
-    for (uint32_t i = 0; status == MP2ML_OK && i < step->count; i++) {
-        uint32_t length = reader_u32(r);
+    for (size_t i = 0; status == MP2ML_OK && i < windows; i++) {
+        uint32_t length = step->kind == STEP_PRODUCT ? 2 : reader_u32(r);
         if (r->failed || length < 1 || length > (size_t)(r->end - r->at) / 4)
             status = MP2ML_ERR_PROTOCOL;
-        else if (!linear_grow(&member, &room, n + length, sizeof *member))
-            status = MP2ML_ERR_MEMORY;
-        for (uint32_t m = 0; status == MP2ML_OK && m < length; m++) {
-            member[n] = reader_u32(r);
-            if (member[n++] >= in_count)
-                status = MP2ML_ERR_PROTOCOL;
-        }
         if (status == MP2ML_OK)
-            first[i + 1] = (uint32_t)n;
+            status = read_members(&member, &room, n, length, r, below, n_below);
+        if (status == MP2ML_OK)
+            first[i + 1] = (uint32_t)(n += length);
     }
-    step->windows = (struct mpc_windows){step->count, first, member};
+    step->windows = (struct mpc_windows){windows, first, member};
     if (status != MP2ML_OK)
         plan_windows_wipe(&step->windows);
     return status;
@@ -195,13 +214,17 @@ static unsigned legal_operands(enum step_kind kind)
     const unsigned in_k = 1u << STEP_LINEAR | 1u << STEP_MAX;
     switch (kind) {
     case STEP_LINEAR:
-        return 1u << STEP_INPUT | 1u << STEP_RELU | 1u << STEP_REENTRY;
+        return 1u << STEP_INPUT | 1u << STEP_RELU | 1u << STEP_REENTRY | 1u << STEP_PRODUCT |
+               1u << STEP_SQUARE;
     case STEP_RELU:
     case STEP_REENTRY:
     case STEP_MAX:
         return in_k;
     case STEP_ARGMAX:
         return in_k | 1u << STEP_RELU;
+    case STEP_PRODUCT:
+    case STEP_SQUARE:
+        return in_k | 1u << STEP_RELU | 1u << STEP_REENTRY;
     case STEP_OUTPUT:
         return in_k | 1u << STEP_RELU | 1u << STEP_ARGMAX;
     default:
@@ -213,10 +236,12 @@ static bool operands_are_legal(const struct plan_public *pub, const struct plan_
                                unsigned s)
 {
     unsigned legal = legal_operands(step->kind);
-    unsigned most = step->kind == STEP_INPUT    ? 0
-                    : step->kind == STEP_LINEAR ? PLAN_MAX_OPERANDS
-                                                : 1;
-    if (step->n_operands > most || step->n_operands < (most != 0))
+    unsigned most = step->kind == STEP_INPUT     ? 0
+                    : step->kind == STEP_LINEAR  ? PLAN_MAX_OPERANDS
+                    : step->kind == STEP_PRODUCT ? 2
+                                                 : 1;
+    unsigned least = step->kind == STEP_LINEAR ? 1 : most;
+    if (step->n_operands > most || step->n_operands < least)
         return false;
     for (unsigned i = 0; i < step->n_operands; i++)
         if (step->operands[i] >= s || (legal >> pub->steps[step->operands[i]].kind & 1) == 0)
@@ -251,11 +276,29 @@ static bool rings_are_legal(const struct plan_public *pub, const struct plan_ste
         return k_fits && k == in && l == k && step->out_bits == k;
     case STEP_ARGMAX:
         return k_fits && k == in && l == step->out_bits &&
-               step->out_bits == mpc_index_bits(&step->windows);
+               step->out_bits == mpc_index_bits(&step->windows) && (step->top <= 1 || k + l <= 32);
+    case STEP_PRODUCT:
+    case STEP_SQUARE: {
+        unsigned k_b = plan_factor_bits(pub, step, step->n_operands - 1);
+        return k_fits && k == plan_factor_bits(pub, step, 0) && l > k && l > k_b && l <= max_l &&
+               step->out_bits == l;
+    }
     default: /* what is opened fits k bits, or is an index */
         return k == in && l == k && step->out_bits == k && k <= 32 &&
                (k_fits || pub->steps[step->operands[0]].kind == STEP_ARGMAX);
     }
+}
+
+/* No window is shorter than the places that are asked for. */
+static bool top_is_legal(const struct plan_step *step)
+{
+    const struct mpc_windows *w = &step->windows;
+    if (w->count == 0 || step->count != w->count * (step->top != 0 ? step->top : 1))
+        return false;
+    for (size_t i = 0; i < w->count; i++)
+        if (w->first[i + 1] - w->first[i] < (step->top != 0 ? step->top : 1))
+            return false;
+    return true;
 }
 
 static bool counts_are_legal(const struct plan_public *pub, const struct plan_step *step)
@@ -270,7 +313,17 @@ static bool counts_are_legal(const struct plan_public *pub, const struct plan_st
     case STEP_RELU:
     case STEP_REENTRY:
         return step->tensor == 0 && step->count == in;
-    default: /* windows agree by their reading */
+    case STEP_SQUARE:
+        return step->tensor == 0 && step->count == in;
+    case STEP_PRODUCT:
+        return step->tensor == 0 && (step->windows.count == step->count ||
+                                     (step->windows.count == 0 && step->count == in &&
+                                      step->count == pub->steps[step->operands[1]].count));
+    case STEP_ARGMAX:
+        return step->tensor == 0 && top_is_legal(step);
+    case STEP_MAX:
+        return step->tensor == 0 && step->windows.count == step->count;
+    default:
         return step->tensor == 0;
     }
 }
@@ -299,8 +352,13 @@ static mp2ml_status read_step(struct plan_public *pub, unsigned s, struct reader
         step->count > limits->max_values || !operands_are_legal(pub, step, s) ||
         (step->kind != STEP_LINEAR && step->set != 0))
         return MP2ML_ERR_PROTOCOL;
-    if (has_windows(step->kind))
-        TRY(read_windows(step, r, pub->steps[step->operands[0]].count));
+    if (step->kind == STEP_ARGMAX)
+        step->top = pub->top;
+    if (has_windows(step->kind)) {
+        const uint32_t below[2] = {pub->steps[step->operands[0]].count,
+                                   pub->steps[step->operands[step->n_operands - 1]].count};
+        TRY(read_windows(step, r, below, 2));
+    }
     if (!counts_are_legal(pub, step) || !rings_are_legal(pub, step, limits))
         return MP2ML_ERR_PROTOCOL;
     if (step->kind == STEP_INPUT)
@@ -326,7 +384,7 @@ static bool ends_are_legal(const struct plan_public *pub)
             continue;
         const struct plan_step *from = &pub->steps[step->operands[0]];
         if (step->tensor != outputs++ ||
-            (from->kind == STEP_ARGMAX) != (pub->policy == PLAN_ARGMAX))
+            (from->kind == STEP_ARGMAX) != (pub->policy != PLAN_LOGITS))
             return false;
         while (from->kind != STEP_LINEAR) /* ends: only LINEAR has no such operand */
             from = &pub->steps[from->operands[0]];
@@ -349,8 +407,10 @@ static mp2ml_status read_plan(struct plan_public *pub, struct reader *r,
                               const struct plan_limits *limits)
 {
     unsigned policy = reader_u8(r);
+    pub->top = reader_u8(r);
     pub->k_ss = reader_u8(r);
-    if (r->failed || (policy != PLAN_ARGMAX && policy != PLAN_LOGITS) ||
+    if (r->failed || policy < PLAN_ARGMAX || policy > PLAN_TOP || pub->top > MPC_MAX_TOP ||
+        (pub->top != 0) != (policy == PLAN_TOP) ||
         (limits->policies != 0 && (limits->policies >> policy & 1) == 0) ||
         (pub->k_ss != 2 && pub->k_ss != 4 && pub->k_ss != 8))
         return MP2ML_ERR_PROTOCOL;
@@ -361,7 +421,7 @@ static mp2ml_status read_plan(struct plan_public *pub, struct reader *r,
         if (!input_is_legal(&pub->inputs[i]))
             return MP2ML_ERR_PROTOCOL;
     for (unsigned i = 0; i < pub->n_outputs; i++)
-        if (!output_is_legal(&pub->outputs[i], pub->policy))
+        if (!output_is_legal(&pub->outputs[i], pub))
             return MP2ML_ERR_PROTOCOL;
     unsigned n = reader_u16(r);
     if (r->failed || n < 2 || n > PLAN_MAX_STEPS)

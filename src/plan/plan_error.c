@@ -71,6 +71,22 @@ static void linear_variance(const struct error_model *m, unsigned s, const struc
     }
 }
 
+/* a*b moves by a*db + b*da + da*db; x^2 by 2*x*dx. */
+static void product_variance(const struct error_model *m, const struct plan_step *step, double *out)
+{
+    const struct mpc_windows *w = &step->windows;
+    unsigned a = step->operands[0], b = step->operands[step->n_operands - 1];
+    for (size_t i = 0; i < step->count; i++) {
+        size_t x = w->count != 0 ? w->member[2 * i] : i,
+               y = w->count != 0 ? w->member[2 * i + 1] : i;
+        double va = m->variance[a][x], vb = m->variance[b][y];
+        double sa = (double)m->plan->range[a].mean_square[x],
+               sb = (double)m->plan->range[b].mean_square[y];
+        out[i] =
+            step->kind == STEP_SQUARE ? 4 * sa * va + 3 * va * va : sa * vb + sb * va + va * vb;
+    }
+}
+
 static mp2ml_status step_variance(struct error_model *m, unsigned s)
 {
     const struct plan_step *step = &m->plan->pub.steps[s];
@@ -88,10 +104,13 @@ static mp2ml_status step_variance(struct error_model *m, unsigned s)
             return MP2ML_ERR_MEMORY;
         linear_variance(m, s, columns);
         free(columns);
+    } else if (step->kind == STEP_PRODUCT || step->kind == STEP_SQUARE) {
+        product_variance(m, step, out);
     } else if (step->kind == STEP_MAX || step->kind == STEP_ARGMAX) {
         const struct mpc_windows *w = &step->windows;
-        for (size_t i = 0; i < w->count; i++)
-            for (uint32_t j = w->first[i]; j < w->first[i + 1]; j++)
+        size_t each = step->top > 1 ? step->top : 1;
+        for (size_t i = 0; i < step->count; i++)
+            for (uint32_t j = w->first[i / each]; j < w->first[i / each + 1]; j++)
                 out[i] = fmax(out[i], in[w->member[j]]);
     } else {
         memcpy(out, in, step->count * sizeof *out);

@@ -48,6 +48,43 @@ static mp2ml_status eval_linear(struct eval *e, const struct plan_step *step, fl
     return MP2ML_OK;
 }
 
+/* Positions of the `top` largest, best first, the first one first at ties. */
+static void eval_top(const struct eval *e, const struct plan_step *step, float *out,
+                     const float *in)
+{
+    const struct mpc_windows *w = &step->windows;
+    for (size_t i = 0; i < w->count; i++) {
+        const uint32_t *member = w->member + w->first[i];
+        uint32_t n = w->first[i + 1] - w->first[i];
+        for (size_t b = 0; b < e->images; b++)
+            for (uint32_t p = 0; p < step->top; p++) {
+                uint32_t best = n;
+                for (uint32_t m = 0; m < n; m++) {
+                    bool taken = false;
+                    for (uint32_t q = 0; q < p; q++)
+                        taken = taken || (uint32_t)out[(i * step->top + q) * e->images + b] == m;
+                    float v = in[member[m] * e->images + b];
+                    if (!taken && (best == n || v > in[member[best] * e->images + b]))
+                        best = m;
+                }
+                out[(i * step->top + p) * e->images + b] = (float)best;
+            }
+    }
+}
+
+static void eval_product(const struct eval *e, const struct plan_step *step, float *out)
+{
+    const float *a = e->values[step->operands[0]];
+    const float *b = e->values[step->operands[step->n_operands - 1]];
+    const struct mpc_windows *w = &step->windows;
+    for (size_t i = 0; i < step->count; i++) {
+        size_t from_a = w->count != 0 ? w->member[2 * i] : i;
+        size_t from_b = w->count != 0 ? w->member[2 * i + 1] : i;
+        for (size_t at = 0; at < e->images; at++)
+            out[i * e->images + at] = a[from_a * e->images + at] * b[from_b * e->images + at];
+    }
+}
+
 /* Maximum, or position of the first maximum, or sign of a single value. */
 static void eval_windows(const struct eval *e, const struct plan_step *step, float *out,
                          const float *in)
@@ -93,7 +130,14 @@ static mp2ml_status eval_step(struct eval *e, unsigned s)
         break;
     case STEP_MAX:
     case STEP_ARGMAX:
-        eval_windows(e, step, out, in);
+        if (step->top > 1)
+            eval_top(e, step, out, in);
+        else
+            eval_windows(e, step, out, in);
+        break;
+    case STEP_PRODUCT:
+    case STEP_SQUARE:
+        eval_product(e, step, out);
         break;
     default: /* re-entry, output */
         memcpy(out, in, n * sizeof *out);

@@ -20,6 +20,7 @@ struct plan_notes {   /* one a step */
     double sum_scale; /* LINEAR: S of the sum before the switch, S_out * 2^t */
     unsigned b_w;     /* LINEAR: bits of the weights as scaled */
     double norm2;     /* LINEAR: largest 2-norm of an integer row */
+    unsigned k_most;  /* LINEAR before a product: the ring may have so many bits only; 0: any */
     double error_sd;  /* expected standard deviation of the error, real units; largest value */
 };
 

@@ -16,7 +16,7 @@ static const char *ranges_text(enum plan_ranges r)
 
 static const char *policy_text(enum plan_policy p)
 {
-    return p == PLAN_LOGITS ? "logits" : "argmax";
+    return p == PLAN_LOGITS ? "logits" : p == PLAN_TOP ? "top" : "argmax";
 }
 
 static const char *dtype_text(enum plan_dtype t)
@@ -26,7 +26,14 @@ static const char *dtype_text(enum plan_dtype t)
 
 static const char *post_text(enum plan_post p)
 {
-    return p == PLAN_POST_SOFTMAX ? "softmax" : "none";
+    static const char *const names[PLAN_POST_COUNT] = {
+        [PLAN_POST_NONE] = "none",
+        [PLAN_POST_SOFTMAX] = "softmax",
+        [PLAN_POST_LOG_SOFTMAX] = "log-softmax",
+        [PLAN_POST_SIGMOID] = "sigmoid",
+        [PLAN_POST_TANH] = "tanh",
+    };
+    return names[p];
 }
 
 /* Bits between the largest value seen and the end of the ring's usable part. */
@@ -73,7 +80,14 @@ static const struct {
 
 static const char *reveals(const struct plan *plan)
 {
-    return plan->pub.policy == PLAN_LOGITS ? "the values of the outputs" : "the label";
+    switch (plan->pub.policy) {
+    case PLAN_LOGITS:
+        return "the values of the outputs";
+    case PLAN_TOP:
+        return "the best labels in their order";
+    default:
+        return "the label";
+    }
 }
 
 /* ---- text ------------------------------------------------------------------------------------ */
@@ -100,10 +114,12 @@ static void print_tensors(FILE *f, const struct plan *plan)
         (void)fprintf(f, "output  %s ", t->name);
         print_shape(f, t);
         (void)fprintf(f, " %s, policy %s", dtype_text(t->dtype), policy_text(pub->policy));
+        if (pub->top > 0)
+            (void)fprintf(f, ":%u", pub->top);
         if (t->post != PLAN_POST_NONE)
             (void)fprintf(f, ", %s by the client", post_text(t->post));
         (void)fprintf(f, ", expected error %.3g%s\n", plan_expected_error(plan, i),
-                      pub->policy == PLAN_ARGMAX ? " of the values compared" : "");
+                      pub->policy != PLAN_LOGITS ? " of the values compared" : "");
     }
     (void)fprintf(f, "layout  batch, blocks of %d images\n", PLAN_BLOCK_IMAGES);
     (void)fprintf(f, "bits    k = %u, opened %u; ranges %s, smallest margin %.1f bits%s\n", plan->k,
@@ -242,8 +258,11 @@ static json_t *json_step(const struct plan *plan, unsigned s, size_t images,
     const struct plan_step *step = &plan->pub.steps[s];
     struct cost c = plan_step_cost(plan, s, images, 0, ledger);
     json_t *o = json_object(), *operands = json_array();
-    for (unsigned i = 0; i < step->n_operands; i++)
+    json_t *shifts = json_array();
+    for (unsigned i = 0; i < step->n_operands; i++) {
         (void)json_array_append_new(operands, json_count(step->operands[i]));
+        (void)json_array_append_new(shifts, json_count(step->shift[i]));
+    }
     (void)json_object_set_new(o, "step", json_count(s));
     (void)json_object_set_new(o, "kind", json_string(step_kind_name(step->kind)));
     (void)json_object_set_new(o, "node", json_string(plan->notes[s].nodes));
@@ -253,6 +272,7 @@ static json_t *json_step(const struct plan *plan, unsigned s, size_t images,
     (void)json_object_set_new(o, "l", json_count(step->l));
     (void)json_object_set_new(o, "scale", json_number(step->scale));
     (void)json_object_set_new(o, "expected_error_sd", json_number(plan->notes[s].error_sd));
+    (void)json_object_set_new(o, "shifts", shifts);
     if (step->kind == STEP_LINEAR) {
         (void)json_object_set_new(o, "set", json_string(ckks_params(step->set)->name));
         (void)json_object_set_new(o, "ciphertexts_in", json_count(ciphertexts_in(plan, step)));
@@ -305,6 +325,7 @@ static json_t *json_all(const struct plan *plan, size_t images)
     (void)json_object_set_new(o, "outputs", outputs);
     (void)json_object_set_new(o, "layout", json_string("batch"));
     (void)json_object_set_new(o, "policy", json_string(policy_text(pub->policy)));
+    (void)json_object_set_new(o, "top", json_count(pub->top));
     (void)json_object_set_new(o, "ranges", json_string(ranges_text(plan->options.ranges)));
     (void)json_object_set_new(o, "margin_bits", json_number(smallest_margin(plan)));
     (void)json_object_set_new(o, "wrap_possible",

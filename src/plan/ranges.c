@@ -335,6 +335,24 @@ static void prove_windows(const struct plan_step *step, const struct interval *i
     }
 }
 
+static struct interval product(const struct interval *a, const struct interval *b)
+{
+    double p = a->low * b->low, q = a->low * b->high, r = a->high * b->low, s = a->high * b->high;
+    return (struct interval){fmin(fmin(p, q), fmin(r, s)), fmax(fmax(p, q), fmax(r, s))};
+}
+
+static void prove_product(const struct plan_step *step, const struct interval *a,
+                          const struct interval *b, struct interval *out)
+{
+    const struct mpc_windows *w = &step->windows;
+    for (size_t i = 0; i < step->count; i++) {
+        out[i] = product(&a[w->count != 0 ? w->member[2 * i] : i],
+                         &b[w->count != 0 ? w->member[2 * i + 1] : i]);
+        if (step->kind == STEP_SQUARE)
+            out[i].low = fmax(out[i].low, 0);
+    }
+}
+
 static mp2ml_status prove_step(struct plan *plan, unsigned s, struct interval **values)
 {
     const struct plan_public *pub = &plan->pub;
@@ -362,6 +380,8 @@ static mp2ml_status prove_step(struct plan *plan, unsigned s, struct interval **
         free(joined);
     } else if (step->kind == STEP_MAX) {
         prove_windows(step, in, out);
+    } else if (step->kind == STEP_PRODUCT || step->kind == STEP_SQUARE) {
+        prove_product(step, in, values[step->operands[step->n_operands - 1]], out);
     } else if (step->kind != STEP_ARGMAX) {
         for (size_t i = 0; i < step->count; i++) {
             double floor = step->kind == STEP_RELU ? 0.0 : -INFINITY;

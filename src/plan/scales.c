@@ -128,7 +128,8 @@ static mp2ml_status scale_linear(struct scaling *sc, unsigned s)
 {
     struct plan *plan = sc->plan;
     struct plan_step *step = &plan->pub.steps[s];
-    step->k = step->out_bits = plan->notes[s].opened ? sc->k_out : sc->k;
+    unsigned most = plan->notes[s].k_most, k = plan->notes[s].opened ? sc->k_out : sc->k;
+    step->k = step->out_bits = most != 0 && k > most ? most : k;
     TRY(make_room(&plan->linear[s]));
     struct operand_spread spread[PLAN_MAX_OPERANDS];
     TRY(scales_spread(spread, plan, s));
@@ -148,7 +149,7 @@ static mp2ml_status scale_linear(struct scaling *sc, unsigned s)
     return status == MP2ML_OK ? check_leak(sc, s) : status;
 }
 
-/* ---- the plan -------------------------------------------------------------------------------- */
+/* ---- other steps ----------------------------------------------------------------------------- */
 
 static void scale_other(struct scaling *sc, unsigned s)
 {
@@ -164,6 +165,13 @@ static void scale_other(struct scaling *sc, unsigned s)
     if (step->kind == STEP_ARGMAX) {
         step->l = step->out_bits = mpc_index_bits(&step->windows);
         step->scale = 1.0;
+    }
+    if (step->kind == STEP_PRODUCT || step->kind == STEP_SQUARE) {
+        /* Of the values of its factors that fit; its own ring is the reader's. */
+        unsigned last = step->n_operands - 1, k_b = plan_factor_bits(pub, step, last);
+        step->k = operand->k;
+        step->l = step->out_bits = (k_b > step->k ? k_b : step->k) + 1;
+        step->scale *= pub->steps[step->operands[last]].scale;
     }
     if (step->kind == STEP_OUTPUT)
         pub->outputs[step->tensor].scale = step->scale;
@@ -190,25 +198,90 @@ static void widen_operands(struct plan_public *pub)
     }
 }
 
+/* ---- before products ------------------------------------------------------------------------- */
+
+#define LEAST_FACTOR_BITS 11
+
+/* The step of kind LINEAR whose ring a factor has. */
+static unsigned ring_of_factor(const struct plan_public *pub, unsigned s)
+{
+    while (pub->steps[s].kind != STEP_LINEAR)
+        s = pub->steps[s].operands[0];
+    return s;
+}
+
+/* Takes `bits` off the rings of all factors of products that step s reads. Returns the first step
+ * that must be scaled again, or n_steps when there is none or a ring would be too small. */
+static unsigned narrow_factors(struct scaling *sc, unsigned s, unsigned bits)
+{
+    const struct plan_public *pub = &sc->plan->pub;
+    unsigned first = pub->n_steps;
+    for (unsigned pass = 0; pass < 2; pass++)
+        for (unsigned i = 0; i < pub->steps[s].n_operands; i++) {
+            const struct plan_step *product = &pub->steps[pub->steps[s].operands[i]];
+            if (product->kind != STEP_PRODUCT && product->kind != STEP_SQUARE)
+                continue;
+            for (unsigned j = 0; j < product->n_operands; j++) {
+                unsigned f = ring_of_factor(pub, product->operands[j]);
+                if (pass == 0 && pub->steps[f].k < LEAST_FACTOR_BITS + bits)
+                    return pub->n_steps;
+                if (pass == 1 && f < first)
+                    first = f;
+                if (pass == 1)
+                    sc->plan->notes[f].k_most = pub->steps[f].k - bits;
+            }
+        }
+    return first;
+}
+
+/* A product has twice the bits of its factors; its reader must fit a set, the small one if
+ * possible. *next = the step to go on with. */
+static mp2ml_status scale_reader(struct scaling *sc, unsigned s, unsigned *next)
+{
+    const struct plan_step *step = &sc->plan->pub.steps[s];
+    unsigned most = ckks_params(CKKS_S1)->max_l, again = sc->plan->pub.n_steps;
+    mp2ml_status status = scale_linear(sc, s);
+    *next = s + 1;
+    if (status == MP2ML_ERR_PLAN)
+        again = narrow_factors(sc, s, 1);
+    else if (status == MP2ML_OK && !sc->plan->notes[s].opened && step->l > most)
+        again = narrow_factors(sc, s, (step->l - most + 1) / 2);
+    if (again == sc->plan->pub.n_steps)
+        return status;
+    *next = again;
+    *sc->err = (mp2ml_error){MP2ML_OK, ""};
+    return MP2ML_OK;
+}
+
+/* ---- the plan -------------------------------------------------------------------------------- */
+
+static mp2ml_status scale_step(struct scaling *sc, unsigned s, unsigned *next)
+{
+    struct plan_step *step = &sc->plan->pub.steps[s];
+    bool strict = sc->plan->options.ranges == PLAN_RANGES_STRICT;
+    step->k = step->l = step->out_bits = step->set = 0;
+    *next = s + 1;
+    if (strict) {
+        free(sc->values[s]);
+        sc->values[s] = calloc((size_t)step->count + 1, sizeof **sc->values);
+        if (sc->values[s] == NULL)
+            return MP2ML_ERR_MEMORY;
+    }
+    if (step->kind == STEP_LINEAR)
+        return scale_reader(sc, s, next);
+    scale_other(sc, s);
+    if (strict)
+        strict_other(sc, s);
+    return MP2ML_OK;
+}
+
 static mp2ml_status scale_all(struct scaling *sc)
 {
     struct plan *plan = sc->plan;
-    bool strict = plan->options.ranges == PLAN_RANGES_STRICT;
-    for (unsigned s = 0; s < plan->pub.n_steps; s++) {
-        struct plan_step *step = &plan->pub.steps[s];
-        step->k = step->l = step->out_bits = step->set = 0;
-        if (strict) {
-            sc->values[s] = calloc((size_t)step->count + 1, sizeof **sc->values);
-            if (sc->values[s] == NULL)
-                return MP2ML_ERR_MEMORY;
-        }
-        if (step->kind == STEP_LINEAR)
-            TRY(scale_linear(sc, s));
-        else
-            scale_other(sc, s);
-        if (strict && step->kind != STEP_LINEAR)
-            strict_other(sc, s);
-    }
+    for (unsigned s = 0; s < plan->pub.n_steps; s++)
+        plan->notes[s].k_most = 0;
+    for (unsigned s = 0; s < plan->pub.n_steps;)
+        TRY(scale_step(sc, s, &s));
     widen_operands(&plan->pub);
     return plan_error_model(plan);
 }

@@ -67,6 +67,19 @@ void strict_switch(struct scaling *sc, unsigned s, unsigned t)
     }
 }
 
+static void strict_product(const struct plan_step *step, const struct interval *a,
+                           const struct interval *b, struct interval *out)
+{
+    const struct mpc_windows *w = &step->windows;
+    for (size_t i = 0; i < step->count; i++) {
+        const struct interval *x = &a[w->count != 0 ? w->member[2 * i] : i];
+        const struct interval *y = &b[w->count != 0 ? w->member[2 * i + 1] : i];
+        double p = x->low * y->low, q = x->low * y->high, r = x->high * y->low,
+               t = x->high * y->high;
+        out[i] = (struct interval){fmin(fmin(p, q), fmin(r, t)), fmax(fmax(p, q), fmax(r, t))};
+    }
+}
+
 void strict_other(struct scaling *sc, unsigned s)
 {
     const struct plan_step *step = &sc->plan->pub.steps[s];
@@ -91,6 +104,8 @@ void strict_other(struct scaling *sc, unsigned s)
     } else if (step->kind == STEP_RELU) {
         for (size_t i = 0; i < step->count; i++)
             out[i] = (struct interval){fmax(in[i].low, 0), fmax(in[i].high, 0)};
+    } else if (step->kind == STEP_PRODUCT || step->kind == STEP_SQUARE) {
+        strict_product(step, in, sc->values[step->operands[step->n_operands - 1]], out);
     } else if (step->kind == STEP_REENTRY) {
         memcpy(out, in, step->count * sizeof *out);
     }

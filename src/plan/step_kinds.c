@@ -129,7 +129,26 @@ static struct step_cost cost_argmax(const struct plan *plan, const struct plan_s
                                     size_t images, uint64_t plain, struct ot_ledger *ledger)
 {
     (void)plan, (void)plain;
-    return exchanges(mpc_cost_argmax(ledger, &step->windows, images, step->k), step, images);
+    return exchanges(step->top > 1
+                         ? mpc_cost_top(ledger, &step->windows, images, step->k, step->top)
+                         : mpc_cost_argmax(ledger, &step->windows, images, step->k),
+                     step, images);
+}
+
+static struct step_cost cost_product(const struct plan *plan, const struct plan_step *step,
+                                     size_t images, uint64_t plain, struct ot_ledger *ledger)
+{
+    (void)plain;
+    unsigned k_b = plan_factor_bits(&plan->pub, step, 1);
+    return exchanges(mpc_cost_product(ledger, step->count * images, step->k, k_b, step->l), step,
+                     images);
+}
+
+static struct step_cost cost_square(const struct plan *plan, const struct plan_step *step,
+                                    size_t images, uint64_t plain, struct ot_ledger *ledger)
+{
+    (void)plan, (void)plain;
+    return exchanges(mpc_cost_square(ledger, step->count * images, step->k, step->l), step, images);
 }
 
 static struct step_cost cost_output(const struct plan *plan, const struct plan_step *step,
@@ -143,9 +162,9 @@ static struct step_cost cost_output(const struct plan *plan, const struct plan_s
 }
 
 static const step_cost_fn cost_of[STEP_KIND_COUNT] = {
-    [STEP_INPUT] = cost_input,     [STEP_LINEAR] = cost_linear, [STEP_RELU] = cost_relu,
-    [STEP_REENTRY] = cost_reentry, [STEP_MAX] = cost_max,       [STEP_ARGMAX] = cost_argmax,
-    [STEP_OUTPUT] = cost_output,
+    [STEP_INPUT] = cost_input,     [STEP_LINEAR] = cost_linear,   [STEP_RELU] = cost_relu,
+    [STEP_REENTRY] = cost_reentry, [STEP_MAX] = cost_max,         [STEP_ARGMAX] = cost_argmax,
+    [STEP_OUTPUT] = cost_output,   [STEP_PRODUCT] = cost_product, [STEP_SQUARE] = cost_square,
 };
 
 static const struct {

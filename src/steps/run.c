@@ -19,6 +19,8 @@ static const struct {
     [STEP_MAX] = {{step_max, step_max}, step_max_clear},
     [STEP_ARGMAX] = {{step_argmax, step_argmax}, step_argmax_clear},
     [STEP_OUTPUT] = {{step_output_server, step_output_client}, step_output_clear},
+    [STEP_PRODUCT] = {{step_product, step_product}, step_product_clear},
+    [STEP_SQUARE] = {{step_product, step_product}, step_product_clear},
 };
 
 bool step_is_plain(const struct plan_public *pub, const struct plan_step *step, uint64_t plain)
@@ -62,6 +64,8 @@ static size_t step_scratch(const struct plan_public *pub, unsigned s, enum party
         return step_linear_scratch(pub, step, party, plain, images);
     case STEP_MAX:
     case STEP_ARGMAX:
+    case STEP_PRODUCT:
+    case STEP_SQUARE:
         return step_nonlinear_scratch(step, images);
     case STEP_INPUT:
     case STEP_OUTPUT:
@@ -192,6 +196,8 @@ static double step_weight(const struct plan_public *pub, const struct plan_step 
     case STEP_RELU:
     case STEP_MAX:
     case STEP_ARGMAX:
+    case STEP_PRODUCT:
+    case STEP_SQUARE:
         return 4.0 * (double)plan_step_inputs(pub, step);
     default:
         return 0.1;

@@ -3,6 +3,8 @@
  * Steps on shares: both parties do the same, and mpc knows the protocols and their twins. */
 #include "steps/steps.h"
 
+#include <stdlib.h>
+
 static size_t values_of(const struct plan_step *step, size_t images)
 {
     return (size_t)step->count * images;
@@ -40,9 +42,16 @@ mp2ml_status step_reentry_clear(struct clear_run *run, unsigned s)
 
 size_t step_nonlinear_scratch(const struct plan_step *step, size_t images)
 {
-    size_t n = step->kind == STEP_ARGMAX ? mpc_argmax_scratch(&step->windows, images)
-                                         : mpc_max_scratch(&step->windows, images);
-    return arena_need(n, sizeof(uint64_t));
+    switch (step->kind) {
+    case STEP_MAX:
+        return arena_need(mpc_max_scratch(&step->windows, images), sizeof(uint64_t));
+    case STEP_ARGMAX:
+        return arena_need(step->top > 1 ? mpc_top_scratch(&step->windows, images)
+                                        : mpc_argmax_scratch(&step->windows, images),
+                          sizeof(uint64_t));
+    default: /* the factors */
+        return step->n_operands * arena_need(values_of(step, images), sizeof(uint64_t));
+    }
 }
 
 mp2ml_status step_max(struct run *run, unsigned s)
@@ -67,18 +76,77 @@ mp2ml_status step_max_clear(struct clear_run *run, unsigned s)
 mp2ml_status step_argmax(struct run *run, unsigned s)
 {
     const struct plan_step *step = &run->pub->steps[s];
-    uint64_t *scratch =
-        arena_take(run->arena, mpc_argmax_scratch(&step->windows, run->images), sizeof(uint64_t));
+    const uint64_t *in = run->values[step->operands[0]];
+    bool ranked = step->top > 1;
+    size_t need = ranked ? mpc_top_scratch(&step->windows, run->images)
+                         : mpc_argmax_scratch(&step->windows, run->images);
+    uint64_t *scratch = arena_take(run->arena, need, sizeof(uint64_t));
     if (!scratch)
         return MP2ML_ERR_MEMORY;
-    return mpc_argmax(run->mpc, (uint16_t)s, run->values[s], run->values[step->operands[0]],
-                      &step->windows, run->images, step->k, scratch);
+    if (ranked)
+        return mpc_top(run->mpc, (uint16_t)s, run->values[s], in, &step->windows, run->images,
+                       step->k, step->top, scratch);
+    return mpc_argmax(run->mpc, (uint16_t)s, run->values[s], in, &step->windows, run->images,
+                      step->k, scratch);
 }
 
 mp2ml_status step_argmax_clear(struct clear_run *run, unsigned s)
 {
     const struct plan_step *step = &run->plan->pub.steps[s];
-    mpc_argmax_clear(run->values[s], run->values[step->operands[0]], &step->windows, run->images,
-                     step->k);
+    const uint64_t *in = run->values[step->operands[0]];
+    if (step->top > 1)
+        mpc_top_clear(run->values[s], in, &step->windows, run->images, step->k, step->top);
+    else
+        mpc_argmax_clear(run->values[s], in, &step->windows, run->images, step->k);
+    return MP2ML_OK;
+}
+
+/* Factor i value by value, in the ring that its values fit. */
+static void gather_factor(uint64_t *out, const struct plan_public *pub,
+                          const struct plan_step *step, const uint64_t *in, unsigned i,
+                          size_t images)
+{
+    const uint64_t mask = ((uint64_t)1 << plan_factor_bits(pub, step, i)) - 1;
+    const struct mpc_windows *w = &step->windows;
+    for (size_t v = 0; v < step->count; v++) {
+        const uint64_t *from = in + (w->count ? w->member[2 * v + i] : v) * images;
+        for (size_t b = 0; b < images; b++)
+            out[v * images + b] = from[b] & mask;
+    }
+}
+
+mp2ml_status step_product(struct run *run, unsigned s)
+{
+    const struct plan_step *step = &run->pub->steps[s];
+    size_t n = values_of(step, run->images);
+    uint64_t *factor[2] = {NULL, NULL};
+    for (unsigned i = 0; i < step->n_operands; i++) {
+        factor[i] = arena_take(run->arena, n, sizeof(uint64_t));
+        if (!factor[i])
+            return MP2ML_ERR_MEMORY;
+        gather_factor(factor[i], run->pub, step, run->values[step->operands[i]], i, run->images);
+    }
+    if (step->kind == STEP_SQUARE)
+        return mpc_square(run->mpc, (uint16_t)s, run->values[s], factor[0], n, step->k, step->l);
+    return mpc_product(run->mpc, (uint16_t)s, run->values[s], factor[0], factor[1], n, step->k,
+                       plan_factor_bits(run->pub, step, 1), step->l);
+}
+
+mp2ml_status step_product_clear(struct clear_run *run, unsigned s)
+{
+    const struct plan_public *pub = &run->plan->pub;
+    const struct plan_step *step = &pub->steps[s];
+    size_t n = values_of(step, run->images);
+    uint64_t *factors = calloc(2 * n + 1, sizeof(*factors));
+    if (!factors)
+        return MP2ML_ERR_MEMORY;
+    for (unsigned i = 0; i < step->n_operands; i++)
+        gather_factor(factors + i * n, pub, step, run->values[step->operands[i]], i, run->images);
+    if (step->kind == STEP_SQUARE)
+        mpc_square_clear(run->values[s], factors, n, step->k, step->l);
+    else
+        mpc_product_clear(run->values[s], factors, factors + n, n, step->k,
+                          plan_factor_bits(pub, step, 1), step->l);
+    free(factors);
     return MP2ML_OK;
 }

@@ -13,18 +13,43 @@ static float to_float(uint64_t x, unsigned bits, double scale)
     return (float)((double)v / scale);
 }
 
-static void softmax(float *v, size_t n)
+/* `logs`: their logarithms. */
+static void softmax(float *v, size_t n, bool logs)
 {
     float top = v[0];
     double sum = 0;
     for (size_t i = 1; i < n; i++)
         top = v[i] > top ? v[i] : top;
-    for (size_t i = 0; i < n; i++) {
-        v[i] = expf(v[i] - top);
-        sum += (double)v[i];
-    }
     for (size_t i = 0; i < n; i++)
-        v[i] = (float)((double)v[i] / sum);
+        sum += exp((double)v[i] - (double)top);
+    double base = log(sum);
+    for (size_t i = 0; i < n; i++) {
+        double d = (double)v[i] - (double)top;
+        v[i] = (float)(logs ? d - base : exp(d) / sum);
+    }
+}
+
+/* What may end a network and needs no secret, on [image][value] floats. */
+static void post_operation(float *v, const struct plan_tensor *tensor, size_t n)
+{
+    size_t row = tensor->rank > 0 ? tensor->dims[tensor->rank - 1] : 1;
+    switch (tensor->post) {
+    case PLAN_POST_SOFTMAX:
+    case PLAN_POST_LOG_SOFTMAX:
+        for (size_t at = 0; row > 0 && at + row <= n; at += row)
+            softmax(v + at, row, tensor->post == PLAN_POST_LOG_SOFTMAX);
+        break;
+    case PLAN_POST_SIGMOID:
+        for (size_t i = 0; i < n; i++)
+            v[i] = (float)(1 / (1 + exp(-(double)v[i])));
+        break;
+    case PLAN_POST_TANH:
+        for (size_t i = 0; i < n; i++)
+            v[i] = tanhf(v[i]);
+        break;
+    default:
+        break;
+    }
 }
 
 /* [value][image] integers to [image][value] floats. An index is not negative; all else is signed.
@@ -40,11 +65,7 @@ static void to_floats(float *out, const uint64_t *in, const struct plan_public *
             out[b * n + v] =
                 tensor->dtype == PLAN_I64 ? (float)x : to_float(x, step->out_bits, tensor->scale);
         }
-    if (tensor->post != PLAN_POST_SOFTMAX)
-        return;
-    size_t row = tensor->rank > 0 ? tensor->dims[tensor->rank - 1] : 1;
-    for (size_t at = 0; row > 0 && at + row <= n * images; at += row)
-        softmax(out + at, row);
+    post_operation(out, tensor, n * images);
 }
 
 mp2ml_status step_output_client(struct run *run, unsigned s)

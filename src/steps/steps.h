@@ -5,8 +5,8 @@
  *
  *   step_input.c    quantise; a plain input travels here
  *   step_linear.c   encrypt, multiply, switch, decode
- *   step_nonlinear.c ReLU, re-entry, max, argmax on shares
- *   step_output.c   open to the client, turn into floats, softmax
+ *   step_nonlinear.c ReLU, re-entry, max, argmax, products on shares
+ *   step_output.c   open to the client, turn into floats, softmax and what else may end a network
  *
  * A *run* is one party's state while a session computes. run_block takes one block of at most
  * PLAN_BLOCK_IMAGES images through all steps. Value sets are [value][image]; at the client and at
@@ -132,6 +132,8 @@ mp2ml_status step_max(struct run *run, unsigned step);
 mp2ml_status step_max_clear(struct clear_run *run, unsigned step);
 mp2ml_status step_argmax(struct run *run, unsigned step);
 mp2ml_status step_argmax_clear(struct clear_run *run, unsigned step);
+mp2ml_status step_product(struct run *run, unsigned step); /* and SQUARE */
+mp2ml_status step_product_clear(struct clear_run *run, unsigned step);
 size_t step_nonlinear_scratch(const struct plan_step *step, size_t images);
 
 mp2ml_status step_output_client(struct run *run, unsigned step);
