@@ -23,7 +23,7 @@
 
 #define BLOCK 1024 /* columns between reductions: the bounds of the portable kernel */
 #define PANEL 128
-#define GROUP 4
+#define GROUP 3
 #define DIGITS 3
 #define DIGIT_BITS 14
 #define STEPS 4 /* vectors of 8 coefficients a tile */
@@ -134,13 +134,14 @@ INLINE_AVX2 void accumulate(uint64_t *sum, const vec x[][DIGITS], const int16_t 
         for (unsigned d = 0; d < DIGITS; d++)
             s[r][d] = _mm256_add_epi32(s[r][d], _mm256_madd_epi16(x[c / 2][d], w));
     }
-    if (cols % 2 != 0)
+    if (cols % 2 != 0) {
         UNROLL
-    for (unsigned r = 0; r < rows; r++) {
-        const vec w = weights_of(weights + r * stride + cols - 1, false);
-        UNROLL
-        for (unsigned d = 0; d < DIGITS; d++)
-            s[r][d] = _mm256_add_epi32(s[r][d], _mm256_madd_epi16(x[cols / 2][d], w));
+        for (unsigned r = 0; r < rows; r++) {
+            const vec w = weights_of(weights + r * stride + cols - 1, false);
+            UNROLL
+            for (unsigned d = 0; d < DIGITS; d++)
+                s[r][d] = _mm256_add_epi32(s[r][d], _mm256_madd_epi16(x[cols / 2][d], w));
+        }
     }
     UNROLL
     for (unsigned r = 0; r < rows; r++)
@@ -153,9 +154,7 @@ INLINE_AVX2 void accumulate_rows(uint64_t *sum, const vec x[][DIGITS], const int
 {
     for (; rows >= GROUP; rows -= GROUP, sum += GROUP * TILE_WIDTH, weights += GROUP * stride)
         accumulate(sum, x, weights, stride, cols, GROUP);
-    if (rows == 3)
-        accumulate(sum, x, weights, stride, cols, 3);
-    else if (rows == 2)
+    if (rows == 2)
         accumulate(sum, x, weights, stride, cols, 2);
     else if (rows == 1)
         accumulate(sum, x, weights, stride, cols, 1);

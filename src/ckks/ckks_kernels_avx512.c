@@ -90,6 +90,11 @@ INLINE_IFMA void pack(uint64_t *x, vec *total, const uint64_t *in, size_t in_str
     }
     for (size_t c = 0; c < cols; c++, x += 8 * vectors) {
         const uint64_t *from = in + index[c] * in_stride;
+        /* Rows are pages apart, so no processor sees the pattern: ask for the coefficients that the
+         * next tile takes. At the end of the last row this names memory of others, harmlessly. */
+        UNROLL
+        for (unsigned v = 0; v < vectors; v++)
+            _mm_prefetch((const char *)((uintptr_t)from + 64 * (v + vectors)), _MM_HINT_T1);
         UNROLL
         for (unsigned v = 0; v < vectors; v++) {
             const vec y = _mm512_maskz_loadu_epi64(lanes[v], from + 8 * v);
