@@ -6,23 +6,39 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
-/* Moves what is left to the front and wipes what it leaves behind. */
+/* Moves what is left to the front and wipes what it leaves behind; below `shift` all is wiped. */
 static void pool_compact(struct ot_pool *p)
 {
     const size_t shift = p->at / OT_WIDTH * OT_WIDTH;
     const size_t kept = p->end - shift;
+    const size_t behind = kept > shift ? kept : shift;
     if (shift == 0)
         return;
     memmove(p->rows, p->rows + shift, kept * sizeof *p->rows);
-    secret_wipe(p->rows + kept, (p->end - kept) * sizeof *p->rows);
+    secret_wipe(p->rows + behind, (p->end - behind) * sizeof *p->rows);
     if (p->choice != NULL) {
         memmove(p->choice, p->choice + shift / 64, kept / 8);
-        secret_wipe(p->choice + kept / 64, (p->end - kept) / 8);
+        secret_wipe(p->choice + behind / 64, (p->end - behind) / 8);
     }
     p->at -= shift;
     p->turned -= shift; /* not below: turned >= at, and both shift by whole tiles */
     p->end = kept;
+}
+
+/* Large pools on large pages, where the system has some: rows are written with wide strides. bytes
+ * is a multiple of 64, since capacities are multiples of 128. */
+static struct block *rows_new(size_t bytes)
+{
+    const size_t page = (size_t)2 << 20;
+    if (bytes < 2 * page || bytes > SIZE_MAX - page)
+        return aligned_alloc(64, bytes);
+    bytes = (bytes + page - 1) / page * page;
+    struct block *rows = aligned_alloc(page, bytes);
+    if (rows != NULL)
+        (void)madvise(rows, bytes, MADV_HUGEPAGE); /* advice: nothing is lost without */
+    return rows;
 }
 
 mp2ml_status ot_pool_room(struct ot_pool *p, size_t more, bool with_choice)
@@ -34,7 +50,7 @@ mp2ml_status ot_pool_room(struct ot_pool *p, size_t more, bool with_choice)
         return MP2ML_ERR_MEMORY;
     if (need <= p->capacity)
         return MP2ML_OK;
-    struct block *rows = aligned_alloc(64, bytes); /* a multiple of 64: need is one of 128 */
+    struct block *rows = rows_new(bytes);
     uint64_t *choice = with_choice ? calloc(need / 64, sizeof *choice) : NULL;
     if (rows == NULL || (with_choice && choice == NULL)) {
         free(rows);
