@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * What mp2ml predict shows: some predictions, accuracy, time and traffic. */
+#include <stdbool.h>
 #include <stdio.h>
 
 #include "compare.h"
@@ -98,16 +99,18 @@ void predict_print_accuracy(const struct predict *p)
     size_t classes = compare_classes(t), rows = p->images * t->count / classes, right = 0;
     size_t width = p->labels.count / rows; /* 1, or the length of a row with one 1 */
     size_t seen = 0;
+    bool many = false;
     for (size_t r = 0; r < rows; r++) {
         struct label_pair pair = label_pair(p, r, classes, width);
         size_t larger = pair.wanted > pair.predicted ? pair.wanted : pair.predicted;
         right += pair.wanted == pair.predicted;
-        seen = larger >= seen ? larger + 1 : seen;
+        many = many || larger >= SHOW_CLASSES;
+        seen = !many && larger >= seen ? larger + 1 : seen;
         if (larger < SHOW_CLASSES)
             count[pair.wanted * SHOW_CLASSES + pair.predicted]++;
     }
     printf("accuracy %.2f %% (%zu of %zu)\n", 100.0 * (double)right / (double)rows, right, rows);
-    if (seen > 1 && seen <= SHOW_CLASSES)
+    if (seen > 1 && !many)
         print_confusion(p, count, seen);
 }
 

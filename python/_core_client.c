@@ -202,8 +202,16 @@ static PyObject *client_predict(PyObject *self, PyObject *args)
         PyErr_SetString(PyExc_ValueError, "a negative number of images");
         return NULL;
     }
-    if (core_buffers_init(&in, inputs, false, (size_t)images, input_of, c->handle) == 0 &&
-        core_buffers_init(&out, outputs, true, (size_t)images, output_of, c->handle) == 0)
+    c->busy = true; /* the buffers may run Python code that closes this client */
+    bool good = core_buffers_init(&in, inputs, false, (size_t)images, input_of, c->handle) == 0 &&
+                core_buffers_init(&out, outputs, true, (size_t)images, output_of, c->handle) == 0;
+    c->busy = false;
+    if (c->closing) {
+        c->closing = false;
+        drop_handle(c);
+        good = good && ready(self) != NULL;
+    }
+    if (good)
         result = run_predict(c, (size_t)images, &in, &out, report == Py_None ? NULL : report);
     core_buffers_wipe(&in);
     core_buffers_wipe(&out);

@@ -219,13 +219,28 @@ static void test_padding(void **state)
     assert_true(bits_padding_is_zero(in, 0));
 }
 
+static void printable_text(void **state)
+{
+    (void)state;
+    static const char *const good[] = {"", "conv1/Relu:0", "Gr\xc3\xbc\xc3\x9f", "\xe6\x97\xa5",
+                                       "\xf0\x9f\x98\x80"};
+    static const char *const bad[] = {
+        "\x1b[2J",  "a\nb",         "\x7f",         "\xc2\x9b",         "\xff", "\xc3",
+        "\xc0\xaf", "\xe0\x80\xaf", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\x80"};
+    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
+        assert_true(text_is_printable(good[i]));
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        assert_false(text_is_printable(bad[i]));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_round_trip),    cmocka_unit_test(test_short_reads),
-        cmocka_unit_test(test_bad_strings),   cmocka_unit_test(test_writer_limits),
-        cmocka_unit_test(test_bits_size),     cmocka_unit_test(test_bits),
-        cmocka_unit_test(test_bits_in_parts), cmocka_unit_test(test_padding),
+        cmocka_unit_test(printable_text),     cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_short_reads),   cmocka_unit_test(test_bad_strings),
+        cmocka_unit_test(test_writer_limits), cmocka_unit_test(test_bits_size),
+        cmocka_unit_test(test_bits),          cmocka_unit_test(test_bits_in_parts),
+        cmocka_unit_test(test_padding),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

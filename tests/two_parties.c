@@ -161,7 +161,7 @@ static void *serve_thread(void *argument)
 {
     struct served *served = argument;
     served->status =
-        serve_connection(served->channel, served->model, &served->server_options, &served->images);
+        serve_connection(served->channel, served->model, &served->server_options, &served->counts);
     channel_free(served->channel);
     return NULL;
 }

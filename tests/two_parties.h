@@ -41,7 +41,7 @@ struct served {
     struct mp2ml_options server_options;
     struct channel *channel; /* the server's end */
     void *thread;
-    uint64_t images;
+    struct serve_counts counts;
     mp2ml_status status; /* after served_join */
 };
 /* Starts the server; *client_end is for the caller (client_over_channel takes it). */

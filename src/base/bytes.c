@@ -250,3 +250,37 @@ bool bits_padding_is_zero(const uint8_t *in, size_t at)
 {
     return at % 8 == 0 || in[at / 8] >> (at % 8) == 0;
 }
+
+/* The code point at *s and its length, or 0 where the bytes are not the shortest form of one. */
+static unsigned utf8_length(const uint8_t *s, uint32_t *code)
+{
+    static const uint32_t least[5] = {0, 0, 0x80, 0x800, 0x10000};
+    unsigned n = s[0] < 0x80         ? 1
+                 : (s[0] >> 5) == 6  ? 2
+                 : (s[0] >> 4) == 14 ? 3
+                 : (s[0] >> 3) == 30 ? 4
+                                     : 0;
+    if (n == 0)
+        return 0;
+    *code = n == 1 ? s[0] : s[0] & (0x7fu >> n);
+    for (unsigned i = 1; i < n; i++) {
+        if ((s[i] & 0xc0) != 0x80) /* also the terminating zero */
+            return 0;
+        *code = *code << 6 | (s[i] & 0x3fu);
+    }
+    bool surrogate = *code >= 0xd800 && *code < 0xe000;
+    return *code >= least[n] && *code < 0x110000 && !surrogate ? n : 0;
+}
+
+bool text_is_printable(const char *s)
+{
+    const uint8_t *at = (const uint8_t *)s;
+    while (*at != 0) {
+        uint32_t code;
+        unsigned n = utf8_length(at, &code);
+        if (n == 0 || code < 0x20 || (code >= 0x7f && code < 0xa0))
+            return false;
+        at += n;
+    }
+    return true;
+}

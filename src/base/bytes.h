@@ -82,6 +82,9 @@ static inline uint64_t load_u64(const uint8_t *p)
     return (uint64_t)load_u32(p) | (uint64_t)load_u32(p + 4) << 32;
 }
 
+/* True when the text is valid UTF-8 without control characters (C0, DEL, C1). */
+bool text_is_printable(const char *s);
+
 /* Bytes of `count` fields of `bits` bits; SIZE_MAX on overflow. */
 size_t bits_size(size_t count, unsigned bits);
 

@@ -15,7 +15,7 @@
 #include "net/net_socket.h"
 
 #define OUT_LIMIT ((size_t)8 << 20)     /* send waits above this */
-#define IN_LIMIT ((size_t)1 << 30)      /* no honest peer is that far ahead */
+#define IN_LIMIT ((size_t)64 << 20)     /* no honest peer is that far ahead */
 #define JOIN_BYTES ((size_t)64 << 10)   /* sends up to this share packets with what is queued */
 #define DIRECT_BYTES ((size_t)16 << 10) /* reads from this size on skip the in-queue */
 #define READ_BYTES ((size_t)256 << 10)  /* read at once into the in-queue */
@@ -31,6 +31,7 @@ mp2ml_status channel_make(struct channel **out, int fd, bool loopback)
         return MP2ML_ERR_MEMORY;
     }
     c->fd = fd;
+    c->owner = getpid();
     c->ops = &channel_socket_ops;
     c->read_want = POLLIN;
     c->write_want = POLLOUT;
@@ -54,6 +55,11 @@ bool channel_is_loopback(const struct channel *c)
 void channel_set_timeout(struct channel *c, int timeout_ms)
 {
     c->timeout_ms = timeout_ms;
+}
+
+void channel_set_deadline(struct channel *c, int total_ms)
+{
+    c->deadline = total_ms > 0 ? net_socket_clock_ms() + total_ms : 0;
 }
 
 void channel_set_tick(struct channel *c, channel_tick tick, void *context)
@@ -84,6 +90,8 @@ static mp2ml_status check_cancel(struct channel *c, int64_t now)
 {
     if (net_wake_raised(&c->wake))
         return channel_fail(c, MP2ML_ERR_CANCELLED);
+    if (c->deadline > 0 && now >= c->deadline)
+        return channel_fail(c, MP2ML_ERR_TIMEOUT);
     if (c->tick == NULL || now - c->last_tick < TICK_MS)
         return MP2ML_OK;
     c->last_tick = now;
@@ -96,6 +104,8 @@ mp2ml_status channel_enter(struct channel *c)
 {
     if (c->failure != MP2ML_OK)
         return c->failure;
+    if (c->owner != getpid())
+        return MP2ML_ERR_FAILED;
     c->last_move = net_socket_clock_ms();
     return check_cancel(c, c->last_move);
 }
@@ -119,6 +129,8 @@ mp2ml_status channel_wait(struct channel *c, short events)
         if (wait <= 0)
             return channel_fail(c, MP2ML_ERR_TIMEOUT);
     }
+    if (c->deadline > 0 && (wait < 0 || wait > c->deadline - now))
+        wait = c->deadline - now; /* > 0 after check_cancel */
     if (c->tick != NULL) {
         int64_t next = c->last_tick + TICK_MS - now; /* > 0 after check_cancel */
         if (wait < 0 || wait > next)
@@ -334,19 +346,29 @@ void channel_push(struct channel *c)
 {
     size_t moved = 0;
 
-    if (c->failure != MP2ML_OK)
+    if (c->failure != MP2ML_OK || c->owner != getpid())
         return;
     mp2ml_status status = write_queue(c, &moved);
     (void)status; /* the next call will say so */
+}
+
+void channel_close(struct channel *c)
+{
+    if (c->fd < 0)
+        return;
+    channel_push(c);
+    if (c->owner == getpid())
+        c->ops->close(c);
+    close(c->fd);
+    c->fd = -1;
+    channel_fail(c, MP2ML_ERR_CLOSED);
 }
 
 void channel_free(struct channel *c)
 {
     if (c == NULL)
         return;
-    channel_push(c);
-    c->ops->close(c);
-    close(c->fd);
+    channel_close(c);
     net_wake_close(&c->wake);
     net_queue_wipe(&c->out);
     net_queue_wipe(&c->in);

@@ -5,7 +5,9 @@
  * at once without a deadlock. One thread uses a channel; only channel_cancel may come from another
  * thread or a signal handler.
  *
- * A channel that failed stays failed: each later call returns the first failure. */
+ * A channel that failed stays failed: each later call returns the first failure. In a child that
+ * was forked from its owner every call is ERR_FAILED, since both would use the same keys and
+ * counters. */
 #ifndef NET_CHANNEL_H
 #define NET_CHANNEL_H
 
@@ -35,6 +37,8 @@ MUST_CHECK mp2ml_status channel_from_socket(struct channel **out, int fd);
 /* True when the peer's address is a loopback address, a Unix socket or a pair. */
 bool channel_is_loopback(const struct channel *c);
 
+/* From now on, calls fail with ERR_TIMEOUT when total_ms have passed, whatever moves; 0 = never. */
+void channel_set_deadline(struct channel *c, int total_ms);
 /* Calls fail with ERR_TIMEOUT when no byte moved for timeout_ms (default 120,000; 0 = for ever). */
 void channel_set_timeout(struct channel *c, int timeout_ms);
 void channel_set_tick(struct channel *c, channel_tick tick, void *context);
@@ -51,7 +55,10 @@ void channel_cancel(struct channel *c);
 
 struct channel_stats channel_stats(const struct channel *c);
 
-/* Closes without waiting and frees; queued bytes are tried once. NULL is accepted. */
+/* Closes without waiting, queued bytes are tried once; every later call fails. In a forked child it
+ * gives up the descriptor without a word to the peer. */
+void channel_close(struct channel *c);
+/* Closes and frees. NULL is accepted. */
 void channel_free(struct channel *c);
 
 #endif

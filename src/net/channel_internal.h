@@ -6,6 +6,8 @@
 #ifndef NET_CHANNEL_INTERNAL_H
 #define NET_CHANNEL_INTERNAL_H
 
+#include <sys/types.h>
+
 #include "net/channel.h"
 #include "net/net_queue.h"
 #include "net/net_wake.h"
@@ -20,7 +22,8 @@ struct channel_ops {
 };
 
 struct channel {
-    int fd; /* owned */
+    int fd;      /* owned; -1 after channel_close */
+    pid_t owner; /* a forked child may only free: keys and counters are the parent's */
     const struct channel_ops *ops;
     void *transport; /* of the ops; struct tls_session under TLS, else NULL */
     short read_want;
@@ -43,6 +46,7 @@ struct channel {
     int timeout_ms;
     int64_t last_move; /* when a byte moved or the call began */
     int64_t last_tick;
+    int64_t deadline; /* 0: none */
 };
 
 extern const struct channel_ops channel_socket_ops;

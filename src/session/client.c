@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #ifdef _OPENMP
 #include <omp.h>
@@ -81,6 +82,20 @@ static void use_threads(const struct mp2ml_options *o)
 #endif
 }
 
+/* The answers of so many images must fit the memory limit: callers make room for them. */
+static mp2ml_status check_outputs(const struct mp2ml_client *c, size_t images, mp2ml_error *err)
+{
+    size_t values = 0, bytes;
+    for (unsigned i = 0; i < c->hello.n_outputs; i++)
+        values += c->hello.outputs[i].count; /* at most 16 times 2^32 */
+    if (!size_mul(&bytes, values, sizeof(float)) || !size_mul(&bytes, bytes, images) ||
+        bytes > c->options.max_memory)
+        return status_fail(err, MP2ML_ERR_PLAN,
+                           "%zu answers of %zu values need more than --max-memory allows", images,
+                           values);
+    return MP2ML_OK;
+}
+
 static mp2ml_status start_session(struct mp2ml_client *c, const struct mp2ml_options *o,
                                   mp2ml_error *err)
 {
@@ -95,6 +110,9 @@ static mp2ml_status start_session(struct mp2ml_client *c, const struct mp2ml_opt
         link_abort(c->link);
         return status;
     }
+    TRY(check_outputs(c, 1, err));
+    c->sets = c->session->sets;
+    c->k_ss = c->session->k_ss;
     for (unsigned i = 0; i < c->hello.n_inputs; i++)
         tensor_describe(&c->inputs[i], &c->hello.inputs[i]);
     for (unsigned i = 0; i < c->hello.n_outputs; i++)
@@ -121,6 +139,7 @@ mp2ml_status client_over_channel(mp2ml_client **out, struct channel *channel,
         return MP2ML_ERR_MEMORY;
     }
     c->channel = channel;
+    c->owner = getpid();
     c->options = options_numbers(options);
     double started = session_seconds();
     mp2ml_status status = start_session(c, options, err);
@@ -138,6 +157,7 @@ static mp2ml_status connect_client(struct mp2ml_client *c, const char *host, uin
 {
     double started = session_seconds();
     c->options = options_numbers(o);
+    c->owner = getpid();
     c->fraction = -1;
     TRY(secret_init());
     TRY(channel_tcp_connect(&c->channel, host, port, (int)o->connect_timeout_s * 1000, client_tick,
@@ -315,6 +335,7 @@ static mp2ml_status predict(struct mp2ml_client *c, size_t images, const float *
     struct run *run = NULL;
     if (!pub)
         return MP2ML_ERR_MEMORY;
+    c->plain_sent |= request.plain;
     mp2ml_status status = request_send(c->link, &request, c->hello.inputs, c->hello.n_inputs);
     if (status == MP2ML_OK)
         status = recv_plan(c, pub, &block, err);
@@ -350,8 +371,12 @@ mp2ml_status mp2ml_client_predict(mp2ml_client *client, size_t images, const flo
     struct mp2ml_client *c = client;
     if (c->failed)
         return status_fail(error, MP2ML_ERR_FAILED, "this connection has failed before");
+    if (c->owner != getpid())
+        return status_fail(error, MP2ML_ERR_FAILED,
+                           "this connection belongs to the process that made it; connect anew");
     if (images == 0)
         return status_fail(error, MP2ML_ERR_INPUT, "no images: the batch size must be at least 1");
+    TRY(check_outputs(c, images, error));
     for (unsigned i = 0; i < c->hello.n_inputs; i++)
         TRY(input_check(&c->hello.inputs[i], inputs[i], images, error));
     double started = session_seconds();
@@ -369,6 +394,7 @@ mp2ml_status mp2ml_client_predict(mp2ml_client *client, size_t images, const flo
         return explain(error, &own, status, "asking", c->peer);
     c->failed = true;
     link_abort(c->link);
+    channel_close(c->channel);
     clear_outputs(c, images, outputs);
     session_free(c->session);
     c->session = NULL;

@@ -182,6 +182,12 @@ static mp2ml_status hello_server_check(const struct session *s, const struct hel
     if (policy != 0 && policy != (unsigned)hello->policy)
         return status_fail(err, MP2ML_ERR_REFUSED, "the server reveals %s, but %s was demanded",
                            names[hello->policy], names[policy]);
+    for (unsigned i = 0; i < hello->n_inputs + hello->n_outputs; i++) {
+        const char *name =
+            i < hello->n_inputs ? hello->inputs[i].name : hello->outputs[i - hello->n_inputs].name;
+        if (!text_is_printable(name))
+            return status_fail(err, MP2ML_ERR_PROTOCOL, "a tensor's name is not printable UTF-8");
+    }
     if (hello->n_inputs == 0 || hello->n_outputs == 0)
         return status_fail(err, MP2ML_ERR_PROTOCOL, "a model without inputs or outputs");
     return MP2ML_OK;

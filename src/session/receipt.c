@@ -7,20 +7,27 @@
 
 #include "session/session.h"
 
-static json_t *describe_sets(unsigned sets)
+/* A value that could not be made must not go missing in silence. */
+static void append(json_t *list, json_t *value, bool *good)
+{
+    *good = *good && value && json_array_append_new(list, value) == 0;
+}
+
+static json_t *describe_sets(unsigned sets, bool *good)
 {
     json_t *list = json_array();
     for (unsigned set = 1; set < STEPS_SETS; set++) {
         const struct ckks_params *p = ckks_params(set);
         if (sets >> set & 1)
-            json_array_append_new(list, json_pack("{s:s, s:i, s:f, s:i}", "name", p->name, "n",
-                                                  (int)p->n, "log2_q", p->log2_q,
-                                                  "security_bits_post_quantum", 128));
+            append(list,
+                   json_pack("{s:s, s:i, s:f, s:i}", "name", p->name, "n", (int)p->n, "log2_q",
+                             p->log2_q, "security_bits_post_quantum", 128),
+                   good);
     }
     return list;
 }
 
-static json_t *describe_steps(const struct plan_public *pub)
+static json_t *describe_steps(const struct plan_public *pub, bool *good)
 {
     json_t *list = json_array();
     for (unsigned s = 0; s < pub->n_steps; s++) {
@@ -33,38 +40,43 @@ static json_t *describe_steps(const struct plan_public *pub)
         }
         if (step->kind == STEP_LINEAR)
             json_object_set_new(row, "set", json_string(ckks_params(step->set)->name));
-        json_array_append_new(list, row);
+        append(list, row, good);
     }
     return list;
 }
 
-static json_t *describe_inputs(const struct mp2ml_client *c)
+static json_t *describe_inputs(const struct mp2ml_client *c, bool *good)
 {
     json_t *list = json_array();
     for (unsigned i = 0; i < c->hello.n_inputs; i++)
-        json_array_append_new(list,
-                              json_pack("{s:s, s:s, s:i}", "name", c->hello.inputs[i].name, "sent",
-                                        c->plain >> i & 1 ? "in the clear" : "encrypted", "values",
-                                        (int)c->hello.inputs[i].count));
+        append(list,
+               json_pack("{s:s, s:s, s:i}", "name", c->hello.inputs[i].name, "sent",
+                         c->plain_sent >> i & 1 ? "in the clear" : "encrypted", "values",
+                         (int)c->hello.inputs[i].count),
+               good);
     return list;
 }
 
 /* Statements, not measurements: docs/threat-model.md says what they rest on. */
-static json_t *who_learns_what(const struct mp2ml_client *c)
+static json_t *who_learns_what(const struct mp2ml_client *c, bool *good)
 {
     json_t *client = json_array(), *server = json_array();
-    json_array_append_new(client, json_string(c->hello.policy == PLAN_ARGMAX
-                                                  ? "the position of the largest output"
-                                                  : "the output values"));
-    json_array_append_new(client, json_string("number, kind, size and windows of the non-linear "
-                                              "steps"));
-    json_array_append_new(client, json_string("the rings (k, l) of every step"));
-    json_array_append_new(server, json_string("the number of images and when they came"));
+    append(client,
+           json_string(c->hello.policy == PLAN_ARGMAX ? "the position of the largest output"
+                                                      : "the output values"),
+           good);
+    append(client,
+           json_string("number, kind, size and windows of the non-linear "
+                       "steps"),
+           good);
+    append(client, json_string("the rings (k, l) of every step"), good);
+    append(server, json_string("the number of images and when they came"), good);
     for (unsigned i = 0; i < c->hello.n_inputs; i++)
-        if (c->plain >> i & 1)
-            json_array_append_new(server,
-                                  json_sprintf("input '%s', sent in the clear at the client's wish",
-                                               c->hello.inputs[i].name));
+        if (c->plain_sent >> i & 1)
+            append(server,
+                   json_sprintf("input '%s', sent in the clear at the client's wish",
+                                c->hello.inputs[i].name),
+                   good);
     return json_pack("{s:o, s:o, s:[s,s]}", "client_could_learn", client, "server_could_learn",
                      server, "not_promised", "that the server computed what it should",
                      "that a client which breaks the protocol learns nothing of the model");
@@ -72,6 +84,7 @@ static json_t *who_learns_what(const struct mp2ml_client *c)
 
 mp2ml_status receipt_json(char **out, const struct mp2ml_client *c)
 {
+    bool good = true;
     mp2ml_stats stats = mp2ml_client_stats(c);
     json_t *root =
         json_pack("{s:s, s:i, s:s, s:s, s:s, s:i, s:I}", "program", "mp2ml " MP2ML_VERSION,
@@ -80,11 +93,11 @@ mp2ml_status receipt_json(char **out, const struct mp2ml_client *c)
                   : channel_is_loopback(c->channel) ? "plain TCP on loopback"
                                                     : "plain TCP, INSECURE",
                   "policy", c->hello.policy == PLAN_ARGMAX ? "argmax" : "logits", "k_ss",
-                  c->session ? (int)c->session->k_ss : 0, "images", (json_int_t)stats.images);
-    json_object_set_new(root, "inputs", describe_inputs(c));
-    json_object_set_new(root, "parameters", describe_sets(c->session ? c->session->sets : 0));
+                  (int)c->k_ss, "images", (json_int_t)stats.images);
+    json_object_set_new(root, "inputs", describe_inputs(c, &good));
+    json_object_set_new(root, "parameters", describe_sets(c->sets, &good));
     if (c->last_plan)
-        json_object_set_new(root, "steps", describe_steps(c->last_plan));
+        json_object_set_new(root, "steps", describe_steps(c->last_plan, &good));
     json_object_set_new(root, "traffic",
                         json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "bytes_to_server",
                                   (json_int_t)stats.bytes_to_server, "bytes_to_client",
@@ -95,8 +108,8 @@ mp2ml_status receipt_json(char **out, const struct mp2ml_client *c)
                                   (json_int_t)stats.setup_flights));
     json_object_set_new(root, "setup_seconds", json_real(stats.setup_seconds));
     json_object_set_new(root, "predict_seconds", json_real(stats.predict_seconds));
-    json_object_set_new(root, "privacy", who_learns_what(c));
-    *out = root ? json_dumps(root, JSON_INDENT(2)) : NULL;
+    json_object_set_new(root, "privacy", who_learns_what(c, &good));
+    *out = root && good ? json_dumps(root, JSON_INDENT(2)) : NULL;
     json_decref(root);
     return *out ? MP2ML_OK : MP2ML_ERR_MEMORY;
 }

@@ -94,7 +94,7 @@ static mp2ml_status serve_request(struct session *s, const struct mp2ml_model *m
 }
 
 static mp2ml_status serve_requests(struct session *s, const struct mp2ml_model *model,
-                                   const struct mp2ml_options *o, uint64_t *images)
+                                   const struct mp2ml_options *o, struct serve_counts *counts)
 {
     const struct plan_public *pub = &model->plan->pub;
     for (;;) {
@@ -110,21 +110,24 @@ static mp2ml_status serve_requests(struct session *s, const struct mp2ml_model *
             continue;
         }
         TRY(serve_request(s, model, o, &request));
-        *images += request.images;
+        counts->images += request.images;
+        counts->plain_requests += request.plain != 0;
     }
 }
 
 mp2ml_status serve_connection(struct channel *channel, const struct mp2ml_model *model,
-                              const struct mp2ml_options *options, uint64_t *images)
+                              const struct mp2ml_options *options, struct serve_counts *counts)
 {
     struct link *link = NULL;
     struct session *s = NULL;
     TRY(link_new(&link, channel));
     mp2ml_status status = session_new(&s, PARTY_SERVER, link);
+    channel_set_deadline(channel, (int)options->timeout_s * 1000);
     if (status == MP2ML_OK)
         status = handshake_server(s, model, options->model_name);
+    channel_set_deadline(channel, 0);
     if (status == MP2ML_OK)
-        status = serve_requests(s, model, options, images);
+        status = serve_requests(s, model, options, counts);
     if (status != MP2ML_OK)
         link_abort(link);
     session_free(s);
@@ -152,7 +155,7 @@ static void *work(void *argument)
     struct mp2ml_options options = server->options;
     options.model_name = server->model_name;
     mp2ml_error err = {MP2ML_OK, ""};
-    uint64_t images = 0;
+    struct serve_counts counts = {0, 0};
     double started = session_seconds();
 #ifdef _OPENMP
     omp_set_num_threads((int)options_threads(&options));
@@ -161,13 +164,16 @@ static void *work(void *argument)
              server->tls ? " by TLS" : " without TLS");
     mp2ml_status status = greet(w, &err);
     if (status == MP2ML_OK)
-        status = serve_connection(w->channel, server->model, &options, &images);
+        status = serve_connection(w->channel, server->model, &options, &counts);
     struct channel_stats stats = channel_stats(w->channel);
+    if (counts.plain_requests > 0)
+        log_line(&log, "client %llu: sent inputs in the clear in %llu requests, as it asked",
+                 (unsigned long long)w->number, (unsigned long long)counts.plain_requests);
     log_line(&log, "client %llu: %s; %llu images, %.2f s, %llu bytes in, %llu bytes out",
              (unsigned long long)w->number, status == MP2ML_OK ? "done" : mp2ml_status_text(status),
-             (unsigned long long)images, session_seconds() - started,
+             (unsigned long long)counts.images, session_seconds() - started,
              (unsigned long long)stats.bytes_received, (unsigned long long)stats.bytes_sent);
-    atomic_fetch_add(&server->images, images);
+    atomic_fetch_add(&server->images, counts.images);
     pthread_mutex_lock(&server->lock);
     channel_free(w->channel);
     w->channel = NULL;
@@ -196,12 +202,9 @@ static struct worker *free_slot(struct mp2ml_server *server)
 static void turn_away(struct channel *channel)
 {
     struct link *link = NULL;
-    channel_set_timeout(channel, 1000);
-    if (link_new(&link, channel) == MP2ML_OK && send_refusal(link, REFUSE_BUSY) == MP2ML_OK) {
-        uint8_t rest[64];
-        while (channel_recv(channel, rest, 1) == MP2ML_OK) /* so that no reset overtakes it */
-            continue;
-    }
+    channel_set_deadline(channel, 1000);
+    if (link_new(&link, channel) == MP2ML_OK)
+        (void)!send_refusal(link, REFUSE_BUSY);
     link_free(link);
     channel_free(channel);
 }

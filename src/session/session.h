@@ -25,6 +25,7 @@
 #define SESSION_SESSION_H
 
 #include <stdio.h>
+#include <sys/types.h>
 
 #include "base/base.h"
 #include "plan/plan.h"
@@ -156,9 +157,13 @@ MUST_CHECK mp2ml_status request_recv(struct link *link, struct request *request,
 
 /* ---- sides --------------------------------------------------------------------------------- */
 
+struct serve_counts {
+    uint64_t images;
+    uint64_t plain_requests; /* with an input in the clear */
+};
 /* All requests of one connection, until the client leaves (OK) or something fails. */
 mp2ml_status serve_connection(struct channel *channel, const struct mp2ml_model *model,
-                              const struct mp2ml_options *options, uint64_t *images);
+                              const struct mp2ml_options *options, struct serve_counts *counts);
 
 /* A client over a channel that is connected already (and then owned), for tests and in-process use.
  */
@@ -169,17 +174,19 @@ struct mp2ml_client {
     struct mp2ml_options options; /* numbers only */
     char peer[300];
     struct channel *channel;
+    pid_t owner; /* a forked child must not go on: both would use the same keys and counters */
     struct link *link;
     struct session *session;
     bool failed;
     struct hello hello;
     mp2ml_tensor inputs[PLAN_MAX_TENSORS], outputs[PLAN_MAX_TENSORS];
-    uint64_t plain;
+    uint64_t plain, plain_sent; /* inputs to send in the clear; inputs that ever were */
     mp2ml_progress_fn progress;
     void *progress_context;
     double fraction_base, fraction_scale, fraction; /* of the current call */
     mp2ml_stats stats;
     bool tls;
+    unsigned sets, k_ss;           /* as agreed, for the receipt */
     struct plan_public *last_plan; /* of the last request, for the receipt */
 };
 

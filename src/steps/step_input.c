@@ -28,10 +28,11 @@ mp2ml_status input_check(const struct plan_tensor *tensor, const float *values, 
     return MP2ML_OK;
 }
 
-/* CT: leaks nothing; floor and the conversion have no data-dependent branch. */
+/* Clamped, so that no float, not even one that changed since it was checked, overflows the integer.
+ * CT: leaks nothing; floor, fmin, fmax and the conversion have no data-dependent branch. */
 static uint64_t quantise(double value, double scale, unsigned bits)
 {
-    int64_t v = (int64_t)floor(value * scale + 0.5);
+    int64_t v = (int64_t)fmin(fmax(floor(value * scale + 0.5), -0x1p52), 0x1p52);
     return (uint64_t)v & (((uint64_t)1 << bits) - 1);
 }
 
