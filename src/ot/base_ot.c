@@ -85,19 +85,22 @@ static mp2ml_status send_one(struct block key[2], uint32_t i, const uint8_t r[2 
                              const uint8_t sid[32])
 {
     uint8_t a[POINT], shared[POINT];
+    mp2ml_status status = MP2ML_ERR_PROTOCOL;
     if (!point_is_good(r) || !point_is_good(r + POINT))
-        return MP2ML_ERR_PROTOCOL;
+        return status;
     for (uint8_t j = 0; j < 2; j++) {
-        TRY(point_hash(a, sid, i, j, r + POINT * (1 - j)));
+        TRY_OUT(point_hash(a, sid, i, j, r + POINT * (1 - j)));
+        status = MP2ML_ERR_PROTOCOL;
         if (crypto_core_ristretto255_add(a, a, r + POINT * j) != 0)
-            return MP2ML_ERR_PROTOCOL;
+            goto out;
         /* Fails when the product is the identity: the peer made A_j = 0. */
         if (crypto_scalarmult_ristretto255(shared, scalar, a) != 0)
-            return MP2ML_ERR_PROTOCOL;
-        TRY(key_hash(&key[j], sid, i, j, r, point, shared));
+            goto out;
+        TRY_OUT(key_hash(&key[j], sid, i, j, r, point, shared));
     }
+out:
     secret_wipe(shared, sizeof shared);
-    return MP2ML_OK;
+    return status;
 }
 
 mp2ml_status base_ot_send(struct block keys[BASE_OT_COUNT][2], struct link *link, struct prg *g,

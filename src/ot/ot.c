@@ -34,7 +34,7 @@ struct ot {
     enum party party;
     enum state state;
     unsigned k;
-    uint8_t session[32]; /* sid during set-up, then T */
+    uint8_t session[32]; /* sid, then bound to the trees during set-up, then T */
     struct softspoken sender, receiver;
     struct ot_pool send, recv;
     struct tccr send_hash[PURPOSES], recv_hash[PURPOSES];
@@ -111,6 +111,17 @@ static struct softspoken_place place_of(const struct ot *ot, enum party sender)
     return at;
 }
 
+/* From now on the session is also bound to the trees: the challenge of the set-up extension must
+ * not be known before its trees are fixed, or a dealer could search for trees that fit it. */
+static mp2ml_status bind_trees(struct ot *ot, const uint8_t *trees, size_t size)
+{
+    uint8_t session[DIGEST_BYTES];
+    const struct digest_part parts[] = {{ot->session, sizeof ot->session}, {trees, size}};
+    TRY(digest_parts(session, "ot-trees", parts, 2));
+    memcpy(ot->session, session, sizeof ot->session);
+    return MP2ML_OK;
+}
+
 /* Receives base transfers with NOT Delta, then trees and 128 transfers; makes of these the keys for
  * the client's trees. CT: delta selects by masks. */
 static mp2ml_status setup_server(struct ot *ot, struct setup *s)
@@ -126,6 +137,7 @@ static mp2ml_status setup_server(struct ot *ot, struct setup *s)
     TRY(frame_recv_begin(ot->link, FRAME_OT_SETUP, 0, setup_bytes(ot->k)));
     TRY(frame_recv_part(ot->link, s->trees, tree_bytes));
     TRY(softspoken_trees_take(ot->sender.leaf, s->trees, s->chosen, &delta, &at));
+    TRY(bind_trees(ot, s->trees, tree_bytes));
     TRY(softspoken_extend_sender(&ot->sender, ot->link, s->rows, SETUP_TILES));
     TRY(frame_recv_part(ot->link, &flips, sizeof flips));
 
@@ -153,6 +165,7 @@ static mp2ml_status setup_client(struct ot *ot, struct setup *s)
 
     TRY(base_ot_send(s->keys, ot->link, ot->prg, ot->session));
     TRY(softspoken_trees_deal(ot->receiver.leaf, s->trees, s->keys[0], &at, ot->prg));
+    TRY(bind_trees(ot, s->trees, tree_bytes));
     TRY(frame_send_begin(ot->link, FRAME_OT_SETUP, 0, setup_bytes(ot->k)));
     TRY(frame_send_part(ot->link, s->trees, tree_bytes));
     TRY(softspoken_extend_receiver(&ot->receiver, ot->link, s->rows, s->choice, SETUP_TILES));
@@ -193,7 +206,11 @@ mp2ml_status ot_start(struct ot *ot, const uint8_t t[32])
     for (uint8_t direction = 0; direction < 2; direction++)
         for (uint8_t purpose = 0; purpose < PURPOSES; purpose++) {
             const struct digest_part parts[] = {{t, 32}, {&direction, 1}, {&purpose, 1}};
-            TRY(digest_parts(key, "ot-key", parts, 3));
+            mp2ml_status status = digest_parts(key, "ot-key", parts, 3);
+            if (status != MP2ML_OK) {
+                secret_wipe(key, sizeof key);
+                return status;
+            }
             const bool mine = direction == (uint8_t)ot->party;
             tccr_init(mine ? &ot->send_hash[purpose] : &ot->recv_hash[purpose], key);
         }

@@ -20,8 +20,9 @@
  * has bet on the k bits of Delta_i of every other tree. A bet on b bits fails, and ends the
  * session, with probability 1 - 2^-b; where it succeeds 128 - b bits of Delta remain.
  *
- * The challenge is H over session, direction, position and all corrections (Fiat-Shamir): it is
- * fixed only after the corrections are, costs no flight, and since 2^-117 is the chance of a single
+ * The challenge is H over session, direction, position and all corrections (Fiat-Shamir), and the
+ * session is a hash that covers the trees: it is fixed only after trees and corrections are, costs
+ * no flight, and since 2^-117 is the chance of a single
  * try, a receiver that searches offline for a good challenge needs about 2^117 hashes.
  *
  * The sender sends nothing, so there is nothing to check about it; trees are checked when made. */
