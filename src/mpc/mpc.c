@@ -16,7 +16,7 @@ mp2ml_status mpc_new(struct mpc **out, enum party party, struct link *link, stru
     m->link = link;
     m->ot = ot;
     m->g = g;
-    m->kernels = mpc_kernels_portable();
+    m->kernels = mpc_kernels_pick();
     mp2ml_status status = arena_new(&m->arena, MPC_WORK_BYTES);
     if (status != MP2ML_OK) {
         free(m);

@@ -43,6 +43,8 @@ struct mpc_extend_recv {
 };
 
 struct mpc_kernels {
+    const char *name;
+
     /* planes[j * stride + i / 64] gets bit j of x[i], j < k <= 32; bits from n on are zero. */
     void (*slice)(uint64_t *planes, size_t stride, const uint64_t *x, size_t n, unsigned k);
     /* plane = bit `bit` of x[i], one plane alone; bits from n on are zero. */
@@ -67,5 +69,9 @@ struct mpc_kernels {
 };
 
 const struct mpc_kernels *mpc_kernels_portable(void);
+/* AVX-512; NULL when cpu_level() is below CPU_AVX512. */
+const struct mpc_kernels *mpc_kernels_avx512(void);
+/* The best table for this machine, or the one that MP2ML_CPU permits; never NULL. */
+const struct mpc_kernels *mpc_kernels_pick(void);
 
 #endif

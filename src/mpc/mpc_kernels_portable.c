@@ -179,6 +179,7 @@ static void portable_extend_recv(const struct mpc_extend_recv *r, const struct m
 const struct mpc_kernels *mpc_kernels_portable(void)
 {
     static const struct mpc_kernels table = {
+        .name = "portable",
         .slice = portable_slice,
         .bit = portable_bit,
         .and_open = portable_and_open,
