@@ -82,6 +82,14 @@ void gd_attr_int(struct gd_writer *w, const char *key, int64_t v)
     attr(w, key, &value);
 }
 
+void gd_attr_float(struct gd_writer *w, const char *key, float v)
+{
+    struct gd_bytes value = {NULL, 0, 0};
+    put_varint(&value, 4U << 3 | 5U);
+    put(&value, &v, sizeof v); /* little-endian, as the reader asks for */
+    attr(w, key, &value);
+}
+
 void gd_attr_bool(struct gd_writer *w, const char *key, bool v)
 {
     struct gd_bytes value = {NULL, 0, 0};

@@ -26,6 +26,7 @@ enum { GD_BFLOAT16 = 14, GD_HALF = 19 };
 /* Opens a node; `inputs` is separated by spaces. */
 void gd_node(struct gd_writer *w, const char *name, const char *op, const char *inputs);
 void gd_attr_int(struct gd_writer *w, const char *key, int64_t v);
+void gd_attr_float(struct gd_writer *w, const char *key, float v);
 void gd_attr_bool(struct gd_writer *w, const char *key, bool v);
 void gd_attr_type(struct gd_writer *w, const char *key, int type);
 void gd_attr_text(struct gd_writer *w, const char *key, const char *v);

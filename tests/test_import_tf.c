@@ -124,8 +124,9 @@ static void test_unsupported_operator_is_named(void **state)
     gd_input(&w, "x", SHAPE(-1, 4));
     gd_node(&w, "deep/lrn", "LRN", "x");
     gd_node(&w, "y", "Relu", "deep/lrn");
-    fixture_fails(&w, MP2ML_ERR_UNSUPPORTED,
-                  "node 'deep/lrn' (LRN): this operator is not supported; supported are Abs, Add, ");
+    fixture_fails(
+        &w, MP2ML_ERR_UNSUPPORTED,
+        "node 'deep/lrn' (LRN): this operator is not supported; supported are Abs, Add, ");
     gd_input(&w, "x", SHAPE(-1, 4));
     gd_node(&w, "evil\x1b[2J\n", "LRN", "x");
     mp2ml_error err;
@@ -361,8 +362,8 @@ static void test_unfolding_files(void **state)
     free(file.data);
 }
 
-/* Every importer row in one valid file. */
-static void rich_file(struct gd_writer *w)
+/* A picture network with the operators of its time in one valid file. */
+static void picture_file(struct gd_writer *w)
 {
     static const float weights[60] = {1};
     gd_input(w, "x", SHAPE(-1, 6, 6, 1));
@@ -401,6 +402,60 @@ static void rich_file(struct gd_writer *w)
     gd_finish(w);
 }
 
+/* Operators that are rewritten, with all their attributes and shape arithmetic. */
+static void rewritten_file(struct gd_writer *w)
+{
+    static const float weights[72] = {1}, one[2] = {1, 1};
+    gd_input(w, "x", SHAPE(-1, 6, 6, 2));
+    gd_int_list(w, "block", (const int32_t[]){2, 2}, 2);
+    gd_ints(w, "pads", (const int32_t[]){2, 2, 2, 2}, SHAPE(2, 2));
+    gd_ints(w, "crops", (const int32_t[]){0, 0, 0, 2}, SHAPE(2, 2));
+    gd_floats(w, "k", weights, SHAPE(3, 3, 2, 2));
+    gd_node(w, "stb", "SpaceToBatchND", "x block pads");
+    gd_node(w, "dw", "DepthwiseConv2dNative", "stb k");
+    gd_attr_text(w, "padding", "VALID");
+    gd_attr_list(w, "strides", (const int64_t[]){1, 1, 1, 1}, 4);
+    gd_node(w, "bts", "BatchToSpaceND", "dw block crops");
+    gd_int(w, "three", 3);
+    gd_node(w, "split", "Split", "three bts");
+    gd_attr_int(w, "num_split", 2);
+    gd_floats(w, "one", one, SHAPE(2));
+    gd_node(w, "bn", "FusedBatchNormV3", "split:1 one one one one");
+    gd_attr_float(w, "epsilon", 0.001F);
+    gd_attr_bool(w, "is_training", false);
+    gd_int_list(w, "begin", (const int32_t[]){0, 1, 0}, 3);
+    gd_int_list(w, "end", (const int32_t[]){0, 5, 0}, 3);
+    gd_int_list(w, "step", (const int32_t[]){1, 2, -1}, 3);
+    gd_node(w, "ss", "StridedSlice", "bn begin end step");
+    gd_attr_int(w, "begin_mask", 5);
+    gd_attr_int(w, "end_mask", 5);
+    gd_node(w, "leaky", "LeakyRelu", "ss");
+    gd_attr_float(w, "alpha", 0.5F);
+    gd_node(w, "unpack", "Unpack", "leaky");
+    gd_attr_int(w, "axis", 1);
+    gd_attr_int(w, "num", 2);
+    gd_node(w, "pack", "Pack", "unpack:1 unpack");
+    gd_attr_int(w, "axis", 2);
+    gd_int_list(w, "times", (const int32_t[]){1, 1, 2, 1}, 4);
+    gd_node(w, "tile", "Tile", "pack times");
+    gd_int_list(w, "axes", (const int32_t[]){1, 3}, 2);
+    gd_node(w, "mean", "Mean", "tile axes");
+    gd_attr_bool(w, "keep_dims", false);
+    gd_node(w, "shape", "Shape", "mean");
+    gd_node(w, "u", "RandomUniform", "shape");
+    gd_floats(w, "keep", one, NULL, 0);
+    gd_node(w, "sum", "Add", "u keep");
+    gd_node(w, "mask", "Floor", "sum");
+    gd_node(w, "scaled", "RealDiv", "mean keep");
+    gd_node(w, "drop", "Mul", "scaled mask");
+    gd_int(w, "axis1", 1);
+    gd_node(w, "y", "Concat", "axis1 drop mean");
+    gd_finish(w);
+}
+
+typedef void (*file_maker)(struct gd_writer *w);
+static const file_maker rich_files[] = {picture_file, rewritten_file};
+
 static void try_bytes(const unsigned char *data, size_t size)
 {
     unsigned char *copy = malloc(size + 1); /* exact size: reads behind the end are seen */
@@ -426,26 +481,26 @@ static void try_bytes(const unsigned char *data, size_t size)
 static void test_truncated_files(void **state)
 {
     (void)state;
-    struct gd_writer w = {0};
-    rich_file(&w);
-    mp2ml_error err;
-    struct graph *g;
-    if (graph_parse(&g, w.file.data, w.file.size, "rich", NULL, &err) != MP2ML_OK)
-        fail_msg("%s", err.text);
-    graph_free(g);
-    for (size_t size = 0; size < w.file.size; size++)
-        try_bytes(w.file.data, size);
-    gd_wipe(&w);
+    for (size_t k = 0; k < COUNT(rich_files); k++) {
+        struct gd_writer w = {0};
+        rich_files[k](&w);
+        mp2ml_error err;
+        struct graph *g;
+        if (graph_parse(&g, w.file.data, w.file.size, "rich", NULL, &err) != MP2ML_OK)
+            fail_msg("%s", err.text);
+        graph_free(g);
+        for (size_t size = 0; size < w.file.size; size++)
+            try_bytes(w.file.data, size);
+        gd_wipe(&w);
+    }
 }
 
-static void test_flipped_bytes(void **state)
+static void flip_bytes(file_maker make, uint64_t seed)
 {
-    (void)state;
     struct gd_writer w = {0};
-    rich_file(&w);
+    make(&w);
     unsigned char *copy = malloc(w.file.size);
     assert_non_null(copy);
-    uint64_t seed = 42;
     for (int round = 0; round < 4000; round++) {
         memcpy(copy, w.file.data, w.file.size);
         for (int flips = 1 + round % 4; flips > 0; flips--) {
@@ -458,6 +513,13 @@ static void test_flipped_bytes(void **state)
     }
     free(copy);
     gd_wipe(&w);
+}
+
+static void test_flipped_bytes(void **state)
+{
+    (void)state;
+    for (size_t k = 0; k < COUNT(rich_files); k++)
+        flip_bytes(rich_files[k], 42 + k);
 }
 
 /* Real networks ------------------------------------------------------------------------------- */
@@ -524,7 +586,8 @@ static int count_right(const float *y, const unsigned char *labels)
     return right;
 }
 
-static void run_real(const char *path, const char *golden, int right_low, int right_high)
+static void run_real(const char *path, const char *output, const char *golden, int right_low,
+                     int right_high)
 {
     float *x = read_images();
     unsigned char *labels = read_idx("mnist/t10k-labels-idx1-ubyte.gz", 8, IMAGES);
@@ -536,7 +599,8 @@ static void run_real(const char *path, const char *golden, int right_low, int ri
         free(labels);
         return;
     }
-    if (graph_load(&g, path, NULL, &err) != MP2ML_OK)
+    const struct graph_cut cut = {NULL, 0, &output, output != NULL ? 1 : 0};
+    if (graph_load(&g, path, &cut, &err) != MP2ML_OK)
         fail_msg("%s", err.text);
     float *y = malloc(IMAGES * 10 * sizeof *y);
     assert_non_null(y);
@@ -568,34 +632,38 @@ static void test_published_networks(void **state)
         print_message("skipped: no data\n");
         return;
     }
-    run_real(path, "models/golden/capc_mlp.pb.npy", 9803, 9803);
+    run_real(path, NULL, "models/golden/capc_mlp.pb.npy", 9803, 9803);
     assert_true(data_path(path, sizeof path, "models/tf/capc_cryptonets.pb"));
-    run_real(path, "models/golden/capc_cryptonets.pb.npy", 9875, 9875);
+    run_real(path, NULL, "models/golden/capc_cryptonets.pb.npy", 9875, 9875);
+    assert_true(data_path(path, sizeof path, "models/tf/utensor_deep_mlp.pb")); /* with dropout */
+    run_real(path, "logits", NULL, 9555, 9555);
 }
 
 static void test_own_networks(void **state)
 {
     (void)state;
-    run_real(PROJECT_ROOT "/examples/mnist/models/cryptonets-relu-mnist.pb", NULL, 9700, IMAGES);
-    run_real(PROJECT_ROOT "/examples/mnist/models/mlp-maxpool-mnist.pb", NULL, 9700, IMAGES);
+    run_real(PROJECT_ROOT "/examples/mnist/models/cryptonets-relu-mnist.pb", NULL, NULL, 9700,
+             IMAGES);
+    run_real(PROJECT_ROOT "/examples/mnist/models/mlp-maxpool-mnist.pb", NULL, NULL, 9700, IMAGES);
 }
 
-static void test_keyword_network_from_its_features(void **state)
+static void run_keywords(const char *name, const char *input, int64_t features)
 {
-    (void)state;
     char path[600];
     mp2ml_error err;
     struct graph *g;
-    if (!data_path(path, sizeof path, "models/tf/DNN_S.pb")) {
+    if (!data_path(path, sizeof path, name)) {
         print_message("skipped: no data\n");
         return;
     }
-    const struct graph_cut cut = {(const char *const[]){"Mfcc:25,10"}, 1, NULL, 0};
+    const struct graph_cut cut = {&input, 1, NULL, 0};
     assert_int_equal(graph_load(&g, path, NULL, &err), MP2ML_ERR_UNSUPPORTED);
-    assert_int_equal(graph_load(&g, path, &cut, &err), MP2ML_OK);
+    if (graph_load(&g, path, &cut, &err) != MP2ML_OK)
+        fail_msg("%s", err.text);
+    assert_int_equal(graph_sample_count(&g->nodes[g->inputs[0]]), features);
     fixture_shape(fixture_output(g), SHAPE(-1, 12));
-    float x[250], y[12], sum = 0;
-    fixture_fill(x, 250, 5);
+    float x[490], y[12], sum = 0;
+    fixture_fill(x, 490, 5);
     const float *in[] = {x};
     float *out[] = {y};
     assert_int_equal(graph_eval(g, 1, in, out, NULL, NULL), MP2ML_OK);
@@ -603,6 +671,14 @@ static void test_keyword_network_from_its_features(void **state)
         sum += y[k];
     assert_true(fabsf(sum - 1) < 1e-5F);
     graph_free(g);
+}
+
+static void test_keyword_networks_from_their_features(void **state)
+{
+    (void)state;
+    run_keywords("models/tf/DNN_S.pb", "Mfcc:25,10", 250);
+    run_keywords("models/tf/CNN_S.pb", "Mfcc:49,10", 490);
+    run_keywords("models/tf/DS_CNN_S.pb", "Mfcc:49,10", 490);
 }
 
 int main(void)
@@ -623,7 +699,7 @@ int main(void)
         cmocka_unit_test(test_flipped_bytes),
         cmocka_unit_test(test_published_networks),
         cmocka_unit_test(test_own_networks),
-        cmocka_unit_test(test_keyword_network_from_its_features),
+        cmocka_unit_test(test_keyword_networks_from_their_features),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -154,7 +154,7 @@ static mp2ml_status decode(struct tf_model *m, const void *data, size_t size, mp
         return status_fail(err, MP2ML_ERR_MODEL, "more than %d nodes", GRAPH_MAX_NODES);
     m->n_nodes = (int)m->def->n_node;
     for (int k = 0; k < m->n_nodes; k++)
-        m->has_placeholder |= tf_is_input(m, k);
+        m->has_placeholder |= strcmp(m->def->node[k]->op, "Placeholder") == 0 && tf_is_input(m, k);
     TRY(sort_names(m, err));
     return resolve_edges(m, err);
 }

@@ -18,7 +18,7 @@ static mp2ml_status want_picture(struct graph_build *b, const struct graph_node 
     return MP2ML_OK;
 }
 
-static bool has_blocks(const struct graph_node *n)
+bool shape_in_pieces(const struct graph_node *n)
 {
     for (unsigned d = 0; n->batched && d < n->rank; d++)
         if (n->block[d] > 1)
@@ -31,7 +31,7 @@ static mp2ml_status between_blocks(struct graph_build *b, const struct graph_nod
                                    struct graph_window *w)
 {
     const struct graph_node *x = graph_input(b, n, 0);
-    if (!has_blocks(x))
+    if (!shape_in_pieces(x))
         return MP2ML_OK;
     const unsigned row = w->nchw ? 2 : 1;
     for (unsigned axis = 0; axis < 2; axis++) {
@@ -170,7 +170,7 @@ mp2ml_status shape_space_to_batch(struct graph_build *b, struct graph_node *n)
     const struct graph_node *x = graph_input(b, n, 0);
     TRY(read_blocks(b, n, &axes));
     TRY(shape_same(b, n));
-    if (has_blocks(x))
+    if (shape_in_pieces(x))
         return graph_node_fail(b, n, MP2ML_ERR_UNSUPPORTED, "cuts what is already cut");
     for (unsigned k = 0; k < axes; k++) {
         const int64_t *pad = graph_input(b, n, 2)->value.i + 2 * k;
@@ -254,7 +254,7 @@ mp2ml_status shape_blocks(struct graph_build *b, struct graph_node *n)
 {
     const struct graph_node *x = NULL; /* the input in pieces */
     for (unsigned k = 0; x == NULL && k < n->n_inputs; k++)
-        if (has_blocks(graph_input(b, n, k)))
+        if (shape_in_pieces(graph_input(b, n, k)))
             x = graph_input(b, n, k);
     if (x == NULL || n->op == GRAPH_BATCH_TO_SPACE)
         return MP2ML_OK;

@@ -39,6 +39,14 @@ static bool gathers_all(const struct graph_node *n)
     return true;
 }
 
+static bool all_ones(const struct graph_node *n)
+{
+    for (size_t k = 0; n->value.f != NULL && k < n->value.count; k++)
+        if (n->value.f[k] < 1 || n->value.f[k] > 1)
+            return false;
+    return !n->batched && n->value.f != NULL;
+}
+
 /* True when the node gives what its first input is. */
 static bool does_nothing(const struct graph_build *b, const struct graph_node *n)
 {
@@ -50,6 +58,10 @@ static bool does_nothing(const struct graph_build *b, const struct graph_node *n
         return same_shape(n, graph_input(b, n, 0));
     case GRAPH_PAD:
         return all_zero(&graph_input(b, n, 1)->value);
+    case GRAPH_MUL:
+    case GRAPH_DIV:
+        return graph_input(b, n, 0)->batched && same_shape(n, graph_input(b, n, 0)) &&
+               all_ones(graph_input(b, n, 1));
     case GRAPH_GATHER:
         return same_shape(n, graph_input(b, n, 0)) && gathers_all(n);
     case GRAPH_TRANSPOSE:
@@ -282,6 +294,9 @@ static mp2ml_status check_rest(const struct graph_build *b)
     }
     for (int o = 0; o < b->g->n_outputs; o++) {
         const struct graph_node *n = &b->g->nodes[b->g->outputs[o]];
+        if (shape_in_pieces(n))
+            return graph_node_fail(b, n, MP2ML_ERR_UNSUPPORTED,
+                                   "an output between SpaceToBatchND and BatchToSpaceND");
         if (n->rows)
             return graph_node_fail(b, n, MP2ML_ERR_UNSUPPORTED,
                                    "an output whose first axis is %lld times the batch",
