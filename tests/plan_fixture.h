@@ -117,8 +117,9 @@ struct window { /* of a convolution or pool */
     int64_t dilation; /* 0 = 1 */
 };
 
-/* Convolution with co channels (co = 0: a pool of kind op). */
-static inline int net_window(struct net *net, enum graph_op op, int in, int64_t co, struct window w)
+/* Convolution with co channels in groups (co = 0: a pool of kind op). */
+static inline int net_grouped(struct net *net, enum graph_op op, int in, int64_t co,
+                              struct window w, int64_t groups)
 {
     const struct graph_node *x = net_node(net, in);
     unsigned row = w.nchw ? 2 : 1;
@@ -139,13 +140,19 @@ static inline int net_window(struct net *net, enum graph_op op, int in, int64_t 
     }
     dims[w.nchw ? 0 : 2] = co > 0 ? co : c;
     memcpy(made.pad, pad, sizeof pad);
+    made.groups = groups;
     int kernel = -1;
     if (co > 0)
-        kernel = net_const(net, 1.0 / sqrt((double)(w.kernel * w.kernel * c)),
-                           DIMS(w.kernel, w.kernel, c, co));
+        kernel = net_const(net, 1.0 / sqrt((double)(w.kernel * w.kernel * c) / (double)groups),
+                           DIMS(w.kernel, w.kernel, c / groups, co));
     int i = net_add(net, op, in, kernel, dims, 3);
     net_node(net, i)->window = made;
     return i;
+}
+
+static inline int net_window(struct net *net, enum graph_op op, int in, int64_t co, struct window w)
+{
+    return net_grouped(net, op, in, co, w, 1);
 }
 
 static inline int net_conv(struct net *net, int in, int64_t co, struct window w)
@@ -214,6 +221,35 @@ static inline int net_pad(struct net *net, int in, int64_t top, int64_t bottom, 
     net_node(net, p)->value.dims[0] = net_node(net, p)->dims[0] = 4;
     net_node(net, p)->value.dims[1] = net_node(net, p)->dims[1] = 2;
     return net_add(net, GRAPH_PAD, in, p, dims, 3);
+}
+
+/* Values of `in` by their places, -1 for a zero. */
+static inline int net_gather(struct net *net, int in, const int64_t *from, const int64_t *dims,
+                             unsigned rank)
+{
+    int i = net_add(net, GRAPH_GATHER, in, -1, dims, rank);
+    struct graph_tensor *t = &net_node(net, i)->value;
+    t->count = graph_sample_count(net_node(net, i));
+    t->i = calloc(t->count + 1, sizeof *t->i);
+    assert_non_null(t->i);
+    memcpy(t->i, from, t->count * sizeof *t->i);
+    return i;
+}
+
+/* `n` nodes joined along an axis (the batch axis is 0). */
+static inline int net_concat(struct net *net, const int *in, unsigned n, int64_t axis)
+{
+    int i = net_same(net, GRAPH_CONCAT, in[0], -1);
+    struct graph_node *node = net_node(net, i);
+    free(node->inputs);
+    node->inputs = calloc(n, sizeof *node->inputs);
+    assert_non_null(node->inputs);
+    memcpy(node->inputs, in, n * sizeof *in);
+    node->n_inputs = n;
+    node->axis = axis;
+    for (unsigned k = 1; k < n; k++)
+        node->dims[axis] += net_node(net, in[k])->dims[axis];
+    return i;
 }
 
 static inline void net_output(struct net *net, int node)

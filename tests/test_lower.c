@@ -317,6 +317,165 @@ static void products(void **state)
     net_done(&net, net_check(&net, y, "input linear square linear product linear output"));
 }
 
+static void grouped_convolutions(void **state)
+{
+    (void)state;
+    for (unsigned variant = 0; variant < 4; variant++) {
+        bool nchw = variant & 1;
+        struct net net;
+        net_init(&net, 100 + variant);
+        int x = nchw ? net_input(&net, DIMS(6, 7, 5)) : net_input(&net, DIMS(7, 5, 6));
+        /* depthwise with a multiplier of 2, or 2 groups; dilated in the other layout */
+        struct window w = {3, 1, true, nchw, nchw ? 2 : 1};
+        int y = net_grouped(&net, GRAPH_CONV2D, x, 12, w, variant & 2 ? 6 : 2);
+        y = net_relu(&net, net_bias(&net, y, nchw));
+        y = net_conv(&net, y, 4, (struct window){1, 1, false, nchw, 1});
+        struct plan *plan = net_check(&net, net_dense(&net, net_flat(&net, net_relu(&net, y)), 3),
+                                      "input linear relu linear relu linear output");
+        uint64_t each = variant & 2 ? 1 : 3; /* input channels of a group */
+        assert_true(linear_products(&plan->linear[1]) <= 35 * 9 * 12 * each);
+        net_scaled(plan, 13, 20);
+        net_done(&net, plan);
+    }
+}
+
+static void gathers(void **state)
+{
+    (void)state;
+    struct net net;
+    net_init(&net, 110);
+    int x = net_input(&net, DIMS(6));
+    const int64_t from[8] = {5, -1, 3, 3, 0, -1, 1, 2};
+    int y = net_relu(&net, net_dense(&net, net_gather(&net, x, from, DIMS(8)), 6));
+    y = net_dense(&net, net_gather(&net, y, from, DIMS(2, 4)), 3);
+    net_node(&net, y)->rank = 3; /* a product at each of two places */
+    net_node(&net, y)->dims[1] = 2;
+    net_node(&net, y)->dims[2] = 3;
+    net_done(&net, net_check(&net, y, "input linear relu linear output"));
+
+    net_init(&net, 111); /* at the end, and of places that are not there */
+    x = net_input(&net, DIMS(6));
+    net_done(&net, net_check(&net, net_gather(&net, x, from, DIMS(8)), "input linear output"));
+    net_init(&net, 112);
+    x = net_input(&net, DIMS(5));
+    net_output(&net, net_gather(&net, x, from, DIMS(8)));
+    struct plan_options o = net_logits();
+    net_fails(&net, &o, MP2ML_ERR_UNSUPPORTED, "'n1' (Gather)");
+}
+
+static void concatenations(void **state)
+{
+    (void)state;
+    const struct window one = {1, 1, false, false, 1}, three = {3, 1, true, false, 1};
+    struct net net;
+    net_init(&net, 120); /* branches of one input: one step, one ReLU */
+    int x = net_input(&net, DIMS(5, 4, 2));
+    int a = net_conv(&net, x, 3, one), b = net_bias(&net, net_conv(&net, x, 2, three), false);
+    int y = net_concat(&net, (const int[]){a, b, a}, 3, 3);
+    y = net_conv(&net, net_relu(&net, net_bias(&net, y, false)), 3, three);
+    struct plan *plan =
+        net_check(&net, net_dense(&net, net_flat(&net, y), 3), "input linear relu linear output");
+    assert_int_equal(plan->pub.steps[1].count, 5 * 4 * 8);
+    net_done(&net, plan);
+
+    net_init(&net, 121); /* ReLUs and an input beside each other are read where they are */
+    x = net_input(&net, DIMS(5, 4, 2));
+    a = net_relu(&net, net_conv(&net, x, 3, one));
+    b = net_relu(&net, net_conv(&net, a, 2, three));
+    y = net_concat(&net, (const int[]){x, b, a}, 3, 1 + 2);
+    y = net_concat(&net, (const int[]){y, y}, 2, 1);
+    y = net_same(&net, GRAPH_MUL, y, net_const(&net, 1.0, DIMS(7)));
+    plan =
+        net_check(&net, net_conv(&net, y, 2, three), "input linear relu linear relu linear output");
+    assert_int_equal(plan->pub.steps[5].n_operands, 3);
+    net_scaled(plan, 14, 20);
+    net_done(&net, plan);
+
+    net_init(&net, 122); /* a dense block: batch norms of the joined maps are constants of ReLUs */
+    x = net_conv(&net, net_input(&net, DIMS(5, 4, 2)), 3, three);
+    for (unsigned block = 0; block < 2; block++) {
+        y = net_node(&net, x)->op == GRAPH_CONCAT ? x : net_concat(&net, &x, 1, 3);
+        int64_t c = net_node(&net, y)->dims[3];
+        int scale = net_const(&net, 1.0, DIMS(c));
+        for (int64_t i = 0; i < c; i++)
+            net_node(&net, scale)->value.f[i] = fabsf(net_node(&net, scale)->value.f[i]) + 0.1f;
+        int z = net_bias(&net, net_same(&net, GRAPH_MUL, y, scale), false);
+        z = net_conv(&net, net_relu(&net, z), 2, three);
+        x = net_concat(&net, (const int[]){x, z}, 2, 3);
+    }
+    plan = net_check(&net, net_relu(&net, net_bias(&net, x, false)),
+                     "input linear relu linear relu relu linear relu relu relu linear output");
+    net_scaled(plan, 14, 20);
+    net_done(&net, plan);
+
+    net_init(&net, 123);
+    x = net_input(&net, DIMS(4));
+    net_output(&net, net_concat(&net, (const int[]){x, x}, 2, 0));
+    struct plan_options o = net_logits();
+    net_fails(&net, &o, MP2ML_ERR_UNSUPPORTED, "'n1' (ConcatV2)");
+}
+
+/* min(relu(x), c) as the importer writes it: no linear step for it. */
+static void clipped_relu(void **state)
+{
+    (void)state;
+    struct net net;
+    net_init(&net, 130);
+    int x =
+        net_conv(&net, net_input(&net, DIMS(6, 5, 2)), 3, (struct window){3, 1, true, false, 1});
+    int six = net_const(&net, 0.0, DIMS(1));
+    net_node(&net, six)->value.f[0] = 0.2f;
+    int y = net_relu(&net, net_same(&net, GRAPH_SUB, x, six));
+    y = net_same(&net, GRAPH_SUB, net_relu(&net, x), y);
+    y = net_conv(&net, y, 4, (struct window){3, 2, true, false, 1});
+    struct plan *plan = net_check(&net, net_dense(&net, net_flat(&net, y), 3),
+                                  "input linear relu relu linear output");
+    for (unsigned k = 11; k < 16; k++)
+        net_scaled(plan, k, 20);
+    net_done(&net, plan);
+}
+
+static void final_operators(void **state)
+{
+    (void)state;
+    const struct {
+        enum graph_op op;
+        enum plan_post post;
+    } ends[] = {{GRAPH_SOFTMAX, PLAN_POST_SOFTMAX},
+                {GRAPH_LOG_SOFTMAX, PLAN_POST_LOG_SOFTMAX},
+                {GRAPH_SIGMOID, PLAN_POST_SIGMOID},
+                {GRAPH_TANH, PLAN_POST_TANH}};
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+        struct net net;
+        net_init(&net, 140 + i);
+        int y = net_same(&net, ends[i].op, net_dense(&net, net_input(&net, DIMS(6)), 4), -1);
+        net_node(&net, y)->axis = 1;
+        net_output(&net, y);
+        struct plan_options o = net_logits();
+        struct plan *plan = net_plan(&net, &o);
+        assert_int_equal(plan->pub.outputs[0].post, ends[i].post);
+        plan_free(plan);
+        plan_options_init(&o);
+        plan = net_plan(&net, &o);
+        net_has_steps(plan, "input linear argmax output");
+        assert_int_equal(plan->pub.outputs[0].post, PLAN_POST_NONE);
+        plan_free(plan);
+        /* Not inside. */
+        net.g->outputs[0] = net_dense(&net, y, 2);
+        net_fails(&net, &o, MP2ML_ERR_UNSUPPORTED, "at the end");
+    }
+    struct net net;
+    net_init(&net, 145); /* moved afterwards */
+    int y = net_same(&net, GRAPH_SIGMOID, net_dense(&net, net_input(&net, DIMS(6)), 4), -1);
+    y = net_add(&net, GRAPH_RESHAPE, y, -1, DIMS(2, 2));
+    net_output(&net, y);
+    struct plan_options o = net_logits();
+    struct plan *plan = net_plan(&net, &o);
+    assert_int_equal(plan->pub.outputs[0].post, PLAN_POST_SIGMOID);
+    assert_int_equal(plan->pub.outputs[0].rank, 2);
+    net_done(&net, plan);
+}
+
 static void best_of_the_outputs(void **state)
 {
     (void)state;
@@ -465,6 +624,11 @@ int main(void)
         cmocka_unit_test(residual_networks),
         cmocka_unit_test(linear_chains_merge),
         cmocka_unit_test(policies),
+        cmocka_unit_test(grouped_convolutions),
+        cmocka_unit_test(gathers),
+        cmocka_unit_test(concatenations),
+        cmocka_unit_test(clipped_relu),
+        cmocka_unit_test(final_operators),
         cmocka_unit_test(products),
         cmocka_unit_test(best_of_the_outputs),
         cmocka_unit_test(many_outputs),

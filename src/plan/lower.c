@@ -160,6 +160,10 @@ static mp2ml_status lower_node(struct lower *lw, struct rep *out)
         return lower_elementwise(lw, out);
     case GRAPH_PAD:
         return lower_pad(lw, out);
+    case GRAPH_GATHER:
+        return lower_gather(lw, out);
+    case GRAPH_CONCAT:
+        return lower_concat(lw, out);
     case GRAPH_RESHAPE:
     case GRAPH_SQUEEZE:
     case GRAPH_EXPAND_DIMS:
@@ -170,6 +174,9 @@ static mp2ml_status lower_node(struct lower *lw, struct rep *out)
     case GRAPH_MAX_POOL:
         return lower_max_pool(lw, out);
     case GRAPH_SOFTMAX:
+    case GRAPH_LOG_SOFTMAX:
+    case GRAPH_SIGMOID:
+    case GRAPH_TANH:
     case GRAPH_ARGMAX:
         return lower_final(lw, out);
     default:
@@ -185,6 +192,57 @@ static bool wants_finished(const struct graph *g, const struct graph_node *node)
     return node->op == GRAPH_RELU || node->op == GRAPH_MAX_POOL;
 }
 
+/* Gives each value of its operands on as it is, or scaled and shifted. */
+static bool passes_on(const struct graph *g, const struct graph_node *node)
+{
+    switch (node->op) {
+    case GRAPH_IDENTITY:
+    case GRAPH_BIAS_ADD:
+    case GRAPH_PAD:
+    case GRAPH_RESHAPE:
+    case GRAPH_SQUEEZE:
+    case GRAPH_EXPAND_DIMS:
+    case GRAPH_TRANSPOSE:
+    case GRAPH_GATHER:
+    case GRAPH_CONCAT:
+        return true;
+    case GRAPH_ADD:
+    case GRAPH_SUB:
+    case GRAPH_MUL:
+    case GRAPH_DIV:
+        return !g->nodes[node->inputs[0]].batched || !g->nodes[node->inputs[1]].batched;
+    default:
+        return false;
+    }
+}
+
+/* Who needs finished values, directly or behind what only passes them on. */
+static void survey_wishes(struct lower *lw)
+{
+    const struct graph *g = lw->graph;
+    for (int i = g->n_nodes; i-- > 0;) {
+        const struct graph_node *node = &g->nodes[i];
+        bool wanted = node->batched && lw->uses[i] != 0 &&
+                      (wants_finished(g, node) || (passes_on(g, node) && lw->wanted_finished[i]));
+        for (unsigned j = 0; wanted && j < node->n_inputs; j++)
+            lw->wanted_finished[node->inputs[j]] = true;
+    }
+}
+
+/* A map that is needed as values anyway and read by others too is made a step now, so that it is
+ * made once: the others shift and scale the step. */
+static mp2ml_status finish_shared(struct lower *lw)
+{
+    const struct graph_node *node = &lw->graph->nodes[lw->node];
+    for (unsigned j = 0; j < node->n_inputs && passes_on(lw->graph, node); j++) {
+        int in = node->inputs[j];
+        if (lw->reps[in].lin != NULL && lw->wanted_finished[in] && lw->uses[in] > 1 &&
+            lw->graph->nodes[in].batched)
+            TRY(lower_finish(lw, in));
+    }
+    return MP2ML_OK;
+}
+
 /* Counts and checks that hold for every node. */
 static mp2ml_status survey(struct lower *lw)
 {
@@ -194,9 +252,12 @@ static mp2ml_status survey(struct lower *lw)
         lw->node = i;
         lw->consumer[i] = -1;
         for (unsigned j = 0; node->batched && j < node->n_inputs; j++) {
-            lw->uses[node->inputs[j]]++;
+            bool again = false;
+            for (unsigned e = 0; e < j; e++)
+                again = again || node->inputs[e] == node->inputs[j];
+            lw->uses[node->inputs[j]] += !again;
+            lw->uses_left[node->inputs[j]]++;
             lw->consumer[node->inputs[j]] = i;
-            lw->wanted_finished[node->inputs[j]] |= wants_finished(g, node);
         }
         if (!node->batched)
             continue;
@@ -206,9 +267,11 @@ static mp2ml_status survey(struct lower *lw)
                 count >= (size_t)1 << 31)
                 return lower_fail(lw, "has a shape that is not known or too large");
     }
-    for (int i = 0; i < g->n_outputs; i++)
+    for (int i = 0; i < g->n_outputs; i++) {
         lw->uses[g->outputs[i]]++;
-    memcpy(lw->uses_left, lw->uses, (size_t)g->n_nodes * sizeof *lw->uses);
+        lw->uses_left[g->outputs[i]]++;
+    }
+    survey_wishes(lw);
     return MP2ML_OK;
 }
 
@@ -257,6 +320,8 @@ static mp2ml_status walk(struct lower *lw)
         if (!node->batched || lw->uses[lw->node] == 0)
             continue;
         struct rep rep = {0};
+        TRY(lower_check_end(lw));
+        TRY(finish_shared(lw));
         TRY(lower_node(lw, &rep));
         rep_wipe(&lw->reps[lw->node]);
         lw->reps[lw->node] = rep;

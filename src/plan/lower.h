@@ -14,7 +14,7 @@
  *
  * Files: lower_rep.c (representations), lower_shape.c (moving, scaling), lower_map.c (convolution,
  * matrices, pooling as maps), merge.c (maps times representations, sums), lower.c (the walk),
- * lower_nonlinear.c, lower_product.c, lower_output.c (what the client gets). */
+ * lower_nonlinear.c, lower_concat.c, lower_product.c, lower_output.c (what the client gets). */
 #ifndef PLAN_LOWER_H
 #define PLAN_LOWER_H
 
@@ -61,9 +61,10 @@ struct lower {
     mp2ml_error *err;
     struct rep *reps;      /* [n_nodes] */
     int *uses;             /* [n_nodes] consumers (and outputs) */
-    int *uses_left;        /* the same, not lowered yet */
+    int *uses_left;        /* times it is read by what is not lowered yet */
     int *consumer;         /* [n_nodes] the last consumer, -1 */
-    bool *wanted_finished; /* [n_nodes] a ReLU, maximum or product reads it */
+    bool *wanted_finished; /* [n_nodes] a ReLU, maximum or product reads it, at once or
+                              behind what passes values on */
     uint16_t *reentry_of;  /* [PLAN_MAX_STEPS] the RE-ENTRY of a step, 0 = none yet */
     uint16_t *relu_of;     /* [PLAN_MAX_STEPS] the RELU of a step, 0 = none yet */
     int node;              /* the one that is being lowered */
@@ -89,6 +90,7 @@ void rep_base_ends(const struct plan *plan, const struct rep *rep, size_t *ends)
 /* lower_shape.c */
 MUST_CHECK mp2ml_status lower_same(struct lower *lw, struct rep *out);
 MUST_CHECK mp2ml_status lower_moving(struct lower *lw, struct rep *out);
+MUST_CHECK mp2ml_status lower_gather(struct lower *lw, struct rep *out);
 MUST_CHECK mp2ml_status lower_pad(struct lower *lw, struct rep *out);
 MUST_CHECK mp2ml_status lower_elementwise(struct lower *lw, struct rep *out);
 /* map[i] = element of operand `in` of the current node that its element i reads. */
@@ -138,6 +140,11 @@ static inline struct rep *lower_operand(const struct lower *lw, unsigned i)
 MUST_CHECK mp2ml_status lower_relu(struct lower *lw, struct rep *out);
 MUST_CHECK mp2ml_status lower_max_pool(struct lower *lw, struct rep *out);
 MUST_CHECK mp2ml_status lower_final(struct lower *lw, struct rep *out);
+/* Refuses a node that goes on computing with what the client does at the end. */
+MUST_CHECK mp2ml_status lower_check_end(struct lower *lw);
+
+/* lower_concat.c */
+MUST_CHECK mp2ml_status lower_concat(struct lower *lw, struct rep *out);
 
 /* lower_product.c: MUL of two batched operands. */
 MUST_CHECK mp2ml_status lower_product(struct lower *lw, struct rep *out);

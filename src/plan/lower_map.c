@@ -46,7 +46,8 @@ static size_t window_taps(struct tap *taps, const struct graph_window *w, const 
     return n;
 }
 
-/* Checks rank and window and allocates room for one window's taps (and as many int32 behind). */
+/* Checks rank and window and allocates room for one window's taps (and as many int32 behind, and
+ * one more). */
 static mp2ml_status window_begin(struct lower *lw, struct tap **taps, struct plane *in,
                                  struct plane *out)
 {
@@ -61,18 +62,53 @@ static mp2ml_status window_begin(struct lower *lw, struct tap **taps, struct pla
     *in = plane_of(operand, w->nchw);
     *out = plane_of(node, w->nchw);
     size_t n = (size_t)(w->kernel[0] * w->kernel[1]);
-    *taps = calloc(n, sizeof **taps + sizeof(int32_t));
+    *taps = calloc(n + 1, sizeof **taps + sizeof(int32_t));
     return *taps != NULL ? MP2ML_OK : MP2ML_ERR_MEMORY;
 }
 
-/* weights[co][tap][ci] of kernel HWIO for the given taps. */
+/* weights[o][tap][ci] of kernel HWIO for the given taps and outputs first_o .. first_o + n_o - 1.
+ */
 static void fill_conv(float *block, const float *kernel, const struct tap *taps, size_t n_taps,
-                      size_t ci, size_t co)
+                      size_t ci, size_t co, size_t first_o, size_t n_o)
 {
-    for (size_t o = 0; o < co; o++)
-        for (size_t t = 0; t < n_taps; t++)
-            for (size_t i = 0; i < ci; i++)
-                block[(o * n_taps + t) * ci + i] = kernel[((size_t)taps[t].k * ci + i) * co + o];
+    for (size_t t = 0; t < n_taps; t++)
+        for (size_t i = 0; i < ci; i++) {
+            const float *from = kernel + ((size_t)taps[t].k * ci + i) * co + first_o;
+            for (size_t o = 0; o < n_o; o++)
+                block[(o * n_taps + t) * ci + i] = from[o];
+        }
+}
+
+struct conv { /* one convolution; channels of one of its groups */
+    const struct graph_window *window;
+    const float *kernel;
+    struct plane in, out;
+    size_t ci, co; /* of a group */
+    size_t groups;
+};
+
+/* All groups of channels of the output at one position. */
+static void conv_position(struct linear_builder *b, const struct conv *c, struct tap *taps,
+                          int32_t *key, int64_t y, int64_t x)
+{
+    size_t n = window_taps(taps, c->window, &c->in, y, x), weights_at;
+    for (size_t t = 0; t < n; t++)
+        key[t] = taps[t].k;
+    for (size_t q = 0; q < c->groups; q++) {
+        key[n] = (int32_t)q;
+        if (!linear_builder_block(b, key, (n + 1) * sizeof *key, NULL, n * c->ci * c->co,
+                                  &weights_at))
+            fill_conv(b->lin.w + weights_at, c->kernel, taps, n, c->ci, c->co * c->groups,
+                      q * c->co, c->co);
+        linear_builder_begin(b);
+        for (size_t t = 0; t < n; t++)
+            for (size_t i = 0; i < c->ci; i++)
+                linear_builder_in(b,
+                                  plane_at(&c->in, taps[t].y, taps[t].x, (int64_t)(q * c->ci + i)));
+        for (size_t o = 0; o < c->co; o++)
+            linear_builder_out(b, plane_at(&c->out, y, x, (int64_t)(q * c->co + o)));
+        linear_builder_end(b, weights_at);
+    }
 }
 
 mp2ml_status lower_conv_map(struct lower *lw, struct linear *map)
@@ -81,32 +117,23 @@ mp2ml_status lower_conv_map(struct lower *lw, struct linear *map)
     const struct graph_node *kernel = lower_input(lw, 1);
     if (kernel->batched || kernel->value.f == NULL || kernel->rank != 4)
         return lower_fail(lw, "has a kernel that is not constant");
+    struct conv c = {.window = &node->window, .kernel = kernel->value.f};
     struct tap *taps;
-    struct plane in, out;
-    TRY(window_begin(lw, &taps, &in, &out));
+    TRY(window_begin(lw, &taps, &c.in, &c.out));
+    int64_t groups = node->window.groups > 0 ? node->window.groups : 1;
     if (kernel->dims[0] != node->window.kernel[0] || kernel->dims[1] != node->window.kernel[1] ||
-        kernel->dims[2] != in.c || kernel->dims[3] != out.c) {
+        kernel->dims[2] * groups != c.in.c || kernel->dims[3] != c.out.c || c.out.c % groups != 0) {
         free(taps);
         return lower_fail(lw, "has a kernel that does not fit its operand");
     }
+    c.groups = (size_t)groups;
+    c.ci = (size_t)(c.in.c / groups);
+    c.co = (size_t)(c.out.c / groups);
     int32_t *key = (int32_t *)(taps + node->window.kernel[0] * node->window.kernel[1]);
     struct linear_builder b;
     linear_builder_init(&b, graph_sample_count(lower_input(lw, 0)), graph_sample_count(node));
-    for (int64_t at = 0; at < out.h * out.w && !b.failed; at++) {
-        size_t n = window_taps(taps, &node->window, &in, at / out.w, at % out.w), weights_at;
-        for (size_t t = 0; t < n; t++)
-            key[t] = taps[t].k;
-        if (!linear_builder_block(&b, key, n * sizeof *key, NULL, n * (size_t)in.c * (size_t)out.c,
-                                  &weights_at))
-            fill_conv(b.lin.w + weights_at, kernel->value.f, taps, n, (size_t)in.c, (size_t)out.c);
-        linear_builder_begin(&b);
-        for (size_t t = 0; t < n; t++)
-            for (int64_t c = 0; c < in.c; c++)
-                linear_builder_in(&b, plane_at(&in, taps[t].y, taps[t].x, c));
-        for (int64_t c = 0; c < out.c; c++)
-            linear_builder_out(&b, plane_at(&out, at / out.w, at % out.w, c));
-        linear_builder_end(&b, weights_at);
-    }
+    for (int64_t at = 0; at < c.out.h * c.out.w && !b.failed; at++)
+        conv_position(&b, &c, taps, key, at / c.out.w, at % c.out.w);
     free(taps);
     return linear_builder_take(&b, map);
 }

@@ -2,6 +2,7 @@
  *
  * ReLU, max pool, and what may stand at the end of a network only. A ReLU whose only reader is a
  * max pool waits for it: the maximum first, then fewer ReLUs. */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,17 +14,6 @@ static bool in_k(const struct lower *lw, const struct rep *rep)
         return false;
     enum step_kind kind = lw->plan->pub.steps[rep->bases[0]].kind;
     return kind == STEP_LINEAR || kind == STEP_MAX;
-}
-
-/* max(0, s*x + c) = s*max(0, x) + max(0, c) when s >= 0 and one of both is zero. */
-static bool relu_commutes(const struct rep *rep)
-{
-    for (size_t i = 0; i < rep->count; i++) {
-        const struct rep_value *v = &rep->values[i];
-        if (v->src != REP_CONSTANT && (v->scale < 0 || v->offset < 0 || v->offset > 0))
-            return false;
-    }
-    return true;
 }
 
 static mp2ml_status relu_step(struct lower *lw, unsigned operand, unsigned *at)
@@ -62,6 +52,92 @@ static mp2ml_status finished_operand(struct lower *lw, struct rep **finished)
     return lower_finish(lw, node);
 }
 
+/* Constants that stand beside base values: offset[n_base], NAN where nobody reads the value. False
+ * when max(0, T) is not made of the maxima of base values and constants:
+ *   max(0, s*x + c) = s*max(0, x + c/s) for s > 0;  s*r + c >= 0 for r >= 0, s >= 0, c >= 0. */
+static bool relu_of_bases(const struct lower *lw, const struct rep *in, double *offset)
+{
+    size_t ends[PLAN_MAX_OPERANDS];
+    if (in->lin != NULL)
+        return false;
+    rep_base_ends(lw->plan, in, ends);
+    for (size_t i = 0; i < in->n_base; i++)
+        offset[i] = NAN;
+    for (size_t i = 0; i < in->count; i++) {
+        const struct rep_value *v = &in->values[i];
+        if (v->src == REP_CONSTANT)
+            continue;
+        unsigned b = 0;
+        while (v->src >= ends[b])
+            b++;
+        enum step_kind kind = lw->plan->pub.steps[in->bases[b]].kind;
+        double beside = 0;
+        if (kind == STEP_RELU) {
+            if (!(v->scale >= 0 && v->offset >= 0))
+                return false;
+        } else if ((kind == STEP_LINEAR || kind == STEP_MAX) && v->scale > 0) {
+            beside = v->offset / (double)v->scale;
+        } else {
+            return false;
+        }
+        if (!isnan(offset[v->src]) && (offset[v->src] < beside || offset[v->src] > beside))
+            return false;
+        offset[v->src] = beside;
+    }
+    return true;
+}
+
+/* The RELU of a base; with constants the server adds them to its shares. */
+static mp2ml_status relu_of_base(struct lower *lw, unsigned base, double *offset, uint16_t *out)
+{
+    size_t count = lw->plan->pub.steps[base].count;
+    unsigned at = base;
+    bool any = false;
+    for (size_t i = 0; i < count; i++) {
+        offset[i] = isnan(offset[i]) ? 0 : offset[i];
+        any = any || offset[i] < 0 || offset[i] > 0;
+    }
+    if (lw->plan->pub.steps[base].kind != STEP_RELU && !any)
+        TRY(relu_step(lw, base, &at));
+    if (lw->plan->pub.steps[base].kind != STEP_RELU && any) {
+        TRY(lower_step(lw, STEP_RELU, base, count, lw->graph->nodes[lw->node].name, &at));
+        struct linear *lin = &lw->plan->linear[at];
+        lin->n_out = count;
+        lin->b = malloc((count + 1) * sizeof *lin->b);
+        if (lin->b == NULL)
+            return MP2ML_ERR_MEMORY;
+        memcpy(lin->b, offset, count * sizeof *lin->b);
+    }
+    *out = (uint16_t)at;
+    return MP2ML_OK;
+}
+
+/* out = max(0, in), whose bases are ReLUs then. */
+static mp2ml_status relu_values(struct lower *lw, const struct rep *in, double *offset,
+                                struct rep *out)
+{
+    uint16_t bases[PLAN_MAX_OPERANDS];
+    size_t at = 0;
+    for (unsigned b = 0; b < in->n_bases; b++) {
+        TRY(relu_of_base(lw, in->bases[b], offset + at, &bases[b]));
+        at += lw->plan->pub.steps[in->bases[b]].count;
+    }
+    TRY(rep_copy(out, in));
+    for (size_t i = 0; i < out->count; i++) {
+        struct rep_value *v = &out->values[i];
+        unsigned b = 0;
+        size_t end = lw->plan->pub.steps[bases[0]].count;
+        while (v->src != REP_CONSTANT && v->src >= end)
+            end += lw->plan->pub.steps[bases[++b]].count;
+        if (v->src == REP_CONSTANT)
+            v->offset = v->offset > 0 ? v->offset : 0;
+        else if (bases[b] != in->bases[b])
+            v->offset = 0;
+    }
+    memcpy(out->bases, bases, in->n_bases * sizeof *bases);
+    return MP2ML_OK;
+}
+
 mp2ml_status lower_relu(struct lower *lw, struct rep *out)
 {
     struct rep *in = lower_operand(lw, 0);
@@ -70,20 +146,25 @@ mp2ml_status lower_relu(struct lower *lw, struct rep *out)
         out->relu_pending = true;
         return MP2ML_OK;
     }
-    bool done = in->lin == NULL && in->n_bases == 1 && relu_commutes(in) &&
-                lw->plan->pub.steps[in->bases[0]].kind == STEP_RELU;
-    unsigned at = in->bases[0];
-    if (!done) {
-        if (!in_k(lw, in) || !relu_commutes(in))
-            TRY(finished_operand(lw, &in));
-        TRY(relu_step(lw, in->bases[0], &at));
+    double *offset = malloc((in->n_base + 1) * sizeof *offset);
+    mp2ml_status status = offset != NULL ? MP2ML_OK : MP2ML_ERR_MEMORY;
+    if (status == MP2ML_OK && !relu_of_bases(lw, in, offset)) {
+        status = finished_operand(lw, &in);
+        free(offset);
+        offset = status == MP2ML_OK ? calloc(in->n_base + 1, sizeof *offset) : NULL;
+        if (status == MP2ML_OK && offset == NULL)
+            status = MP2ML_ERR_MEMORY;
     }
-    TRY(rep_copy(out, in));
-    out->bases[0] = (uint16_t)at;
-    for (size_t i = 0; i < out->count; i++)
-        if (out->values[i].src == REP_CONSTANT && out->values[i].offset < 0)
-            out->values[i].offset = 0;
-    return MP2ML_OK;
+    if (status == MP2ML_OK)
+        status = relu_values(lw, in, offset, out);
+    free(offset);
+    return status;
+}
+
+/* A ReLU with constants of the server's: maxima of values with different ones mean nothing. */
+static bool is_plain_relu(const struct plan *plan, unsigned step)
+{
+    return plan->pub.steps[step].kind == STEP_RELU && plan->linear[step].b == NULL;
 }
 
 /* Every element is one value of a step that a maximum can be taken of: in Z_{2^k}, or a ReLU, whose
@@ -92,7 +173,7 @@ static bool max_can_read(const struct lower *lw, const struct rep *in)
 {
     if (in_k(lw, in))
         return rep_is_pick(in);
-    if (in->lin != NULL || in->n_bases != 1 || lw->plan->pub.steps[in->bases[0]].kind != STEP_RELU)
+    if (in->lin != NULL || in->n_bases != 1 || !is_plain_relu(lw->plan, in->bases[0]))
         return false;
     for (size_t i = 0; i < in->count; i++) {
         const struct rep_value *v = &in->values[i];
@@ -157,22 +238,51 @@ mp2ml_status lower_max_pool(struct lower *lw, struct rep *out)
     return max_step(lw, finished, relu, out);
 }
 
-/* Softmax and ArgMax are done with the outputs; here they only may not stand elsewhere. */
+static enum plan_post post_of(enum graph_op op)
+{
+    switch (op) {
+    case GRAPH_SOFTMAX:
+        return PLAN_POST_SOFTMAX;
+    case GRAPH_LOG_SOFTMAX:
+        return PLAN_POST_LOG_SOFTMAX;
+    case GRAPH_SIGMOID:
+        return PLAN_POST_SIGMOID;
+    case GRAPH_TANH:
+        return PLAN_POST_TANH;
+    default:
+        return PLAN_POST_NONE;
+    }
+}
+
+/* Softmax, ArgMax and the like are done with the outputs. */
 mp2ml_status lower_final(struct lower *lw, struct rep *out)
 {
     const struct graph_node *node = &lw->graph->nodes[lw->node];
     const struct graph_node *in = lower_input(lw, 0);
-    bool argmax = node->op == GRAPH_ARGMAX;
+    bool by_row = node->op != GRAPH_SIGMOID && node->op != GRAPH_TANH;
     int64_t axis = node->axis < 0 ? node->axis + (int64_t)in->rank : node->axis;
-    if (in->rank < 2 || axis != (int64_t)in->rank - 1)
+    if (by_row && (in->rank < 2 || axis != (int64_t)in->rank - 1))
         return lower_fail(lw, "has a private form along the last axis only");
-    for (int i = lw->node + 1; i < lw->graph->n_nodes; i++) {
-        const struct graph_node *next = &lw->graph->nodes[i];
-        for (unsigned j = 0; j < next->n_inputs; j++)
-            if (next->inputs[j] == lw->node && (argmax || next->op != GRAPH_ARGMAX))
-                return lower_fail(lw, "has a private form at the end of a network only");
-    }
     TRY(lower_same(lw, out));
-    out->post = argmax ? PLAN_POST_NONE : PLAN_POST_SOFTMAX;
+    out->post = post_of(node->op);
+    return MP2ML_OK;
+}
+
+mp2ml_status lower_check_end(struct lower *lw)
+{
+    const struct graph_node *node = &lw->graph->nodes[lw->node];
+    for (unsigned i = 0; i < node->n_inputs; i++) {
+        const struct graph_node *in = lower_input(lw, i);
+        enum plan_post post = in->batched ? lower_operand(lw, i)->post : PLAN_POST_NONE;
+        bool by_value = post == PLAN_POST_SIGMOID || post == PLAN_POST_TANH;
+        bool moves = node->op == GRAPH_RESHAPE || node->op == GRAPH_TRANSPOSE;
+        if (in->op != GRAPH_ARGMAX &&
+            (post == PLAN_POST_NONE || node->op == GRAPH_ARGMAX || (by_value && moves)))
+            continue;
+        return status_fail(lw->err, MP2ML_ERR_UNSUPPORTED,
+                           "node '%s' (%s) has a private form at the end of a network only, but "
+                           "node '%s' (%s) reads it",
+                           in->name, graph_op_name(in->op), node->name, graph_op_name(node->op));
+    }
     return MP2ML_OK;
 }

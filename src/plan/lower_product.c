@@ -15,6 +15,8 @@ static bool can_be_factor(const struct lower *lw, const struct rep *rep)
     enum step_kind kind = lw->plan->pub.steps[rep->bases[0]].kind;
     if (kind != STEP_LINEAR && kind != STEP_MAX && kind != STEP_RELU && kind != STEP_REENTRY)
         return false;
+    if (lw->plan->linear[rep->bases[0]].b != NULL && kind == STEP_RELU)
+        return false; /* its constants may lead out of the range of a factor */
     for (size_t i = 0; i < rep->count; i++) {
         const struct rep_value *v = &rep->values[i];
         if (v->src == REP_CONSTANT || v->offset < 0 || v->offset > 0)

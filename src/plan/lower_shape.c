@@ -59,6 +59,29 @@ mp2ml_status lower_moving(struct lower *lw, struct rep *out)
     return status;
 }
 
+mp2ml_status lower_gather(struct lower *lw, struct rep *out)
+{
+    const struct graph_node *node = &lw->graph->nodes[lw->node];
+    const struct rep *in = lower_operand(lw, 0);
+    size_t count = graph_sample_count(node);
+    if (node->value.i == NULL || node->value.count != count)
+        return lower_fail(lw, "has no list of what it takes");
+    uint32_t *from = malloc((count != 0 ? count : 1) * sizeof *from);
+    if (from == NULL)
+        return MP2ML_ERR_MEMORY;
+    mp2ml_status status = MP2ML_OK;
+    for (size_t i = 0; status == MP2ML_OK && i < count; i++) {
+        int64_t at = node->value.i[i];
+        if (at < -1 || at >= (int64_t)in->count)
+            status = lower_fail(lw, "takes a value that its operand has not");
+        from[i] = at < 0 ? REP_CONSTANT : (uint32_t)at;
+    }
+    if (status == MP2ML_OK)
+        status = rep_gather(out, in, from, count, 0.0);
+    free(from);
+    return status;
+}
+
 mp2ml_status lower_pad(struct lower *lw, struct rep *out)
 {
     const struct graph_node *node = &lw->graph->nodes[lw->node];

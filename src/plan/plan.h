@@ -33,7 +33,7 @@
     X(INPUT, "input", "one input tensor, quantised by the client")                                 \
     X(LINEAR, "linear",                                                                            \
       "integer matrix times the concatenated operands, each times 2^shift, plus bias, to k bits")  \
-    X(RELU, "relu", "max(0, x) into Z_{2^l}")                                                      \
+    X(RELU, "relu", "max(0, x + the server's constant) into Z_{2^l}")                              \
     X(REENTRY, "re-entry", "x into Z_{2^l}")                                                       \
     X(MAX, "max", "maximum over windows, in Z_{2^k}")                                              \
     X(ARGMAX, "argmax",                                                                            \
@@ -50,7 +50,7 @@ enum step_kind {
 };
 const char *step_kind_name(enum step_kind kind);
 
-#define PLAN_MAX_OPERANDS 16
+#define PLAN_MAX_OPERANDS 64
 #define PLAN_MAX_STEPS 1024
 #define PLAN_MAX_TENSORS 16
 #define PLAN_MAX_NAME 255
@@ -130,7 +130,7 @@ void plan_options_init(struct plan_options *o);
 
 struct plan {
     struct plan_public pub;
-    struct linear *linear;    /* [n_steps], empty but for LINEAR */
+    struct linear *linear;    /* [n_steps], empty but for LINEAR; RELU: b and bi, or empty */
     struct plan_range *range; /* [n_steps], of LINEAR and INPUT steps; ranges.c */
     struct plan_options options;
     unsigned k, k_out;        /* as last scaled; 0 before plan_scale */

@@ -48,6 +48,17 @@ static mp2ml_status eval_linear(struct eval *e, const struct plan_step *step, fl
     return MP2ML_OK;
 }
 
+static void eval_relu(const struct eval *e, const struct plan_step *step, float *out,
+                      const float *in)
+{
+    const double *b = e->plan->linear[step - e->plan->pub.steps].b;
+    for (size_t v = 0; v < step->count; v++) {
+        float beside = b != NULL ? (float)b[v] : 0.0f;
+        for (size_t i = v * e->images; i < (v + 1) * e->images; i++)
+            out[i] = in[i] + beside > 0 ? in[i] + beside : 0.0f;
+    }
+}
+
 /* Positions of the `top` largest, best first, the first one first at ties. */
 static void eval_top(const struct eval *e, const struct plan_step *step, float *out,
                      const float *in)
@@ -125,8 +136,7 @@ static mp2ml_status eval_step(struct eval *e, unsigned s)
     case STEP_LINEAR:
         return eval_linear(e, step, out);
     case STEP_RELU:
-        for (size_t i = 0; i < n; i++)
-            out[i] = in[i] > 0 ? in[i] : 0.0f;
+        eval_relu(e, step, out, in);
         break;
     case STEP_MAX:
     case STEP_ARGMAX:

@@ -384,8 +384,10 @@ static mp2ml_status prove_step(struct plan *plan, unsigned s, struct interval **
         prove_product(step, in, values[step->operands[step->n_operands - 1]], out);
     } else if (step->kind != STEP_ARGMAX) {
         for (size_t i = 0; i < step->count; i++) {
-            double floor = step->kind == STEP_RELU ? 0.0 : -INFINITY;
-            out[i] = (struct interval){fmax(in[i].low, floor), fmax(in[i].high, floor)};
+            const double *b = plan->linear[s].b; /* of a RELU */
+            double floor = step->kind == STEP_RELU ? 0.0 : -INFINITY, beside = b != NULL ? b[i] : 0;
+            out[i] = (struct interval){fmax(in[i].low + beside, floor),
+                                       fmax(in[i].high + beside, floor)};
         }
     }
     for (size_t i = 0; i < step->count; i++)

@@ -151,6 +151,25 @@ static mp2ml_status scale_linear(struct scaling *sc, unsigned s)
 
 /* ---- other steps ----------------------------------------------------------------------------- */
 
+/* The server's constants of a ReLU. One that is larger than any value leaves the sign alone; the
+ * sum with a value stays within k bits. */
+static mp2ml_status relu_constants(struct linear *lin, double scale, unsigned k)
+{
+    if (lin->b == NULL)
+        return MP2ML_OK;
+    if (lin->bi == NULL)
+        lin->bi = calloc(lin->n_out + 1, sizeof *lin->bi);
+    if (lin->bi == NULL)
+        return MP2ML_ERR_MEMORY;
+    double most = ldexp(1.0, (int)k - 2) - 1;
+    for (size_t i = 0; i < lin->n_out; i++) {
+        double v = round_half_up(lin->b[i] * scale);
+        v = v > most ? most : v < -most ? -most : v;
+        lin->bi[i] = (uint64_t)(int64_t)v & (((uint64_t)1 << k) - 1);
+    }
+    return MP2ML_OK;
+}
+
 static void scale_other(struct scaling *sc, unsigned s)
 {
     struct plan_public *pub = &sc->plan->pub;
@@ -272,7 +291,8 @@ static mp2ml_status scale_step(struct scaling *sc, unsigned s, unsigned *next)
     scale_other(sc, s);
     if (strict)
         strict_other(sc, s);
-    return MP2ML_OK;
+    return step->kind == STEP_RELU ? relu_constants(&sc->plan->linear[s], step->scale, step->k)
+                                   : MP2ML_OK;
 }
 
 static mp2ml_status scale_all(struct scaling *sc)

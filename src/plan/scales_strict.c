@@ -102,8 +102,11 @@ void strict_other(struct scaling *sc, unsigned s)
             }
         }
     } else if (step->kind == STEP_RELU) {
-        for (size_t i = 0; i < step->count; i++)
-            out[i] = (struct interval){fmax(in[i].low, 0), fmax(in[i].high, 0)};
+        const double *b = sc->plan->linear[s].b;
+        for (size_t i = 0; i < step->count; i++) {
+            double beside = b != NULL ? round_half_up(b[i] * step->scale) : 0;
+            out[i] = (struct interval){fmax(in[i].low + beside, 0), fmax(in[i].high + beside, 0)};
+        }
     } else if (step->kind == STEP_PRODUCT || step->kind == STEP_SQUARE) {
         strict_product(step, in, sc->values[step->operands[step->n_operands - 1]], out);
     } else if (step->kind == STEP_REENTRY) {

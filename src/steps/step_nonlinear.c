@@ -10,18 +10,36 @@ static size_t values_of(const struct plan_step *step, size_t images)
     return (size_t)step->count * images;
 }
 
+/* The server's constants are added to its shares, where the plan has any (a clipped ReLU, a batch
+ * norm behind a pool). */
+static const uint64_t *with_constants(uint64_t *out, const uint64_t *in, const struct linear *lin,
+                                      const struct plan_step *step, size_t images)
+{
+    if (!lin || !lin->bi)
+        return in;
+    const uint64_t mask = ((uint64_t)1 << step->k) - 1;
+    for (size_t v = 0; v < step->count; v++)
+        for (size_t b = v * images; b < (v + 1) * images; b++)
+            out[b] = (in[b] + lin->bi[v]) & mask;
+    return out;
+}
+
 mp2ml_status step_relu(struct run *run, unsigned s)
 {
     const struct plan_step *step = &run->pub->steps[s];
-    return mpc_relu(run->mpc, (uint16_t)s, run->values[s], run->values[step->operands[0]],
-                    values_of(step, run->images), step->k, step->l);
+    const struct linear *lin = run->party == PARTY_SERVER ? &run->linear[s] : NULL;
+    const uint64_t *in =
+        with_constants(run->values[s], run->values[step->operands[0]], lin, step, run->images);
+    return mpc_relu(run->mpc, (uint16_t)s, run->values[s], in, values_of(step, run->images),
+                    step->k, step->l);
 }
 
 mp2ml_status step_relu_clear(struct clear_run *run, unsigned s)
 {
     const struct plan_step *step = &run->plan->pub.steps[s];
-    mpc_relu_clear(run->values[s], run->values[step->operands[0]], values_of(step, run->images),
-                   step->k, step->l);
+    const uint64_t *in = with_constants(run->values[s], run->values[step->operands[0]],
+                                        &run->plan->linear[s], step, run->images);
+    mpc_relu_clear(run->values[s], in, values_of(step, run->images), step->k, step->l);
     return MP2ML_OK;
 }
 
