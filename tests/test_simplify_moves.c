@@ -127,6 +127,18 @@ static void test_slice(void **state)
     fixture_fails(&w, MP2ML_ERR_UNSUPPORTED, "this slice");
 }
 
+/* The list of places is paid for, though nothing of the file is large. */
+static void test_huge_inputs_cost_nothing(void **state)
+{
+    (void)state;
+    struct gd_writer w = {0};
+    gd_input(&w, "x", SHAPE(-1, 1 << 15, 1 << 15));
+    gd_int_list(&w, "b", LIST(0, 0, 0));
+    gd_int_list(&w, "n", LIST(-1, 1, 1));
+    gd_node(&w, "y", "Slice", "x b n");
+    fixture_fails(&w, MP2ML_ERR_MODEL, "more memory than the file");
+}
+
 /* Split along the last axis into two, the parts joined the other way round. */
 static void test_split(void **state)
 {
@@ -169,6 +181,13 @@ static void test_split_errors(void **state)
     split_fails(2, 0, "s", MP2ML_ERR_MODEL, "'num_split' is 0");
     split_fails(2, 1 << 30, "s", MP2ML_ERR_MODEL, "'num_split' is");
     split_fails(2, 2, "s:4000", MP2ML_ERR_UNSUPPORTED, "another than the first");
+    struct gd_writer many = {0};
+    start(&many);
+    gd_int(&many, "axis", 1);
+    gd_node(&many, "s", "Split", "axis x x x");
+    gd_attr_int(&many, "num_split", 3);
+    gd_node(&many, "y", "Relu", "s");
+    fixture_fails(&many, MP2ML_ERR_MODEL, "has 4 inputs");
     static const int32_t sizes[][2] = {{1, 1}, {3, 1}, {-1, -1}, {5, -1}, {-2, 5}};
     for (size_t k = 0; k < COUNT(sizes); k++) {
         struct gd_writer w = {0};
@@ -574,6 +593,7 @@ int main(void)
         cmocka_unit_test(test_strided_slices),
         cmocka_unit_test(test_slices_leave_the_batch_alone),
         cmocka_unit_test(test_slice),
+        cmocka_unit_test(test_huge_inputs_cost_nothing),
         cmocka_unit_test(test_split),
         cmocka_unit_test(test_split_errors),
         cmocka_unit_test(test_an_output_may_be_a_part),

@@ -53,7 +53,11 @@ mp2ml_status expand_moves(struct graph_expand *x, int *out)
     const int from = x->node->inputs[0];
     int64_t *list;
     TRY(new_gather(x, NULL, from, x->node, &list));
-    int64_t *places = malloc((graph_sample_count(node_at(x, from)) + 1) * sizeof *places);
+    const size_t bytes = graph_sample_count(node_at(x, from)) * sizeof *list; /* < 2^35 */
+    if (bytes > x->b->budget)
+        return graph_node_fail(x->b, x->node, MP2ML_ERR_MODEL,
+                               "needs far more memory than the file has bytes");
+    int64_t *places = malloc(bytes + 1);
     if (places == NULL)
         return status_fail(x->b->err, MP2ML_ERR_MEMORY, "out of memory");
     const mp2ml_status status = run_on_places(x, list, places);

@@ -236,11 +236,18 @@ static mp2ml_status import_part(struct walk *w, int node, bool cut, unsigned par
     tf_node *def = m->def->node[node];
     const struct tf_start *start = find_start(w->bounds, node);
     const struct tf_row *row = tf_row_find(def->op);
-    const size_t n_inputs = starts_here(w, node) ? 0 : m->first[node + 1] - m->first[node];
+    size_t first = m->first[node];
+    size_t n_inputs = starts_here(w, node) ? 0 : m->first[node + 1] - first;
+    if (row != NULL && row->parts != NULL && row->op == GRAPH_IDENTITY && n_inputs != 0) {
+        first += part; /* IdentityN: part k is of input k */
+        n_inputs = 1;
+    }
+    if (n_inputs > (cut ? 0 : graph_row(row->op).max_inputs)) /* before there is one a part */
+        return tf_fail(w->import.build.err, def, MP2ML_ERR_MODEL, "has %zu inputs", n_inputs);
     struct graph_node *n;
     TRY(add_part(w, def, cut ? GRAPH_INPUT : row->op, n_inputs, part, &n));
     for (size_t k = 0; k < n_inputs; k++) {
-        const struct tf_edge e = m->edges[m->first[node] + k];
+        const struct tf_edge e = m->edges[first + k];
         n->inputs[k] = w->place[e.from] + (int)e.output;
     }
     n->part = part;

@@ -162,16 +162,6 @@ static mp2ml_status import_unpack(struct tf_import *t, tf_node *def, struct grap
     return tf_attr_int(&n->axis, def, "axis", t->build.err);
 }
 
-/* One of our identities for each input. */
-static mp2ml_status import_identity_n(struct tf_import *t, tf_node *def, struct graph_node *n)
-{
-    if (n->part >= n->n_inputs)
-        return tf_fail(t->build.err, def, MP2ML_ERR_MODEL, "has %u inputs", n->n_inputs);
-    n->inputs[0] = n->inputs[n->part];
-    n->n_inputs = 1;
-    return MP2ML_OK;
-}
-
 static mp2ml_status import_batch_matmul(struct tf_import *t, tf_node *def, struct graph_node *n)
 {
     TRY(tf_attr_bool(&n->transpose_a, def, "adj_x", t->build.err));
@@ -262,7 +252,7 @@ static const struct tf_row table[] = {
     {"Greater", GRAPH_GREATER, import_plain, NULL},
     {"GreaterEqual", GRAPH_GREATER_EQUAL, import_plain, NULL},
     {"Identity", GRAPH_IDENTITY, import_plain, NULL},
-    {"IdentityN", GRAPH_IDENTITY, import_identity_n, parts_inputs},
+    {"IdentityN", GRAPH_IDENTITY, import_plain, parts_inputs},
     {"LeakyRelu", GRAPH_LEAKY_RELU, import_leaky_relu, NULL},
     {"Less", GRAPH_LESS, import_plain, NULL},
     {"LessEqual", GRAPH_LESS_EQUAL, import_plain, NULL},
