@@ -31,4 +31,11 @@ static inline mp2ml_status digest_once(uint8_t out[DIGEST_BYTES], const char *la
     return digest_parts(out, label, &part, 1);
 }
 
+/* A digest for digest_update_two; gives the same hash. */
+MUST_CHECK mp2ml_status digest_new_twin(struct digest **out, const char *label);
+/* digest_update of two twins, which takes hardly longer than that of one. b may be NULL, with no
+ * data then. */
+MUST_CHECK mp2ml_status digest_update_two(struct digest *a, const void *x, size_t x_bytes,
+                                          struct digest *b, const void *y, size_t y_bytes);
+
 #endif

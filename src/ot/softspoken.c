@@ -44,7 +44,7 @@ struct softspoken_work {
     struct block choice[STRIP];
     struct block
         tiles[OT_WIDTH * STRIP]; /* written here in any order, then to the rows in theirs */
-    struct block corrections[63 * STRIP];
+    struct block corrections[2][63 * STRIP]; /* of the sender, of the receiver */
     struct block chi[STRIP];
     struct block acc[OT_WIDTH][2];
     struct block columns[OT_WIDTH];
@@ -129,6 +129,7 @@ static void strip_receiver(struct softspoken *s, struct block *tiles, size_t fir
                            size_t blocks)
 {
     struct softspoken_work *w = s->work;
+    struct block *corrections = w->corrections[1];
     for (unsigned i = 0; i < OT_WIDTH / s->k; i++) {
         expand_tree(s, i, blocks);
         s->kernels->place(tiles + (size_t)i * s->k, w->planes, NULL, NULL, blocks, s->k);
@@ -136,7 +137,7 @@ static void strip_receiver(struct softspoken *s, struct block *tiles, size_t fir
             memcpy(w->choice, w->sum, blocks * sizeof *w->sum);
             continue;
         }
-        struct block *d = w->corrections + (i - 1) * blocks;
+        struct block *d = corrections + (i - 1) * blocks;
         for (size_t t = 0; t < blocks; t++) {
             d[t].lo = w->sum[t].lo ^ w->choice[t].lo;
             d[t].hi = w->sum[t].hi ^ w->choice[t].hi;
@@ -151,7 +152,7 @@ static void strip_sender(struct softspoken *s, struct block *tiles, size_t block
 {
     struct softspoken_work *w = s->work;
     for (unsigned i = 0; i < OT_WIDTH / s->k; i++) {
-        const struct block *d = i > 0 ? w->corrections + (i - 1) * blocks : NULL;
+        const struct block *d = i > 0 ? w->corrections[0] + (i - 1) * blocks : NULL;
         expand_tree(s, i, blocks);
         s->kernels->place(tiles + (size_t)i * s->k, w->planes, d, s->mask + i * s->k, blocks, s->k);
     }
@@ -172,7 +173,7 @@ static struct softspoken_position position_of(const struct softspoken *s, size_t
 static mp2ml_status challenge_begin(struct digest **d, const struct softspoken *s,
                                     const struct softspoken_position *p)
 {
-    TRY(digest_new(d, "ot-challenge"));
+    TRY(digest_new_twin(d, "ot-challenge"));
     mp2ml_status status = digest_update(*d, s->session, 32);
     if (status == MP2ML_OK)
         status = digest_update(*d, p->bytes, sizeof p->bytes);
@@ -265,6 +266,21 @@ mp2ml_status softspoken_run_begin(struct softspoken_run *r, struct softspoken *s
     return challenge_begin(&r->digest, s, &r->position);
 }
 
+mp2ml_status softspoken_run_absorb(struct softspoken_run *a, struct softspoken_run *b)
+{
+    if (b != NULL && b->pending > 0 && a->pending == 0)
+        return softspoken_run_absorb(b, NULL);
+    if (a->pending == 0)
+        return MP2ML_OK;
+    const bool both = b != NULL && b->pending > 0;
+    TRY(digest_update_two(a->digest, a->corrections, a->pending, both ? b->digest : NULL,
+                          both ? b->corrections : NULL, both ? b->pending : 0));
+    a->pending = 0;
+    if (both)
+        b->pending = 0;
+    return MP2ML_OK;
+}
+
 mp2ml_status softspoken_run_strip(struct softspoken_run *r)
 {
     struct softspoken *s = r->s;
@@ -274,15 +290,16 @@ mp2ml_status softspoken_run_strip(struct softspoken_run *r)
     const size_t bytes = blocks * (OT_WIDTH / s->k - 1) * sizeof(struct block);
     struct block *strip = r->rows + r->done * OT_WIDTH;
     assert(left > 0);
+    TRY(softspoken_run_absorb(r, NULL));
+    r->corrections = w->corrections[r->choice != NULL];
+    r->pending = bytes;
     if (r->choice == NULL) {
-        TRY(frame_recv_part(r->link, w->corrections, bytes));
-        TRY(digest_update(r->digest, w->corrections, bytes));
+        TRY(frame_recv_part(r->link, w->corrections[0], bytes));
         strip_sender(s, w->tiles, blocks);
     } else {
         strip_receiver(s, w->tiles, r->done, blocks);
         memcpy(r->choice + 2 * r->done, w->choice, blocks * sizeof *w->choice);
-        TRY(frame_send_part(r->link, w->corrections, bytes));
-        TRY(digest_update(r->digest, w->corrections, bytes));
+        TRY(frame_send_part(r->link, w->corrections[1], bytes));
     }
     s->kernels->copy(strip, w->tiles, blocks);
     r->done += blocks;
@@ -311,6 +328,7 @@ mp2ml_status softspoken_run_finish(struct softspoken_run *r)
 {
     struct xof *xof;
     assert(r->done == r->tiles);
+    TRY(softspoken_run_absorb(r, NULL));
     TRY(challenge_end(&xof, r->digest));
     mp2ml_status status = r->choice == NULL ? finish_sender(r, xof) : finish_receiver(r, xof);
     xof_free(xof);
