@@ -2,7 +2,8 @@
  *
  * mp2ml predict --check MODEL: the same images through the model here, in floats and as the
  * fixed-point twin of the private run, and a verdict. Values must stay within the error that the
- * plan expects; labels must agree for all but 1 % (rounded up) of the images. */
+ * plan expects; labels must agree for all but 1 % (rounded up) of the images, places of
+ * several labels for all but 5 %. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -91,8 +92,10 @@ static bool judge(const struct check *c, size_t o)
     print_line("its fixed-point twin", &twin, !t->integers);
     bool good;
     if (t->integers) {
-        good = exact.rows - exact.agree <= (exact.rows + 99) / 100;
-        printf("  verdict: %s, at most 1 %% of the labels may differ\n", good ? "good" : "BAD");
+        size_t percent = t->count > 1 ? 5 : 1; /* near ties swap places */
+        good = exact.rows - exact.agree <= (percent * exact.rows + 99) / 100;
+        printf("  verdict: %s, at most %zu %% of the labels may differ\n", good ? "good" : "BAD",
+               percent);
     } else {
         double bound = mp2ml_model_expected_error(c->model, o);
         good = exact.max_error <= bound;

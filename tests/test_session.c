@@ -142,6 +142,37 @@ static void labels_agree(void **state)
     free(x);
 }
 
+static void best_three_labels(void **state)
+{
+    (void)state;
+    enum { N = 60 };
+    mp2ml_options *o = make_options("reveal=top:3", NULL);
+    mp2ml_model *model = bundled_model("cryptonets-relu-mnist.pb", o);
+    struct served served;
+    mp2ml_client *client = connect_pair(&served, model, NULL);
+    float *x = malloc(N * 784 * sizeof(float)), y[3 * N], want[3 * N];
+    fill_uniform(x, N * 784, 0, 1, 6);
+    const float *inputs[1] = {x};
+    float *outputs[1] = {y}, *exact[1] = {want};
+    assert_int_equal(mp2ml_client_output(client, 0)->count, 3);
+    assert_int_equal(mp2ml_client_predict(client, N, inputs, outputs, NULL), MP2ML_OK);
+    assert_int_equal(mp2ml_model_eval_float(model, N, inputs, exact, NULL), MP2ML_OK);
+    int agree = 0;
+    for (int i = 0; i < 3 * N; i++)
+        agree += y[i] == want[i];
+    print_message("%d of %d\n", agree, 3 * N);
+    assert_true(agree >= 3 * N - 8); /* near ties may swap */
+    char *receipt = NULL;
+    assert_int_equal(mp2ml_client_receipt(client, &receipt, NULL), MP2ML_OK);
+    assert_non_null(strstr(receipt, "\"policy\": \"top\""));
+    mp2ml_free(receipt);
+    mp2ml_client_free(client);
+    served_join(&served);
+    mp2ml_model_free(model);
+    mp2ml_options_free(o);
+    free(x);
+}
+
 static void bad_input_sends_nothing(void **state)
 {
     (void)state;
@@ -538,6 +569,7 @@ int main(void)
         cmocka_unit_test(requests_of_many_sizes),
         cmocka_unit_test(small_memory_makes_small_blocks),
         cmocka_unit_test(labels_agree),
+        cmocka_unit_test(best_three_labels),
         cmocka_unit_test(bad_input_sends_nothing),
         cmocka_unit_test(too_many_images_are_refused),
         cmocka_unit_test(policy_is_as_demanded),

@@ -17,14 +17,14 @@
 
 #define K_FIRST 12
 #define K_LAST 16
-#define K_OUT_LOGITS 20
+#define K_OUT_ORDER 20 /* values, or the order of close ones */
 #define K_OUT_ARGMAX 16
 #define LOST_FACTOR 2.0
 #define LOST_LEAST 1e-4 /* fewer lost labels than this are as good as none */
 
 static unsigned opened_bits(const struct plan *plan)
 {
-    return plan->pub.policy == PLAN_LOGITS ? K_OUT_LOGITS : K_OUT_ARGMAX;
+    return plan->pub.policy == PLAN_ARGMAX ? K_OUT_ARGMAX : K_OUT_ORDER;
 }
 
 /* ---- labels -------------------------------------------------------------------------------- */
@@ -187,7 +187,8 @@ mp2ml_status choose_bits(struct plan *plan, unsigned bits, mp2ml_error *err)
     while (last > K_FIRST && plan_scale(plan, last, opened_bits(plan), NULL) != MP2ML_OK)
         last--;
     TRY(plan_scale(plan, last, opened_bits(plan), err));
-    if (plan->pub.n_outputs != 1 || plan->pub.steps[logits_step(plan)].count < 2)
+    if (plan->pub.n_outputs != 1 || plan->pub.policy == PLAN_TOP ||
+        plan->pub.steps[logits_step(plan)].count < 2)
         return MP2ML_OK;
     TRY(try_bits(plan, &least));
     for (unsigned k = K_FIRST; k < last; k++)

@@ -61,7 +61,10 @@ static unsigned demanded_policy(const struct mp2ml_options *o)
 {
     if (!o->require_reveal)
         return 0;
-    return strcmp(o->require_reveal, "argmax") == 0 ? PLAN_ARGMAX : PLAN_LOGITS;
+    unsigned policy = PLAN_ARGMAX;
+    while (strcmp(o->require_reveal, policy_name(policy)) != 0)
+        policy++; /* the option takes nothing else */
+    return policy;
 }
 
 static void account_setup(struct mp2ml_client *c, double started)

@@ -174,14 +174,13 @@ static mp2ml_status hello_server_send(struct session *s, const struct mp2ml_mode
 static mp2ml_status hello_server_check(const struct session *s, const struct hello *hello,
                                        unsigned policy, mp2ml_error *err)
 {
-    static const char *const names[] = {"", "argmax", "logits"};
     if ((s->sets & ~CLIENT_SETS) != 0 || (s->k_ss != 2 && s->k_ss != 4 && s->k_ss != 8))
         return status_fail(err, MP2ML_ERR_PROTOCOL, "the server chose what was not offered");
-    if (hello->policy != PLAN_ARGMAX && hello->policy != PLAN_LOGITS)
+    if (policy_name(hello->policy)[0] == '\0')
         return status_fail(err, MP2ML_ERR_PROTOCOL, "unknown output policy");
     if (policy != 0 && policy != (unsigned)hello->policy)
         return status_fail(err, MP2ML_ERR_REFUSED, "the server reveals %s, but %s was demanded",
-                           names[hello->policy], names[policy]);
+                           policy_name(hello->policy), policy_name(policy));
     for (unsigned i = 0; i < hello->n_inputs + hello->n_outputs; i++) {
         const char *name =
             i < hello->n_inputs ? hello->inputs[i].name : hello->outputs[i - hello->n_inputs].name;

@@ -121,21 +121,27 @@ static mp2ml_status set_ranges(struct mp2ml_options *o, const char *v, mp2ml_err
 
 static mp2ml_status set_reveal(struct mp2ml_options *o, const char *v, mp2ml_error *err)
 {
+    o->top = 0;
     if (strcmp(v, "argmax") == 0)
         o->policy = PLAN_ARGMAX;
     else if (strcmp(v, "logits") == 0)
         o->policy = PLAN_LOGITS;
+    else if (strncmp(v, "top:", 4) == 0)
+        o->policy = PLAN_TOP;
     else
-        return status_fail(err, MP2ML_ERR_ARGUMENT, "--reveal takes argmax or logits, not '%s'", v);
+        return status_fail(err, MP2ML_ERR_ARGUMENT,
+                           "--reveal takes argmax, top:J or logits, not '%s'", v);
+    if (o->policy == PLAN_TOP)
+        TRY(set_unsigned(&o->top, v + 4, 1, MPC_MAX_TOP, "reveal top", err));
     o->policy_given = true;
     return MP2ML_OK;
 }
 
 static mp2ml_status set_require_reveal(struct mp2ml_options *o, const char *v, mp2ml_error *err)
 {
-    if (strcmp(v, "argmax") != 0 && strcmp(v, "logits") != 0)
+    if (strcmp(v, "argmax") != 0 && strcmp(v, "top") != 0 && strcmp(v, "logits") != 0)
         return status_fail(err, MP2ML_ERR_ARGUMENT,
-                           "--require-reveal takes argmax or logits, not '%s'", v);
+                           "--require-reveal takes argmax, top or logits, not '%s'", v);
     return set_string(&o->require_reveal, v);
 }
 
@@ -276,7 +282,9 @@ static const struct option_row option_table[] = {
     {{"port", "PORT", "34000", "port to listen on; 0 takes any free one", S, 0}, set_port},
     {{"listen", "ADDR", "127.0.0.1", "address to listen on", S, 0}, set_listen},
     {{"reveal", "POLICY", "argmax for vectors",
-      "what the client learns: argmax (the label) or logits (the output values)", M, 0},
+      "what the client learns: argmax (the label), top:J (the J best labels, in order) or logits "
+      "(the output values)",
+      M, 0},
      set_reveal},
     {{"input-node", "NAME[:SHAPE]", NULL,
       "take this node as input, for example conv1/Relu:14,14,32", M, 1},
@@ -325,8 +333,8 @@ static const struct option_row option_table[] = {
     {{"insecure-transport", NULL, NULL,
       "allow addresses that are not loopback without TLS; log and receipt say so", S | C, 0},
      set_insecure},
-    {{"require-reveal", "POLICY", NULL, "refuse servers with another policy: argmax or logits", C,
-      0},
+    {{"require-reveal", "POLICY", NULL, "refuse servers with another policy: argmax, top or logits",
+      C, 0},
      set_require_reveal},
     {{"timeout", "SECONDS", "120", "give up when nothing moved for so long", S | C, 0},
      set_timeout},
@@ -346,6 +354,14 @@ mp2ml_status mp2ml_options_set(mp2ml_options *options, const char *name, const c
         if (strcmp(option_table[i].info.name, name) == 0)
             return option_table[i].set(options, value, error);
     return status_fail(error, MP2ML_ERR_ARGUMENT, "there is no option '%s'", name);
+}
+
+const char *policy_name(unsigned policy)
+{
+    return policy == PLAN_ARGMAX   ? "argmax"
+           : policy == PLAN_LOGITS ? "logits"
+           : policy == PLAN_TOP    ? "top"
+                                   : "";
 }
 
 void options_init(struct mp2ml_options *o)

@@ -53,6 +53,7 @@ static mp2ml_status plan_model(struct mp2ml_model *m, const struct mp2ml_options
     po.ranges = o->ranges;
     po.policy = o->policy;
     po.policy_given = o->policy_given;
+    po.top = o->top;
     po.k_ss = o->k_ss;
     po.b_w = WEIGHT_BITS;
     mp2ml_status status = MP2ML_OK;
@@ -188,12 +189,32 @@ double mp2ml_model_expected_error(const mp2ml_model *model, size_t output)
 
 /* ---- without privacy ------------------------------------------------------------------------ */
 
-/* Labels of the last axis; a single value gives its sign. */
-static void to_labels(float *labels, const float *logits, size_t labels_count, size_t row)
+/* The positions of the `top` largest of a row, best first, the first one at ties. */
+static void top_labels(float *labels, const float *row, size_t n, size_t top)
 {
-    for (size_t i = 0; i < labels_count; i++)
-        labels[i] =
-            row == 1 ? (float)(logits[i] >= 0) : (float)first_largest(logits + i * row, row);
+    for (size_t t = 0; t < top; t++) {
+        size_t best = SIZE_MAX;
+        for (size_t i = 0; i < n; i++) {
+            bool taken = false;
+            for (size_t p = 0; p < t; p++)
+                taken = taken || labels[p] == (float)i;
+            if (!taken && (best == SIZE_MAX || row[i] > row[best]))
+                best = i;
+        }
+        labels[t] = (float)best;
+    }
+}
+
+/* Labels of the last axis; a single value gives its sign, which behind a sigmoid is that of
+ * value - 1/2. */
+static void to_labels(float *labels, const float *logits, size_t rows, size_t row, size_t top,
+                      bool sigmoid)
+{
+    for (size_t i = 0; i < rows; i++)
+        if (row == 1)
+            labels[i] = (float)(logits[i] >= (sigmoid ? 0.5f : 0));
+        else
+            top_labels(labels + i * top, logits + i * row, row, top);
 }
 
 /* Output o in floats; where the policy hides the values, through a buffer of the graph's output. */
@@ -212,12 +233,14 @@ static mp2ml_status eval_labels(const struct mp2ml_model *m, size_t images,
     if (status == MP2ML_OK)
         status = graph_eval(g, images, inputs, buffers, NULL, NULL);
     for (int o = 0; o < g->n_outputs && status == MP2ML_OK; o++) {
-        size_t have = graph_sample_count(&g->nodes[g->outputs[o]]);
-        size_t want = m->plan->pub.outputs[o].count;
-        if (g->nodes[g->outputs[o]].op == GRAPH_ARGMAX)
+        const struct graph_node *node = &g->nodes[g->outputs[o]];
+        size_t top = m->plan->pub.policy == PLAN_TOP ? m->plan->pub.top : 1;
+        size_t want = m->plan->pub.outputs[o].count, rows = want / top;
+        if (node->op == GRAPH_ARGMAX)
             memcpy(outputs[o], buffers[o], images * want * sizeof(float));
         else
-            to_labels(outputs[o], buffers[o], images * want, have / want);
+            to_labels(outputs[o], buffers[o], images * rows, graph_sample_count(node) / rows, top,
+                      node->op == GRAPH_SIGMOID);
     }
     for (int o = 0; o < g->n_outputs; o++)
         free(buffers[o]);
@@ -228,9 +251,9 @@ mp2ml_status mp2ml_model_eval_float(const mp2ml_model *model, size_t images,
                                     const float *const *inputs, float *const *outputs,
                                     mp2ml_error *error)
 {
-    mp2ml_status status = model->plan->pub.policy == PLAN_ARGMAX
-                              ? eval_labels(model, images, inputs, outputs)
-                              : graph_eval(model->graph, images, inputs, outputs, NULL, NULL);
+    mp2ml_status status = model->plan->pub.policy == PLAN_LOGITS
+                              ? graph_eval(model->graph, images, inputs, outputs, NULL, NULL)
+                              : eval_labels(model, images, inputs, outputs);
     return status == MP2ML_OK ? status
                               : status_fail(error, status, "%s", mp2ml_status_text(status));
 }

@@ -63,7 +63,9 @@ static json_t *who_learns_what(const struct mp2ml_client *c, bool *good)
     json_t *client = json_array(), *server = json_array();
     append(client,
            json_string(c->hello.policy == PLAN_ARGMAX ? "the position of the largest output"
-                                                      : "the output values"),
+                       : c->hello.policy == PLAN_TOP
+                           ? "the positions of the largest outputs, in order"
+                           : "the output values"),
            good);
     append(client,
            json_string("number, kind, size and windows of the non-linear "
@@ -92,8 +94,8 @@ mp2ml_status receipt_json(char **out, const struct mp2ml_client *c)
                   c->tls                            ? "TLS 1.3"
                   : channel_is_loopback(c->channel) ? "plain TCP on loopback"
                                                     : "plain TCP, INSECURE",
-                  "policy", c->hello.policy == PLAN_ARGMAX ? "argmax" : "logits", "k_ss",
-                  (int)c->k_ss, "images", (json_int_t)stats.images);
+                  "policy", policy_name(c->hello.policy), "k_ss", (int)c->k_ss, "images",
+                  (json_int_t)stats.images);
     json_object_set_new(root, "inputs", describe_inputs(c, &good));
     json_object_set_new(root, "parameters", describe_sets(c->sets, &good));
     if (c->last_plan)

@@ -51,6 +51,7 @@ struct mp2ml_options {
     bool preprocess_given, range_given;
     enum plan_policy policy;
     bool policy_given;
+    unsigned top;  /* PLAN_TOP: how many */
     unsigned bits; /* k, 0 = auto */
     unsigned k_ss;
     unsigned threads; /* 0 = auto */
@@ -70,6 +71,8 @@ void options_init(struct mp2ml_options *o);
 void options_wipe(struct mp2ml_options *o);
 /* The numbers and switches of *o; all strings are NULL, so nothing is owned. */
 struct mp2ml_options options_numbers(const struct mp2ml_options *o);
+/* argmax, logits or top; "" for another number. */
+const char *policy_name(unsigned policy);
 /* Threads for kernels: what the option says, else all processors that this process may use. */
 unsigned options_threads(const struct mp2ml_options *o);
 
