@@ -146,6 +146,7 @@ void plan_free(struct plan *plan)
     for (unsigned s = 0; s < plan->pub.n_steps; s++) {
         linear_wipe(&plan->linear[s]);
         free(plan->range[s].mean_square);
+        free(plan->range[s].active);
         free(plan->notes[s].nodes);
     }
     free(plan->linear);

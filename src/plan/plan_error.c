@@ -8,14 +8,16 @@
  *   switch     the share's error: sigma of the set and         (sigma^2 + (3.24*norm2*2^k/q)^2)
  *              encryption noise through the weights            / S_out^2
  *   carried    the operands' errors                            w^2 * variance
- * ReLU and maximum never enlarge an error. E[x^2] is measured on the samples. */
+ * A ReLU passes the error on in those samples in which it is not zero (and in some beside, where
+ * the error itself decides); a maximum never enlarges it. E[x^2] and the share of active ReLUs are
+ * measured on the samples. */
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "plan/plan_internal.h"
 
-#define DEVIATIONS 6 /* the stated bound, in standard deviations of the worst value */
+#define ACTIVE_LEAST 0.05 /* of a ReLU that is nearly always zero */
+#define DEVIATIONS 6      /* the stated bound, in standard deviations of the worst value */
 
 struct error_model {
     const struct plan *plan;
@@ -113,7 +115,9 @@ static mp2ml_status step_variance(struct error_model *m, unsigned s)
             for (uint32_t j = w->first[i / each]; j < w->first[i / each + 1]; j++)
                 out[i] = fmax(out[i], in[w->member[j]]);
     } else {
-        memcpy(out, in, step->count * sizeof *out);
+        const float *active = m->plan->range[s].active; /* of a RELU */
+        for (size_t i = 0; i < step->count; i++)
+            out[i] = active != NULL ? in[i] * fmin(1, (double)active[i] + ACTIVE_LEAST) : in[i];
     }
     return MP2ML_OK;
 }

@@ -12,6 +12,7 @@ struct plan_range {
     double proven;      /* interval bound in floats; strict mode: integer bound, set by scales.c */
     double used;        /* what the scale was chosen for */
     float *mean_square; /* [count], over the samples, for the error model */
+    float *active;      /* RELU: [count], share of the samples in which it is not zero; else NULL */
 };
 
 struct plan_notes {   /* one a step */

@@ -230,12 +230,16 @@ static int measure_step(void *context, unsigned s, const float *values, size_t i
     for (size_t v = 0; v < count; v++) {
         const float *row = values + v * images;
         double squares = 0;
+        size_t active = 0;
         for (size_t b = 0; b < images; b++) {
             double x = fabs((double)row[b]);
             if (!(x <= top)) /* catches NaN too */
                 top = x;
             squares += x * x;
+            active += x > 0;
         }
+        if (range->active != NULL)
+            range->active[v] += (float)((double)active / (double)m->plan->n_samples);
         range->mean_square[v] += (float)(squares / (double)m->plan->n_samples);
     }
     range->measured = top;
@@ -272,6 +276,11 @@ static mp2ml_status measure_all(struct measure *m)
         plan->range[s].mean_square = calloc((size_t)step->count + 1, sizeof(float));
         if (plan->range[s].mean_square == NULL)
             return MP2ML_ERR_MEMORY;
+        if (step->kind == STEP_RELU) {
+            plan->range[s].active = calloc((size_t)step->count + 1, sizeof(float));
+            if (plan->range[s].active == NULL)
+                return MP2ML_ERR_MEMORY;
+        }
         m->output_at[s] = SIZE_MAX;
         if (step->kind != STEP_OUTPUT)
             continue;
