@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Frames in the wrong order, twice, left out, or from another session, at the real server and the
+ * real client. Numbers are made to fit first: only the state machine and the transcript are left to
+ * notice. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "attack_session.h"
+#include "base/bytes.h"
+#include "privacy_report.h"
+
+#define MOST_FRAMES 256
+
+static mp2ml_model *logits;
+
+static int load(void **state)
+{
+    (void)state;
+    logits = attack_model("logits");
+    return 0;
+}
+
+static int unload(void **state)
+{
+    (void)state;
+    mp2ml_model_free(logits);
+    return 0;
+}
+
+/* ---- recordings ----------------------------------------------------------------------------- */
+
+struct recording { /* all frames of both parties, whole */
+    uint8_t *frame[2][MOST_FRAMES];
+    size_t size[2][MOST_FRAMES];
+    unsigned n[2];
+};
+
+static void record(void *context, struct relay *r, enum party from, const struct relay_piece *piece)
+{
+    struct recording *rec = context;
+    const unsigned i = piece->number;
+    assert_true(i < MOST_FRAMES);
+    if (piece->offset == 0) {
+        rec->frame[from][i] = malloc(piece->whole);
+        rec->size[from][i] = piece->whole;
+        rec->n[from] = i + 1;
+    }
+    memcpy(rec->frame[from][i] + piece->offset, piece->bytes, piece->size);
+    relay_pass(r, from, piece->bytes, piece->size);
+}
+
+static void recording_wipe(struct recording *rec)
+{
+    for (int p = 0; p < 2; p++)
+        for (unsigned i = 0; i < rec->n[p]; i++)
+            free(rec->frame[p][i]);
+}
+
+/* ---- order ---------------------------------------------------------------------------------- */
+
+enum disorder { TWICE, TWICE_SAME_NUMBER, LEFT_OUT, SWAPPED };
+
+struct disturb {
+    enum party from;
+    unsigned at; /* number of the frame */
+    enum disorder what;
+    int shift; /* of all later sequence numbers */
+    uint8_t *kept;
+    size_t kept_size;
+};
+
+static void pass_numbered(struct relay *r, enum party from, uint8_t *frame, size_t size, int shift)
+{
+    store_u32(frame + 4, (uint32_t)((int)load_u32(frame + 4) + shift));
+    relay_pass(r, from, frame, size);
+}
+
+static void keep(struct disturb *d, const struct relay_piece *piece)
+{
+    if (piece->offset == 0) {
+        d->kept = malloc(piece->whole);
+        d->kept_size = piece->whole;
+    }
+    memcpy(d->kept + piece->offset, piece->bytes, piece->size);
+}
+
+static void disturb(void *context, struct relay *r, enum party from,
+                    const struct relay_piece *piece)
+{
+    struct disturb *d = context;
+    const bool last = piece->offset + piece->size == piece->whole;
+    if (from != d->from) {
+        relay_pass(r, from, piece->bytes, piece->size);
+        return;
+    }
+    if (piece->number == d->at) {
+        keep(d, piece);
+        if (d->what == TWICE || d->what == TWICE_SAME_NUMBER)
+            relay_pass(r, from, piece->bytes, piece->size);
+        if (last && (d->what == TWICE || d->what == TWICE_SAME_NUMBER))
+            pass_numbered(r, from, d->kept, d->kept_size, d->what == TWICE);
+        if (last)
+            d->shift = d->what == TWICE ? 1 : d->what == LEFT_OUT ? -1 : 0;
+    } else if (piece->number == d->at + 1 && d->what == SWAPPED) {
+        if (piece->offset == 0)
+            pass_numbered(r, from, piece->bytes, piece->size, -1);
+        else
+            relay_pass(r, from, piece->bytes, piece->size);
+        if (last)
+            pass_numbered(r, from, d->kept, d->kept_size, 1);
+    } else if (piece->offset == 0) {
+        pass_numbered(r, from, piece->bytes, piece->size, d->shift);
+    } else {
+        relay_pass(r, from, piece->bytes, piece->size);
+    }
+}
+
+static const char *name_of(char text[96], const struct disturb *d, uint8_t type)
+{
+    static const char *const names[] = {"twice", "twice with one number", "left out", "swapped"};
+    (void)snprintf(text, 96, "frame %u of the %s (type %u) %s", d->at,
+                   d->from == PARTY_CLIENT ? "client" : "server", type, names[d->what]);
+    return text;
+}
+
+static struct attack disturbed(enum party from, unsigned at, enum disorder what, uint8_t type)
+{
+    struct disturb d = {.from = from, .at = at, .what = what};
+    struct attack a = {.model = logits, .fn = disturb, .context = &d, .requests = 2, .fill = 0.5F};
+    char text[96];
+    attack_run(&a);
+    assert_non_null(d.kept);
+    free(d.kept);
+    attack_was_caught(&a, name_of(text, &d, type));
+    return a;
+}
+
+/* True where the frame behind i leaves before anything has to come back, so that nobody waits. */
+static bool sent_at_once(const struct recording *rec, enum party from, unsigned i)
+{
+    if (i + 1 >= rec->n[from])
+        return false;
+    const uint8_t a = rec->frame[from][i][0], b = rec->frame[from][i + 1][0];
+    return from == PARTY_CLIENT && a == FRAME_BASE_OT && b == FRAME_OT_SETUP;
+}
+
+static bool same_type_and_length(const struct recording *rec, enum party from, unsigned i)
+{
+    return rec->frame[from][i][0] == rec->frame[from][i + 1][0] &&
+           rec->size[from][i] == rec->size[from][i + 1];
+}
+
+/* Every frame of the set-up and the first request, except that of the rounds of an operation, which
+ * look alike, only the first and the last take their turn. A frame that nobody has to wait for is
+ * left out only where the other party still expects something. */
+static void wrong_order(void **state)
+{
+    (void)state;
+    struct recording rec = {0};
+    struct attack a = {.model = logits, .fn = record, .context = &rec, .fill = 0.5F};
+    unsigned sessions = 0;
+    attack_run(&a);
+    attack_was_not_seen(&a, "no attack");
+    for (int p = 0; p < 2; p++)
+        for (unsigned i = 0; i + 1 < rec.n[p]; i++) {
+            const enum party from = (enum party)p;
+            const uint8_t type = rec.frame[p][i][0];
+            const bool inner = i > 0 && same_type_and_length(&rec, from, i - 1) &&
+                               same_type_and_length(&rec, from, i);
+            if (inner)
+                continue;
+            disturbed(from, i, TWICE, type);
+            if (sessions % 3 == 0)
+                disturbed(from, i, TWICE_SAME_NUMBER, type);
+            if (sent_at_once(&rec, from, i)) {
+                disturbed(from, i, LEFT_OUT, type);
+                disturbed(from, i, SWAPPED, type);
+            }
+            sessions++;
+        }
+    assert_true(sessions > 20);
+    recording_wipe(&rec);
+}
+
+/* ---- replay --------------------------------------------------------------------------------- */
+
+struct replay {
+    const struct recording *from_session;
+    enum party from;
+    unsigned at;
+    bool all; /* every frame of the party */
+};
+
+static void replay(void *context, struct relay *r, enum party from, const struct relay_piece *piece)
+{
+    const struct replay *p = context;
+    if (from != p->from || (piece->number != p->at && !p->all)) {
+        relay_pass(r, from, piece->bytes, piece->size);
+        return;
+    }
+    if (piece->offset == 0 && piece->number < p->from_session->n[from])
+        relay_pass(r, from, p->from_session->frame[from][piece->number],
+                   p->from_session->size[from][piece->number]);
+}
+
+static bool bound_by_transcript(uint8_t type)
+{
+    return type <= FRAME_OT_SETUP || type == FRAME_OT_EXTEND;
+}
+
+/* Frames of another session with the same model and the same input: those of the set-up and of OT
+ * extension end the session; of the others nothing is learned but noise. */
+static void replay_single_frames(void **state)
+{
+    (void)state;
+    struct recording rec = {0};
+    struct attack first = {.model = logits, .fn = record, .context = &rec, .fill = 0.5F};
+    unsigned bound = 0;
+    bool wrong_result = false;
+    attack_run(&first);
+    attack_was_not_seen(&first, "no attack");
+    for (int p = 0; p < 2; p++)
+        for (unsigned i = 0; i < rec.n[p]; i++) {
+            struct replay one = {&rec, (enum party)p, i, false};
+            struct attack a = {.model = logits, .fn = replay, .context = &one, .fill = 0.5F};
+            const uint8_t type = rec.frame[p][i][0];
+            if (!bound_by_transcript(type) && type != FRAME_CT_IN && type != FRAME_CT_OUT)
+                continue;
+            attack_run(&a);
+            if (bound_by_transcript(type)) {
+                char text[64];
+                (void)snprintf(text, sizeof text, "frame %u (type %u) replayed", i, type);
+                attack_was_caught(&a, text);
+                bound++;
+                continue;
+            }
+            attack_was_not_seen(&a, "a replayed ciphertext");
+            for (int o = 0; o < ATTACK_OUTPUTS; o++)
+                wrong_result |=
+                    (double)(a.out[o] - first.out[o]) > 1 || (double)(first.out[o] - a.out[o]) > 1;
+        }
+    assert_true(bound >= 10);
+    assert_true(wrong_result); /* the key it was made for is gone */
+    recording_wipe(&rec);
+}
+
+/* The server's end of a handshake in which every frame of the client is one of the recording. */
+static mp2ml_status replayed_client(const struct recording *rec, const uint8_t *seed)
+{
+    struct replay all = {rec, PARTY_CLIENT, 0, true};
+    struct attack a = {.model = logits, .fn = replay, .context = &all};
+    a.only_handshake = true;
+    a.seed = seed;
+    attack_run(&a);
+    return a.status[PARTY_SERVER];
+}
+
+/* A whole client from a recording. Control: a server without fresh randomness takes it for real. */
+static void replay_whole_client(void **state)
+{
+    static const uint8_t seed[32] = {77};
+    (void)state;
+    struct recording rec = {0};
+    struct attack first = {.model = logits, .fn = record, .context = &rec, .fill = 0.5F};
+    first.seed = seed;
+    attack_run(&first);
+    attack_was_not_seen(&first, "no attack");
+    const mp2ml_status fresh = replayed_client(&rec, NULL), fixed = replayed_client(&rec, seed);
+    assert_int_equal(fresh, MP2ML_ERR_PROTOCOL);
+    assert_int_equal(fixed, MP2ML_OK);
+    privacy_report(8, "a client replayed from another session is accepted", fresh == MP2ML_OK, 1,
+                   fixed == MP2ML_OK);
+    recording_wipe(&rec);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(wrong_order),
+        cmocka_unit_test(replay_single_frames),
+        cmocka_unit_test(replay_whole_client),
+    };
+    return cmocka_run_group_tests(tests, load, unload);
+}

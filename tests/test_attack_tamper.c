@@ -1,0 +1,391 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * One bit changed on the way, in every message class of real sessions: where there is a check both
+ * sides end in the same way, told by one ABORT; elsewhere the session goes on, whatever the secrets
+ * are. Then headers, lengths, ranges and points. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "attack_session.h"
+#include "base/bytes.h"
+#include "privacy_report.h"
+
+static mp2ml_model *logits, *label;
+
+static int load(void **state)
+{
+    (void)state;
+    logits = attack_model("logits");
+    label = attack_model("argmax");
+    return 0;
+}
+
+static int unload(void **state)
+{
+    (void)state;
+    mp2ml_model_free(logits);
+    mp2ml_model_free(label);
+    return 0;
+}
+
+static const char *name_of(char text[96], const struct edit *e)
+{
+    static const struct {
+        int code;
+        const char *name;
+    } types[] = {
+#define ROW(name, code, what) {(code), #name},
+        FRAME_TYPE_MAP(ROW)
+#undef ROW
+    };
+    const char *name = "?";
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++)
+        if (types[i].code == (int)e->type)
+            name = types[i].name;
+    (void)snprintf(text, 96, "%s of the %s, byte %zu, mask %02x", name,
+                   e->from == PARTY_CLIENT ? "client" : "server", e->at, e->mask);
+    return text;
+}
+
+/* A session with this edit. */
+static struct attack edited(const mp2ml_model *model, struct edit *e, float fill)
+{
+    struct attack a = {.model = model, .fn = attack_edit, .context = e, .fill = fill};
+    e->seen = 0;
+    e->done = false;
+    attack_run(&a);
+    assert_true(e->done); /* the frame was met */
+    return a;
+}
+
+static void honest(void **state)
+{
+    (void)state;
+    struct attack a = {.model = logits, .requests = 2, .fill = 0.5F};
+    attack_run(&a);
+    attack_was_not_seen(&a, "no attack");
+    assert_false(a.seen[0].aborted || a.seen[1].aborted || a.seen[0].malformed);
+}
+
+/* ---- one bit -------------------------------------------------------------------------------- */
+
+struct place {
+    enum party from;
+    enum frame_type type;
+    unsigned number, trials;
+};
+
+static const struct place checked[] = {
+    {PARTY_CLIENT, FRAME_HELLO_C, 0, 5},   {PARTY_SERVER, FRAME_HELLO_S, 0, 5},
+    {PARTY_CLIENT, FRAME_PK, 0, 3},        {PARTY_SERVER, FRAME_BASE_OT, 0, 3},
+    {PARTY_CLIENT, FRAME_BASE_OT, 0, 3},   {PARTY_CLIENT, FRAME_OT_SETUP, 0, 4},
+    {PARTY_SERVER, FRAME_OT_SETUP, 0, 4},  {PARTY_CLIENT, FRAME_REQUEST, 0, 5},
+    {PARTY_CLIENT, FRAME_OT_EXTEND, 0, 4}, {PARTY_SERVER, FRAME_OT_EXTEND, 0, 4},
+};
+
+/* A correction changed where it meets the sender's offset goes unnoticed with chance 2^-k_ss, and
+ * then changes nothing. */
+static bool may_go_unnoticed(const struct edit *e)
+{
+    return e->type == FRAME_OT_EXTEND;
+}
+
+static void checked_classes(void **state)
+{
+    (void)state;
+    unsigned unnoticed = 0;
+    char text[96];
+    for (size_t p = 0; p < sizeof checked / sizeof *checked; p++)
+        for (unsigned t = 0; t < checked[p].trials; t++) {
+            struct edit e = {.from = checked[p].from,
+                             .type = checked[p].type,
+                             .number = checked[p].number,
+                             .fn = edit_flip,
+                             .at = t * 1013 + (t == 0 ? 0 : 5),
+                             .mask = (uint8_t)(1U << (t * 5 % 8))};
+            struct attack a = edited(logits, &e, 0.5F);
+            const bool both = a.status[0] == MP2ML_OK && a.status[1] == MP2ML_OK;
+            if (both && may_go_unnoticed(&e))
+                unnoticed++;
+            else
+                attack_was_caught(&a, name_of(text, &e));
+        }
+    assert_in_range(unnoticed, 0, 3); /* 8 trials at 1/16 */
+}
+
+/* Control: both sides ignore the check of the extension. What the public key says is then bound by
+ * nothing, and the session ends as if all were well. */
+static void without_the_check_nobody_notices(void **state)
+{
+    (void)state;
+    struct edit pk = {.from = PARTY_CLIENT, .type = FRAME_PK, .fn = edit_flip, .at = 9, .mask = 1};
+    struct edit extend = {
+        .from = PARTY_SERVER, .type = FRAME_OT_EXTEND, .fn = edit_flip, .at = 21, .mask = 1};
+    struct edit *edits[2] = {&pk, &extend};
+    for (unsigned i = 0; i < 2; i++) {
+        struct attack a = {
+            .model = logits, .fn = attack_edit, .context = edits[i], .skip_check = true};
+        attack_run(&a);
+        assert_true(edits[i]->done);
+        attack_was_not_seen(&a, "without the check");
+        edits[i]->seen = 0;
+        struct attack b = edited(logits, edits[i], 0);
+        if (i == 0) {
+            attack_was_caught(&b, "with the check");
+            privacy_report(8, "a changed public key is not noticed", attack_caught(&b) ? 0 : 1, 1,
+                           1);
+        }
+    }
+}
+
+static const struct place unchecked[] = {
+    {PARTY_CLIENT, FRAME_CT_IN, 0, 2},      {PARTY_SERVER, FRAME_CT_OUT, 0, 3},
+    {PARTY_SERVER, FRAME_CT_OUT, 1, 2},     {PARTY_CLIENT, FRAME_OT_CHOICE, 0, 2},
+    {PARTY_SERVER, FRAME_OT_CHOICE, 0, 2},  {PARTY_CLIENT, FRAME_OT_MESSAGE, 0, 2},
+    {PARTY_SERVER, FRAME_OT_MESSAGE, 0, 2}, {PARTY_CLIENT, FRAME_AND_OPEN, 0, 2},
+    {PARTY_SERVER, FRAME_AND_OPEN, 3, 2},   {PARTY_SERVER, FRAME_OPEN, 0, 1},
+};
+
+/* What is not checked never ends a session, for no input: an error would tell a bit of a secret. */
+static void unchecked_classes(void **state)
+{
+    static const float fills[] = {0, 1};
+    (void)state;
+    char text[96];
+    unsigned failed = 0, changed = 0;
+    for (unsigned f = 0; f < 2; f++) {
+        struct attack clean = {.model = logits, .fill = fills[f]};
+        attack_run(&clean);
+        attack_was_not_seen(&clean, "no attack");
+        for (size_t p = 0; p < sizeof unchecked / sizeof *unchecked; p++)
+            for (unsigned t = 0; t < unchecked[p].trials; t++) {
+                struct edit e = {.from = unchecked[p].from,
+                                 .type = unchecked[p].type,
+                                 .number = unchecked[p].number,
+                                 .fn = edit_flip,
+                                 .at = t * 4,
+                                 .mask = (uint8_t)(t == 0 ? 0x40 : 1)};
+                struct attack a = edited(logits, &e, fills[f]);
+                failed += a.status[0] != MP2ML_OK || a.status[1] != MP2ML_OK;
+                attack_was_not_seen(&a, name_of(text, &e));
+                for (int o = 0; o < ATTACK_OUTPUTS; o++)
+                    if ((double)(a.out[o] - clean.out[o]) > 1 ||
+                        (double)(clean.out[o] - a.out[o]) > 1) {
+                        changed++;
+                        break;
+                    }
+            }
+    }
+    assert_true(changed > 0); /* the bits matter, nobody looks at them */
+    /* control: a class with a check does end the session */
+    struct edit e = {.from = PARTY_SERVER, .type = FRAME_OT_SETUP, .fn = edit_flip, .mask = 1};
+    e.at = SIZE_MAX / 2;
+    struct attack a = edited(logits, &e, 0);
+    privacy_report(8, "sessions that a bit in an unchecked message ends", failed, 1,
+                   attack_caught(&a) ? 1 : 0);
+}
+
+/* The plan is not authenticated without TLS: a change ends the session or does not, but the same
+ * for every input. */
+static void plans(void **state)
+{
+    (void)state;
+    char text[96];
+    unsigned differ = 0, caught = 0;
+    for (unsigned t = 0; t < 14; t++) {
+        struct edit e = {.from = PARTY_SERVER,
+                         .type = FRAME_ACCEPT,
+                         .fn = edit_flip,
+                         .at = t * 19,
+                         .mask = (uint8_t)(1U << (t % 8))};
+        struct attack zero = edited(label, &e, 0), one = edited(label, &e, 1);
+        if (zero.status[0] != MP2ML_OK || zero.status[1] != MP2ML_OK) {
+            attack_was_caught(&zero, name_of(text, &e));
+            caught++;
+        }
+        differ += zero.status[0] != one.status[0] || zero.status[1] != one.status[1];
+    }
+    assert_int_equal(differ, 0);
+    assert_true(caught > 7);
+}
+
+/* ---- headers and lengths -------------------------------------------------------------------- */
+
+enum header_edit { OTHER_TYPE, FLAGS, OTHER_STEP, SEQUENCE, SHORT, HUGE_LENGTH, SHORTER, LONGER };
+
+static void edit_header(struct edit *e, struct relay *r, const struct relay_piece *piece)
+{
+    const size_t length = piece->whole - FRAME_HEADER_BYTES;
+    const bool last = piece->offset + piece->size == piece->whole;
+    const enum header_edit what = (enum header_edit)e->at;
+    uint8_t *frame = piece->bytes;
+    if (piece->offset == 0) {
+        const unsigned byte[] = {[OTHER_TYPE] = 0, [FLAGS] = 1, [OTHER_STEP] = 2, [SEQUENCE] = 4};
+        if (what <= SEQUENCE)
+            frame[byte[what]] ^= 1;
+        else if (what == SHORT || what == SHORTER)
+            store_u64(frame + 8, length - 1);
+        else if (what == LONGER)
+            store_u64(frame + 8, length + 1);
+        else
+            frame[14] ^= 0x20;
+    }
+    relay_pass(r, e->from, frame, piece->size - (what == SHORTER && last));
+    if (what == LONGER && last)
+        relay_pass(r, e->from, (const uint8_t[1]){0}, 1);
+}
+
+static const struct place all[] = {
+    {PARTY_CLIENT, FRAME_HELLO_C, 0, 0},   {PARTY_SERVER, FRAME_HELLO_S, 0, 0},
+    {PARTY_CLIENT, FRAME_PK, 0, 0},        {PARTY_SERVER, FRAME_BASE_OT, 0, 0},
+    {PARTY_CLIENT, FRAME_BASE_OT, 0, 0},   {PARTY_CLIENT, FRAME_OT_SETUP, 0, 0},
+    {PARTY_SERVER, FRAME_OT_SETUP, 0, 0},  {PARTY_CLIENT, FRAME_REQUEST, 0, 0},
+    {PARTY_SERVER, FRAME_ACCEPT, 0, 0},    {PARTY_CLIENT, FRAME_CT_IN, 0, 0},
+    {PARTY_SERVER, FRAME_CT_OUT, 0, 0},    {PARTY_CLIENT, FRAME_OT_EXTEND, 0, 0},
+    {PARTY_SERVER, FRAME_OT_CHOICE, 0, 0}, {PARTY_CLIENT, FRAME_OT_MESSAGE, 0, 0},
+    {PARTY_SERVER, FRAME_AND_OPEN, 1, 0},  {PARTY_SERVER, FRAME_OPEN, 0, 0},
+};
+
+static void headers_and_lengths(void **state)
+{
+    (void)state;
+    char text[96];
+    for (size_t p = 0; p < sizeof all / sizeof *all; p++)
+        for (unsigned what = OTHER_TYPE; what <= LONGER; what++) {
+            /* two kinds for each class in turn keep this short; all kinds meet many classes */
+            if ((what + p) % 4 != 0 && p > 1)
+                continue;
+            struct edit e = {
+                .from = all[p].from, .type = all[p].type, .number = all[p].number, .at = what};
+            e.fn = edit_header;
+            struct attack a = edited(logits, &e, 0.5F);
+            attack_was_caught(&a, name_of(text, &e));
+        }
+}
+
+/* ---- ranges, points, padding ---------------------------------------------------------------- */
+
+/* Writes `other` over the body from byte `at` on. */
+static void edit_write(struct edit *e, struct relay *r, const struct relay_piece *piece)
+{
+    for (size_t i = 0; i < e->other_size; i++) {
+        uint8_t *byte = piece_byte(piece, FRAME_HEADER_BYTES + e->at + i);
+        if (byte != NULL)
+            *byte = e->other[i];
+    }
+    relay_pass(r, e->from, piece->bytes, piece->size);
+}
+
+static struct attack written(enum party from, enum frame_type type, size_t at, const void *bytes,
+                             size_t n)
+{
+    struct edit e = {.from = from, .type = type, .fn = edit_write, .at = at};
+    e.other = bytes;
+    e.other_size = n;
+    return edited(logits, &e, 0.5F);
+}
+
+/* q1 = 2^41 - 2^16 + 1 in the first residue is refused, q1 - 1 is not. */
+static void out_of_range_residues(void **state)
+{
+    static const uint8_t q[6] = {0x01, 0x00, 0xff, 0xff, 0xff, 0x01};
+    static const uint8_t below[5] = {0x00, 0x00, 0xff, 0xff,
+                                     0xff}; /* and the lowest bit of the next */
+    (void)state;
+    const enum frame_type types[] = {FRAME_PK, FRAME_CT_IN};
+    for (unsigned i = 0; i < 2; i++) {
+        struct attack a = written(PARTY_CLIENT, types[i], 0, q, sizeof q);
+        attack_was_caught(&a, "a residue of q");
+        assert_int_equal(a.status[PARTY_SERVER], MP2ML_ERR_PROTOCOL);
+        assert_int_equal(a.status[PARTY_CLIENT], MP2ML_ERR_ABORTED);
+        assert_true(a.seen[PARTY_SERVER].aborted);
+    }
+    struct attack a = written(PARTY_CLIENT, FRAME_CT_IN, 0, below, sizeof below);
+    attack_was_not_seen(&a, "a residue below q");
+}
+
+static void bad_points(void **state)
+{
+    uint8_t points[4][32];
+    (void)state;
+    memset(points, 0, sizeof points); /* 0: the identity */
+    points[1][0] = 1;                 /* odd: negative */
+    memset(points[2], 0xff, 32);      /* above p */
+    memset(points[3], 0xff, 32);      /* p + 2 = 2^255 - 17, the second name of 2 */
+    points[3][0] = 0xef;
+    points[3][31] = 0x7f;
+    for (unsigned i = 0; i < 4; i++)
+        for (unsigned from = 0; from < 2; from++) {
+            const enum party party = from == 0 ? PARTY_SERVER : PARTY_CLIENT;
+            struct attack a = written(party, FRAME_BASE_OT, 0, points[i], 32);
+            attack_was_caught(&a, "a point that is none");
+            assert_int_equal(a.status[1 - party], MP2ML_ERR_PROTOCOL);
+            assert_int_equal(a.status[party], MP2ML_ERR_ABORTED);
+            assert_int_equal(a.seen[1 - party].last[0], FRAME_ABORT);
+        }
+}
+
+/* A value of an input in the clear that is not a number, or out of the declared range. */
+static void plain_values(void **state)
+{
+    static const uint8_t nan[4] = {0, 0, 0xc0, 0x7f}, two[4] = {0, 0, 0, 0x40};
+    static const uint8_t half[4] = {0, 0, 0, 0x3f};
+    const uint8_t *values[3] = {nan, two, half};
+    (void)state;
+    for (unsigned i = 0; i < 3; i++) {
+        struct edit e = {.from = PARTY_CLIENT, .type = FRAME_PLAIN_IN, .fn = edit_write, .at = 8};
+        e.other = values[i];
+        e.other_size = 4;
+        struct attack a = {.model = logits, .fn = attack_edit, .context = &e, .plain = true};
+        attack_run(&a);
+        assert_true(e.done);
+        if (i < 2) {
+            attack_was_caught(&a, "a value out of range");
+            assert_int_equal(a.status[PARTY_SERVER], MP2ML_ERR_PROTOCOL);
+        } else {
+            attack_was_not_seen(&a, "another value within the range");
+        }
+    }
+}
+
+/* Padding bits that are not zero are refused in the frames that have any. */
+static void padding(void **state)
+{
+    (void)state;
+    struct edit e = {.from = PARTY_SERVER, .type = FRAME_OPEN, .fn = edit_flip, .mask = 0x80};
+    for (unsigned images = 1; images <= 2; images++) {
+        const struct plan_public *pub = &label->plan->pub;
+        const unsigned bits = pub->steps[pub->n_steps - 1].out_bits * images;
+        e.at = (bits - 1) / 8;
+        e.seen = 0;
+        struct attack a = {.model = label, .fn = attack_edit, .context = &e, .images = images};
+        attack_run(&a);
+        assert_true(bits % 8 != 0);
+        attack_was_caught(&a, "padding");
+        assert_int_equal(a.status[PARTY_CLIENT], MP2ML_ERR_PROTOCOL);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(honest),
+        cmocka_unit_test(checked_classes),
+        cmocka_unit_test(without_the_check_nobody_notices),
+        cmocka_unit_test(unchecked_classes),
+        cmocka_unit_test(plans),
+        cmocka_unit_test(headers_and_lengths),
+        cmocka_unit_test(out_of_range_residues),
+        cmocka_unit_test(bad_points),
+        cmocka_unit_test(plain_values),
+        cmocka_unit_test(padding),
+    };
+    return cmocka_run_group_tests(tests, load, unload);
+}
