@@ -13,12 +13,14 @@
 
 #include <cmocka.h>
 
+#include "plan_fixture.h"
 #include "two_parties.h"
 
 static const step_clear clear_of[STEP_KIND_COUNT] = {
-    [STEP_INPUT] = step_input_clear, [STEP_LINEAR] = step_linear_clear,
-    [STEP_RELU] = step_relu_clear,   [STEP_REENTRY] = step_reentry_clear,
-    [STEP_MAX] = step_max_clear,     [STEP_ARGMAX] = step_argmax_clear,
+    [STEP_INPUT] = step_input_clear,     [STEP_LINEAR] = step_linear_clear,
+    [STEP_RELU] = step_relu_clear,       [STEP_REENTRY] = step_reentry_clear,
+    [STEP_MAX] = step_max_clear,         [STEP_ARGMAX] = step_argmax_clear,
+    [STEP_PRODUCT] = step_product_clear, [STEP_SQUARE] = step_product_clear,
 };
 
 struct error_sum {
@@ -155,12 +157,138 @@ static void predicted_traffic_is_exact(void **state)
     mp2ml_options_free(o);
 }
 
+/* ---- every kind of step in small networks -------------------------------------------------- */
+
+/* Squares, a gate that is broadcast, and a sigmoid that the client does. */
+static void product_network(struct net *net)
+{
+    int x = net_input(net, DIMS(4, 4, 2));
+    int y = net_conv(net, net_same(net, GRAPH_MUL, x, x), 3, (struct window){3, 1, true, false, 1});
+    int gate = net_window(net, GRAPH_AVG_POOL, x, 0, (struct window){4, 1, false, false, 1});
+    gate = net_conv(net, gate, 3, (struct window){1, 1, false, false, 1});
+    y = net_same(net, GRAPH_MUL, net_relu(net, y), gate);
+    y = net_dense(net, net_flat(net, y), 6);
+    y = net_dense(net, net_same(net, GRAPH_MUL, y, y), 4);
+    net_output(net, net_same(net, GRAPH_SIGMOID, y, -1));
+}
+
+/* A skip connection read times a power of two, groups of channels, a maximum, two outputs. */
+static void residual_network(struct net *net)
+{
+    const struct window same = {3, 1, true, false, 1};
+    int x = net_relu(net, net_conv(net, net_input(net, DIMS(6, 6, 2)), 8, same));
+    int y = net_grouped(net, GRAPH_CONV2D, x, 8, same, 8);
+    y = net_relu(net, net_bias(net, y, false));
+    y = net_same(net, GRAPH_ADD, net_conv(net, y, 8, same), x);
+    y = net_relu(net, net_window(net, GRAPH_MAX_POOL, y, 0, (struct window){2, 2, true, false, 1}));
+    net_output(net, net_same(net, GRAPH_TANH, net_dense(net, net_flat(net, y), 3), -1));
+    int z = net_same(net, GRAPH_LOG_SOFTMAX, net_dense(net, net_flat(net, x), 5), -1);
+    net_node(net, z)->axis = 1;
+    net_output(net, z);
+}
+
+/* Clipped ReLUs, joined tensors, values taken from them; two inputs. */
+static void joined_network(struct net *net)
+{
+    const struct window same = {3, 1, true, false, 1};
+    const int64_t from[12] = {-1, 3, 77, 5, 8, 8, 90, -1, 0, 11, 2, 40};
+    int x = net_conv(net, net_input(net, DIMS(5, 4, 2)), 3, same);
+    int clip = net_const(net, 0.0, DIMS(1));
+    net_node(net, clip)->value.f[0] = 0.3f;
+    int above = net_relu(net, net_same(net, GRAPH_SUB, x, clip));
+    int y = net_same(net, GRAPH_SUB, net_relu(net, x), above);
+    y = net_concat(net, (const int[]){y, net_relu(net, net_conv(net, y, 2, same))}, 2, 3);
+    y = net_gather(net, y, from, DIMS(12));
+    int z = net_dense(net, net_input(net, DIMS(6)), 7);
+    net_output(net, net_same(net, GRAPH_ADD, net_dense(net, y, 7), z));
+}
+
+static struct mp2ml_model *model_of(struct net *net, const struct plan_options *o)
+{
+    struct mp2ml_model *model = calloc(1, sizeof(*model));
+    assert_non_null(model);
+    model->graph = net->g;
+    model->plan = net_plan(net, o);
+    net_scaled(model->plan, 13, o->policy == PLAN_LOGITS ? 20 : 16);
+    for (unsigned s = 0; s < model->plan->pub.n_steps; s++)
+        model->sets |= 1u << model->plan->pub.steps[s].set;
+    model->sets &= ~1u;
+    return model;
+}
+
+/* Outputs of the block against the float network, with what the client does at the end. */
+static void check_outputs(const struct plan *plan, const struct net_data *d, size_t images)
+{
+    for (unsigned t = 0; t < plan->pub.n_outputs; t++) {
+        double bound = plan_expected_error(plan, t);
+        for (size_t i = 0; i < images * plan->pub.outputs[t].count; i++) {
+            double off = fabs((double)d->outputs[t][i] - (double)d->expected[t][i]);
+            if (!(off <= bound))
+                fail_msg("output %u, value %zu: off by %g, more than %g", t, i, off, bound);
+        }
+    }
+}
+
+static void run_network(void (*make)(struct net *), enum plan_policy policy, size_t images,
+                        uint64_t plain)
+{
+    struct net net;
+    net_init(&net, 300 + images);
+    make(&net);
+    struct plan_options o = net_logits();
+    o.policy = policy;
+    o.top = 3;
+    struct mp2ml_model *model = model_of(&net, &o);
+    struct both_runs both = {.model = model, .plain = plain};
+    struct net_data d;
+    net_data_init(&d, &net, model->plan);
+    const float *const *in = (const float *const *)d.inputs;
+    both_runs_block(&both, images, in, d.outputs);
+    assert_int_equal(both.status[0], MP2ML_OK);
+    assert_int_equal(both.status[1], MP2ML_OK);
+    struct error_sum e = {0};
+    check_steps(&both, in, &e);
+    assert_true(e.n > 0 && e.largest <= 4.5);
+    struct cost cost = plan_cost(model->plan, images, plain);
+    assert_int_equal(both.stats.bytes_sent, cost.bytes_to_server);
+    assert_int_equal(both.stats.bytes_received, cost.bytes_to_client);
+    assert_int_equal(both.stats.flights, cost.flights);
+    assert_int_equal(graph_eval(net.g, images, in, d.expected, NULL, NULL), MP2ML_OK);
+    if (policy == PLAN_LOGITS)
+        check_outputs(model->plan, &d, images);
+    both_runs_wipe(&both);
+    net_data_wipe(&d);
+    mp2ml_model_free(model);
+}
+
+static void products_and_gates(void **state)
+{
+    (void)state;
+    run_network(product_network, PLAN_LOGITS, 5, 0);
+    run_network(product_network, PLAN_TOP, 1, 0);
+}
+
+static void residuals_and_groups(void **state)
+{
+    (void)state;
+    run_network(residual_network, PLAN_LOGITS, 3, 0);
+    run_network(residual_network, PLAN_ARGMAX, 2, 1);
+}
+
+static void joined_and_clipped(void **state)
+{
+    (void)state;
+    run_network(joined_network, PLAN_LOGITS, 4, 0);
+    run_network(joined_network, PLAN_TOP, 7, 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(dense_network_one_image),    cmocka_unit_test(dense_network_batch_argmax),
         cmocka_unit_test(dense_network_plain_input),  cmocka_unit_test(pooling_network),
-        cmocka_unit_test(predicted_traffic_is_exact),
+        cmocka_unit_test(predicted_traffic_is_exact), cmocka_unit_test(products_and_gates),
+        cmocka_unit_test(residuals_and_groups),       cmocka_unit_test(joined_and_clipped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
