@@ -21,7 +21,7 @@ struct keys { /* eight blocks by halves */
 /* Eight of n values from i on: which are there. */
 INLINE_WIDE __mmask8 values_there(size_t n, size_t i)
 {
-    return n - i >= 8 ? 0xff : (__mmask8)(0xffU >> (8 - (n - i)));
+    return (__mmask8)(n - i >= 8 ? 0xffU : 0xffU >> (8 - (n - i)));
 }
 
 INLINE_WIDE __mmask8 plane_byte(const uint64_t *plane, size_t i)

@@ -38,7 +38,7 @@ INLINE_WIDE void fold_bits(struct block *planes, struct block *sum, const struct
 /* The words of the four blocks from t on that are there. */
 INLINE_WIDE __mmask8 words_there(size_t blocks, size_t t)
 {
-    return blocks - t >= 4 ? 0xff : (__mmask8)(0xffU >> (8 - 2 * (blocks - t)));
+    return (__mmask8)(blocks - t >= 4 ? 0xffU : 0xffU >> (8 - 2 * (blocks - t)));
 }
 
 WIDE static void fold_avx512(struct block *planes, struct block *sum, const struct block *leaves,
