@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Linear maps of dense blocks with gathered inputs: making, freeing, evaluating in floats. */
+ * Linear maps of dense blocks with gathered inputs: making and freeing. */
 #include "plan/linear.h"
 
 #include <stdlib.h>
@@ -246,49 +246,4 @@ void linear_builder_end(struct linear_builder *b, size_t weights_at)
     }
     if (!b->failed)
         b->lin.groups[b->lin.n_groups - 1].weights_at = weights_at;
-}
-
-/* ---- evaluating ------------------------------------------------------------------------------ */
-
-#define TILE 32 /* images that stay in registers and the first cache */
-#define ROWS 4
-
-/* Up to ROWS rows of one group for `n` <= TILE images from image `at` on. */
-static void eval_rows(const struct linear *lin, const struct linear_group *g, size_t row,
-                      size_t rows, float *out, const float *in, size_t images, size_t at, size_t n)
-{
-    float sum[ROWS][TILE] = {{0}};
-    const uint32_t *index = lin->in_index + g->in_at;
-    const float *w = lin->w + g->weights_at + row * g->cols;
-    for (size_t c = 0; c < g->cols; c++) {
-        const float *x = in + (size_t)index[c] * images + at;
-        for (size_t r = 0; r < rows; r++) {
-            float f = w[r * g->cols + c];
-            for (size_t i = 0; i < n; i++)
-                sum[r][i] += f * x[i];
-        }
-    }
-    for (size_t r = 0; r < rows; r++) {
-        size_t o = lin->out_index[g->out_at + row + r];
-        for (size_t i = 0; i < n; i++)
-            out[o * images + at + i] = (float)(sum[r][i] + lin->b[o]);
-    }
-}
-
-void linear_eval_float(const struct linear *lin, float *out, const float *in, size_t images)
-{
-    size_t tiles = (images + TILE - 1) / TILE;
-#pragma omp parallel for schedule(dynamic, 1)
-    for (size_t job = 0; job < lin->n_groups * tiles; job++) {
-        const struct linear_group *g = &lin->groups[job / tiles];
-        size_t at = job % tiles * TILE;
-        size_t n = images - at < TILE ? images - at : TILE;
-        for (size_t row = 0; row < g->rows; row += ROWS) {
-            size_t rows = g->rows - row < ROWS ? g->rows - row : ROWS;
-            if (n == TILE)
-                eval_rows(lin, g, row, rows, out, in, images, at, TILE);
-            else
-                eval_rows(lin, g, row, rows, out, in, images, at, n);
-        }
-    }
 }

@@ -9,11 +9,14 @@
 #include "plan/linear_build.h"
 #include "plan/plan_internal.h"
 
-#define SAMPLES 600
-#define SAMPLES_LARGE 500 /* of networks with more than LARGE products an image */
-#define LARGE ((uint64_t)1 << 26)
-#define CHUNK 60 /* samples that are evaluated together */
+#define SAMPLES 640
+#define SAMPLES_LEAST 32           /* of networks that would take minutes otherwise ... */
+#define BUDGET ((uint64_t)1 << 37) /* ... for so many products */
+#define CHUNK 64                   /* samples that are evaluated together, or half as many, ... */
+#define CHUNK_VALUES ((size_t)1 << 25) /* ... so that a value set holds no more than this */
 #define MARGIN_AUTO 2.0
+#define MARGIN_FEW 2.5 /* of less than FEW samples */
+#define FEW 500
 #define MARGIN_CALIBRATED 1.5
 
 /* ---- synthetic inputs ------------------------------------------------------------------------ */
@@ -185,8 +188,11 @@ static mp2ml_status make_samples(struct plan *plan, mp2ml_error *err)
     uint64_t products = 0;
     for (unsigned s = 0; s < pub->n_steps; s++)
         products += linear_products(&plan->linear[s]);
-    plan->n_samples =
-        calibrated ? o->calibration_samples : (products > LARGE ? SAMPLES_LARGE : SAMPLES);
+    uint64_t most = products != 0 ? BUDGET / products : SAMPLES;
+    plan->n_samples = calibrated             ? o->calibration_samples
+                      : most > SAMPLES       ? SAMPLES
+                      : most > SAMPLES_LEAST ? (size_t)most
+                                             : SAMPLES_LEAST;
     if (!size_mul(&n, plan->n_samples, per) || n > SIZE_MAX / sizeof *plan->samples ||
         (plan->samples = malloc(n * sizeof *plan->samples)) == NULL)
         return status_fail(err, MP2ML_ERR_MEMORY, "no memory for %zu samples", plan->n_samples);
@@ -227,22 +233,23 @@ static int measure_step(void *context, unsigned s, const float *values, size_t i
     struct plan_range *range = &m->plan->range[s];
     size_t count = m->plan->pub.steps[s].count;
     double top = range->measured;
+    bool numbers = true;
+#pragma omp parallel for reduction(max : top) reduction(&& : numbers)
     for (size_t v = 0; v < count; v++) {
         const float *row = values + v * images;
-        double squares = 0;
-        size_t active = 0;
+        float most = 0, squares = 0, active = 0;
         for (size_t b = 0; b < images; b++) {
-            double x = fabs((double)row[b]);
-            if (!(x <= top)) /* catches NaN too */
-                top = x;
-            squares += x * x;
-            active += x > 0;
+            most = fabsf(row[b]) > most ? fabsf(row[b]) : most;
+            squares += row[b] * row[b];
+            active += row[b] > 0 ? 1.0f : 0.0f;
         }
+        numbers = numbers && isfinite(squares);
+        top = (double)most > top ? (double)most : top;
+        range->mean_square[v] += squares / (float)m->plan->n_samples;
         if (range->active != NULL)
-            range->active[v] += (float)((double)active / (double)m->plan->n_samples);
-        range->mean_square[v] += (float)(squares / (double)m->plan->n_samples);
+            range->active[v] += active / (float)m->plan->n_samples;
     }
-    range->measured = top;
+    range->measured = numbers ? top : INFINITY;
     if (m->output_at[s] != SIZE_MAX)
         for (size_t b = 0; b < images; b++)
             for (size_t v = 0; v < count; v++)
@@ -292,13 +299,17 @@ static mp2ml_status measure_all(struct measure *m)
         m->output_at[shown] = m->stride;
         m->stride += plan->pub.steps[shown].count;
     }
+    size_t chunk = CHUNK;
+    for (unsigned s = 0; s < plan->pub.n_steps; s++)
+        while (chunk > 1 && plan->pub.steps[s].count * chunk > CHUNK_VALUES)
+            chunk /= 2;
     plan->sample_outputs = calloc(plan->n_samples * m->stride + 1, sizeof(float));
-    float *buffer = malloc((inputs_per_sample(&plan->pub) * CHUNK + 1) * sizeof *buffer);
+    float *buffer = malloc((inputs_per_sample(&plan->pub) * chunk + 1) * sizeof *buffer);
     mp2ml_status status =
         plan->sample_outputs != NULL && buffer != NULL ? MP2ML_OK : MP2ML_ERR_MEMORY;
-    for (; status == MP2ML_OK && m->first < plan->n_samples; m->first += CHUNK) {
+    for (; status == MP2ML_OK && m->first < plan->n_samples; m->first += chunk) {
         size_t left = plan->n_samples - m->first;
-        status = measure_chunk(m, left < CHUNK ? left : CHUNK, buffer);
+        status = measure_chunk(m, left < chunk ? left : chunk, buffer);
     }
     free(buffer);
     return status;
@@ -431,8 +442,9 @@ mp2ml_status plan_measure(struct plan *plan, mp2ml_error *err)
     if (status != MP2ML_OK)
         return status_fail(err, status, "the ranges could not be measured: %s",
                            mp2ml_status_text(status));
-    double margin =
-        plan->options.ranges == PLAN_RANGES_CALIBRATED ? MARGIN_CALIBRATED : MARGIN_AUTO;
+    double margin = plan->options.ranges == PLAN_RANGES_CALIBRATED ? MARGIN_CALIBRATED
+                    : plan->n_samples < FEW                        ? MARGIN_FEW
+                                                                   : MARGIN_AUTO;
     for (unsigned s = 0; s < plan->pub.n_steps; s++) {
         struct plan_range *range = &plan->range[s];
         if (!isfinite(range->measured) || !isfinite(range->proven))

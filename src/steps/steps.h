@@ -4,7 +4,7 @@
  * step in the clear (its twin).
  *
  *   step_input.c    quantise; a plain input travels here
- *   step_linear.c   encrypt, multiply, switch, decode
+ *   step_linear.c   encrypt, multiply, switch, decode; its twin in step_linear_clear.c
  *   step_nonlinear.c ReLU, re-entry, max, argmax, products on shares
  *   step_output.c   open to the client, turn into floats, softmax and what else may end a network
  *
