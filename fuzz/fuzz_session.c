@@ -2,6 +2,8 @@
  *
  * HELLO_C, HELLO_S, REQUEST, ACCEPT and REFUSE at the real client and server, with the body that
  * the input gives; the peer then falls silent. Input: u8 which, body. */
+#include <unistd.h>
+
 #include "fuzz.h"
 #include "session/session.h"
 
@@ -59,6 +61,7 @@ static void accept_plan(struct fuzz_link *l)
     FUZZ_CHECK(c != NULL);
     c->channel = l->channel;
     c->link = l->link;
+    c->owner = getpid();
     c->options.max_memory = (uint64_t)1 << 30;
     c->options.threads = 1;
     FUZZ_CHECK(session_new(&c->session, PARTY_CLIENT, l->link) == MP2ML_OK);
