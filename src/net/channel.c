@@ -15,7 +15,7 @@
 #include "net/net_socket.h"
 
 #define OUT_LIMIT ((size_t)8 << 20)     /* send waits above this */
-#define IN_LIMIT ((size_t)64 << 20)     /* no honest peer is that far ahead */
+#define IN_LIMIT ((size_t)128 << 20)    /* no honest peer is that far ahead */
 #define JOIN_BYTES ((size_t)64 << 10)   /* sends up to this share packets with what is queued */
 #define DIRECT_BYTES ((size_t)16 << 10) /* reads from this size on skip the in-queue */
 #define READ_BYTES ((size_t)256 << 10)  /* read at once into the in-queue */
