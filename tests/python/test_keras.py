@@ -1,0 +1,264 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Keras networks of many kinds, small and seeded: frozen, run privately, compared with Keras.
+
+Needs TensorFlow (`make test-all`). Those that classify digits are trained for some seconds where
+MNIST is here, so that labels mean something; without it they keep random weights.
+"""
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from whole_models import compare, listed, model_file, predict
+
+import mp2ml
+from mp2ml import convert
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+pytestmark = pytest.mark.tensorflow
+tf: Any = pytest.importorskip("tensorflow")
+layers = tf.keras.layers
+
+
+def test_data(count: int, *shape: int) -> np.ndarray:
+    """Uniform values from 0 to 1."""
+    return np.random.default_rng(3).random((count, *shape), np.float32)
+
+
+test_data.__test__ = False
+
+
+# ---- networks ----
+
+def residual(x: Any) -> list[Any]:
+    y = layers.Conv2D(4, 3, strides=2, padding="same", activation="relu")(x)
+    z = layers.Conv2D(4, 3, padding="same", activation="relu")(y)
+    z = layers.Conv2D(4, 3, padding="same")(z)
+    y = layers.ReLU()(layers.Add()([y, z]))
+    return [layers.Dense(10)(layers.Flatten()(layers.MaxPooling2D()(y)))]
+
+
+def separable(x: Any) -> list[Any]:
+    y = layers.Conv2D(6, 3, strides=2, padding="same", use_bias=False)(x)
+    y = layers.ReLU()(layers.BatchNormalization()(y))
+    y = layers.DepthwiseConv2D(3, strides=2, padding="same", use_bias=False)(y)
+    y = layers.ReLU()(layers.BatchNormalization()(y))
+    y = layers.Conv2D(12, 1, use_bias=False)(y)
+    y = layers.ReLU()(layers.BatchNormalization()(y))
+    return [layers.Dense(10)(layers.Flatten()(y))]
+
+
+def dense_connections(x: Any) -> list[Any]:
+    y = layers.Conv2D(6, 5, strides=3, activation="relu")(x)
+    z = layers.Conv2D(6, 3, padding="same", activation="relu")(y)
+    y = layers.Concatenate()([y, z])
+    z = layers.Conv2D(6, 3, padding="same", activation="relu")(y)
+    y = layers.Concatenate()([y, z])
+    return [layers.Dense(10)(layers.GlobalAveragePooling2D()(y))]
+
+
+def leaky(x: Any) -> list[Any]:
+    y = layers.LeakyReLU(negative_slope=0.2)(layers.Conv2D(4, 5, strides=3)(x))
+    y = layers.ReLU(max_value=6)(layers.Dense(32)(layers.Flatten()(y)))
+    return [layers.Dense(10)(y)]
+
+
+def squares(x: Any) -> list[Any]:
+    y = layers.Conv2D(4, 5, strides=3)(x)
+    y = layers.Flatten()(layers.Multiply()([y, y]))
+    y = layers.Dense(24)(y)
+    return [layers.Dense(10)(layers.Multiply()([y, y]))]
+
+
+def conv1d(x: Any) -> list[Any]:
+    y = layers.Reshape((28, 28))(x)
+    y = layers.Conv1D(12, 5, strides=2, padding="same", activation="relu")(y)
+    y = layers.MaxPooling1D(2)(layers.Conv1D(12, 3, activation="relu")(y))
+    return [layers.Dense(10)(layers.Flatten()(y))]
+
+
+DIGITS: tuple[Callable[[Any], list[Any]], ...] = (residual, separable, dense_connections, leaky,
+                                                 squares, conv1d)
+
+
+# ---- running them ----
+
+def seeded(inputs: Any, outputs: Any) -> Any:
+    return tf.keras.Model(inputs, outputs)
+
+
+@pytest.fixture(autouse=True)
+def seed() -> None:
+    tf.keras.utils.set_random_seed(5)
+
+
+def train(network: Any, x: np.ndarray, y: np.ndarray, loss: Any, epochs: int) -> None:
+    network.compile(tf.keras.optimizers.Adam(0.003), loss)
+    network.fit(x, y, batch_size=64, epochs=epochs, verbose=0)
+
+
+def keras_outputs(network: Any, x: Any) -> list[np.ndarray]:
+    """By Keras itself, one array an output."""
+    return [np.asarray(y) for y in tf.nest.flatten(network(x, training=False))]
+
+
+def frozen(network: Any, path: Path) -> Path:
+    """The GraphDef file that `mp2ml convert` would write."""
+    path.write_bytes(convert.graph_def(network))
+    return path
+
+
+@pytest.mark.parametrize("body", DIGITS)
+def test_digits(body: Callable[[Any], list[Any]], mnist: tuple[np.ndarray, np.ndarray],
+                tmp_path: Path) -> None:
+    """Classifiers of MNIST, trained on the last 8,000 test images, asked about the first."""
+    x = tf.keras.Input((28, 28, 1))
+    network = tf.keras.Model(x, body(x))
+    train(network, mnist[0][2000:], mnist[1][2000:],
+          tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True), 3)
+    images = mnist[0][:100]
+    expected = keras_outputs(network, images)
+    assert (expected[0].argmax(1) == mnist[1][:100]).mean() > 0.75
+    model = mp2ml.Model(frozen(network, tmp_path / "network.pb"), reveal="logits")
+    assert np.abs(model.eval_float(images) - expected[0]).max() < 1e-4 * np.abs(expected[0]).max()
+    compare(body.__name__, model, images, expected)
+
+
+def test_several_outputs() -> None:
+    """A shared trunk, a class and a number, from the Keras model without a file."""
+    x = tf.keras.Input((20,))
+    trunk = layers.Dense(24, activation="relu")(x)
+    head = layers.Dense(16, activation="relu")(trunk)
+    network = tf.keras.Model(x, [layers.Dense(5, name="kind")(head),
+                                 layers.Dense(1, name="size")(trunk)])
+    data = test_data(100, 20)
+    train(network, data, [np.argmax(data[:, :5], 1), data.sum(1)],
+          [tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True), "mse"], 100)
+    model = mp2ml.Model(network, reveal="logits")
+    assert [t.shape for t in model.outputs] == [(5,), (1,)]
+    compare("several-outputs", model, data, keras_outputs(network, data), classes=False)
+    kinds = listed(mp2ml.Model(network, reveal="logits").eval_float(data))[0].argmax(1)
+    private = predict(model, data)[0].argmax(1)
+    assert (kinds == private).mean() >= 0.98
+
+
+def test_two_inputs() -> None:
+    """One stays private, the other is sent in the clear."""
+    a, b = tf.keras.Input((12, 12, 1), name="scan"), tf.keras.Input((4,), name="facts")
+    y = layers.Flatten()(layers.Conv2D(3, 3, strides=2, activation="relu")(a))
+    y = layers.Concatenate()([y, layers.Dense(8, activation="relu")(b)])
+    network = tf.keras.Model([a, b], layers.Dense(4)(layers.Dense(16, activation="relu")(y)))
+    scans, facts = test_data(100, 12, 12, 1), test_data(100, 4)[::-1]
+    train(network, [scans, facts], facts.argmax(1),
+          tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True), 100)
+    model = mp2ml.Model(network, reveal="logits")
+    names = [t.name for t in model.inputs]
+    assert names == ["scan", "facts"]
+    compare("two-inputs", model, {"scan": scans, "facts": facts},
+            keras_outputs(network, [scans, facts]), plain=["facts"])
+
+
+def test_binary_classifier() -> None:
+    """A sigmoid at the end: the client computes it, or learns the decision only."""
+    x = tf.keras.Input((16,))
+    y = layers.Dense(1)(layers.Dense(12, activation="relu")(x))
+    network = tf.keras.Model(x, layers.Activation("sigmoid")(y))
+    data = test_data(400, 16)
+    answer = (data[:, :8].sum(1) > data[:, 8:].sum(1)).astype(np.float32)
+    train(network, data, answer, "binary_crossentropy", 60)
+    chances = keras_outputs(network, data)[0]
+    model = mp2ml.Model(network, reveal="logits")
+    compare("binary", model, data, [chances], classes=False)
+    private = predict(model, data)[0]
+    assert ((private > 0.5) == (chances > 0.5)).mean() >= 0.99
+    decided = predict(mp2ml.Model(network, reveal="argmax"), data)[0]
+    assert decided.dtype == np.int64
+    assert (decided.reshape(-1) == (chances.reshape(-1) > 0.5)).mean() >= 0.99
+
+
+def test_regression() -> None:
+    """Three numbers, inputs with signs, a range of outputs far from 0 to 1."""
+    x = tf.keras.Input((10,))
+    y = layers.Dense(32, activation="relu")(x)
+    network = tf.keras.Model(x, layers.Dense(3)(layers.Dense(32, activation="relu")(y)))
+    data = test_data(200, 10) * 6 - 3
+    train(network, data, np.stack([data.sum(1) * 10, abs(data[:, 0]), data[:, 1] - 50], 1), "mse",
+          30)
+    model = mp2ml.Model(network, reveal="logits", input_range=(-3, 3))
+    compare("regression", model, data, keras_outputs(network, data), classes=False)
+
+
+def test_autoencoder() -> None:
+    """As many outputs as inputs, through transposed shapes: upsampling, reshape, sigmoid."""
+    x = tf.keras.Input((12, 12, 1))
+    y = layers.Conv2D(4, 3, strides=2, padding="same", activation="relu")(x)
+    y = layers.Dense(12, activation="relu")(layers.Flatten()(y))
+    y = layers.Reshape((6, 6, 2))(layers.Dense(72, activation="relu")(y))
+    y = layers.Conv2D(4, 3, padding="same")(y)
+    y = layers.Lambda(lambda t: tf.nn.depth_to_space(t, 2))(y)
+    network = tf.keras.Model(x, layers.Activation("sigmoid")(y))
+    data = test_data(100, 12, 12, 1)
+    data = np.where(data[:, 5:6, 5:6] > data, data, 0)
+    train(network, data, data, "mse", 10)
+    model = mp2ml.Model(network, reveal="logits")
+    assert model.outputs[0].shape == (12, 12, 1)
+    compare("autoencoder", model, data, keras_outputs(network, data), classes=False)
+
+
+# ---- files that others trained ----
+
+def test_resnet8(mnist: tuple[np.ndarray, np.ndarray], tmp_path: Path) -> None:
+    """MLPerf Tiny's CIFAR-10 network, raw 0 to 255, by its golden outputs."""
+    path = model_file("keras/mlperf_tiny_ic_resnet8.h5")
+    golden = np.load(model_file("golden/mlperf_tiny_ic_resnet8.h5.npy"))
+    images = cifar()[:100]
+    converted = tmp_path / "resnet8.pb"
+    assert convert.main([str(path), str(converted)]) == 0
+    model = mp2ml.Model(converted, reveal="logits", input_range=(0, 255))
+    assert np.abs(model.eval_float(images) - golden).max() < 1e-3
+    compare("resnet8", model, images[:4], [golden[:4]])
+
+
+def cifar() -> np.ndarray:
+    """CIFAR-10 test images as float32, 0 to 255, from beside the models."""
+    path = model_file("keras").parents[1] / "data" / "cifar10" / \
+        "cifar10_test_lossless_first1017.npz"
+    if not path.is_file():
+        pytest.skip("no data")
+    with np.load(path) as arrays:
+        return next(arrays[name] for name in arrays if arrays[name].ndim == 4).astype(np.float32)
+
+
+def test_visual_wake_words() -> None:
+    """MLPerf Tiny's MobileNet for 96x96 photographs, planned and computed in the clear only; Keras 3
+    knows no `groups` of a depthwise layer, which Keras 2 wrote."""
+    class Depthwise(layers.DepthwiseConv2D):  # type: ignore[misc]
+        def __init__(self, *positional: Any, groups: int = 1, **named: Any) -> None:
+            assert groups == 1
+            super().__init__(*positional, **named)
+
+    path = model_file("keras/mlperf_tiny_vww_96.h5")
+    network = tf.keras.models.load_model(path, compile=False,
+                                         custom_objects={"DepthwiseConv2D": Depthwise})
+    model = mp2ml.Model(network, reveal="logits")
+    x = test_data(4, 96, 96, 3)
+    expected = keras_outputs(network, x)[0]
+    assert np.abs(model.eval_float(x) - expected).max() < 1e-4
+    twin = model.eval_fixed(x)
+    print(f"vww: twin's error {np.abs(twin - expected).max():.4g} of {model.expected_errors[0]:.4g}")
+    assert np.abs(twin - expected).max() <= model.expected_errors[0]
+    assert model.plan(1)["images"] == 1
+
+
+@pytest.mark.parametrize(("name", "words"), (
+    ("delphi_minionn_cifar10_relu.h5", "No model config"),  # weights only
+    ("marabou_cnn_max_mnist2.h5", "Kernel shape"),  # input_shape with a batch axis, Keras 2
+    ("mlperf_tiny_vww_96.h5", "groups"),
+))
+def test_files_that_keras_cannot_load(name: str, words: str) -> None:
+    """Its reason is passed on, with the file's name."""
+    with pytest.raises(mp2ml.ModelError, match=words) as caught:
+        mp2ml.Model(model_file(f"keras/{name}"))
+    assert name in str(caught.value) and "tensorflow" in str(caught.value)
