@@ -429,10 +429,35 @@ static void clipped_relu(void **state)
     y = net_same(&net, GRAPH_SUB, net_relu(&net, x), y);
     y = net_conv(&net, y, 4, (struct window){3, 2, true, false, 1});
     struct plan *plan = net_check(&net, net_dense(&net, net_flat(&net, y), 3),
-                                  "input linear relu relu linear output");
+                                  "input linear relu relu sum linear output");
     for (unsigned k = 11; k < 16; k++)
         net_scaled(plan, k, 20);
     net_done(&net, plan);
+}
+
+/* 2*relu(x) - x and the like on the shares; other factors through the matrix. */
+static void local_sums(void **state)
+{
+    (void)state;
+    const struct {
+        float slope;
+        const char *kinds;
+    } cases[] = {{-1.0f, "input linear relu re-entry sum linear output"},
+                 {0.2f, "input linear relu re-entry sum linear output"},
+                 {0.1f, "input linear relu re-entry linear output"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct net net;
+        net_init(&net, 132);
+        int x = net_dense(&net, net_input(&net, DIMS(8)), 6);
+        int one = net_const(&net, 0.0, DIMS(1)), two = net_const(&net, 0.0, DIMS(1));
+        net_node(&net, one)->value.f[0] = 1.0f - cases[i].slope;
+        net_node(&net, two)->value.f[0] = cases[i].slope;
+        int y = net_same(&net, GRAPH_MUL, net_relu(&net, x), one);
+        y = net_same(&net, GRAPH_ADD, y, net_same(&net, GRAPH_MUL, x, two));
+        struct plan *plan = net_check(&net, net_dense(&net, y, 3), cases[i].kinds);
+        net_scaled(plan, 13, 20);
+        net_done(&net, plan);
+    }
 }
 
 static void final_operators(void **state)
@@ -628,6 +653,7 @@ int main(void)
         cmocka_unit_test(gathers),
         cmocka_unit_test(concatenations),
         cmocka_unit_test(clipped_relu),
+        cmocka_unit_test(local_sums),
         cmocka_unit_test(final_operators),
         cmocka_unit_test(products),
         cmocka_unit_test(best_of_the_outputs),

@@ -25,7 +25,11 @@ static struct plan *product_plan(struct net *net, bool logits)
 {
     net_init(net, 71);
     int x = net_input(net, DIMS(3, 4));
-    int y = net_relu(net, net_dense(net, net_flat(net, x), 12));
+    int y = net_dense(net, net_flat(net, x), 12); /* clipped at 0.2 */
+    int clip = net_const(net, 0.0, DIMS(1));
+    net_node(net, clip)->value.f[0] = 0.2f;
+    int above = net_relu(net, net_same(net, GRAPH_SUB, y, clip));
+    y = net_same(net, GRAPH_SUB, net_relu(net, y), above);
     y = net_add(net, GRAPH_RESHAPE, y, -1, DIMS(3, 4));
     int gate = net_dense(net, net_flat(net, x), 4);
     gate = net_add(net, GRAPH_RESHAPE, gate, -1, DIMS(1, 4));
@@ -94,6 +98,7 @@ static void there_and_back(void **state)
             assert_int_equal(a->n_operands, b->n_operands);
             assert_memory_equal(a->operands, b->operands, sizeof a->operands);
             assert_memory_equal(a->shift, b->shift, sizeof a->shift);
+            assert_int_equal(a->minus, b->minus);
             assert_int_equal(a->top, b->top);
             assert_true(a->count == b->count && a->k == b->k && a->l == b->l && a->set == b->set &&
                         a->out_bits == b->out_bits && a->tensor == b->tensor);
@@ -237,7 +242,7 @@ static void seeded_damage_of_products(void **state)
 struct damage {
     struct plan_public *pub;
     unsigned linear, relu, max, reentry, last_linear, argmax, output;
-    unsigned gate, square, product; /* products: the first and the last */
+    unsigned gate, square, product, sum; /* products: the first and the last */
 };
 
 static void damage_init(struct damage *d, struct plan *plan)
@@ -254,6 +259,7 @@ static void damage_init(struct damage *d, struct plan *plan)
         d->reentry = kind == STEP_REENTRY ? s : d->reentry;
         d->argmax = kind == STEP_ARGMAX ? s : d->argmax;
         d->output = kind == STEP_OUTPUT ? s : d->output;
+        d->sum = kind == STEP_SUM ? s : d->sum;
         d->square = kind == STEP_SQUARE ? s : d->square;
         d->product = kind == STEP_PRODUCT && d->product == 0 ? s : d->product;
         d->gate = kind == STEP_PRODUCT ? s : d->gate;
@@ -374,8 +380,15 @@ static void illegal_products(void **state)
     struct plan *plan = make(&net, logits);
     struct damage d;
     damage_init(&d, plan);
-    net_has_steps(plan, "input linear relu linear product linear square linear linear product "
-                        "linear argmax output");
+    net_has_steps(plan, "input linear relu relu sum linear linear product linear square linear "
+                        "linear product linear argmax output");
+    REFUSED(steps[d.sum].n_operands = 1);
+    REFUSED(steps[d.sum].count++);
+    REFUSED(steps[d.sum].operands[1] = (uint16_t)d.linear);
+    REFUSED(steps[d.sum].shift[0] = (uint8_t)steps[d.sum].l);
+    REFUSED(steps[d.sum].k = steps[d.sum].l = ++steps[d.sum].out_bits);
+    REFUSED(steps[d.sum].k = steps[d.sum].l = --steps[d.sum].out_bits); /* its reader needs it */
+    REFUSED(steps[d.sum].k--);
     assert_true(steps_have_windows(plan, d.gate) && !steps_have_windows(plan, d.product));
     REFUSED(steps[d.square].n_operands = 2);
     REFUSED(steps[d.square].count++);
@@ -392,6 +405,7 @@ static void illegal_products(void **state)
     REFUSED(steps[d.product].operands[1] = (uint16_t)(d.linear));
     REFUSED(steps[d.product].l = steps[d.product].out_bits = 13);
     REFUSED(steps[d.gate].count--);
+    REFUSED(steps[d.gate].operands[0] = (uint16_t)d.sum);
     REFUSED(steps[d.output].operands[0] = (uint16_t)d.product);
     REFUSED(steps[d.argmax].operands[0] = (uint16_t)d.square);
     uint32_t *member;

@@ -21,6 +21,7 @@ static const step_clear clear_of[STEP_KIND_COUNT] = {
     [STEP_RELU] = step_relu_clear,       [STEP_REENTRY] = step_reentry_clear,
     [STEP_MAX] = step_max_clear,         [STEP_ARGMAX] = step_argmax_clear,
     [STEP_PRODUCT] = step_product_clear, [STEP_SQUARE] = step_product_clear,
+    [STEP_SUM] = step_sum_clear,
 };
 
 struct error_sum {

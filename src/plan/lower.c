@@ -34,8 +34,7 @@ mp2ml_status lower_step(struct lower *lw, enum step_kind kind, unsigned operand,
     return plan_add_step(lw->plan, kind, operands, 1, count, nodes, at, lw->err);
 }
 
-/* The step whose shares a linear step can read: a RE-ENTRY where `step` is still in Z_{2^k}. */
-static mp2ml_status readable(struct lower *lw, unsigned step, uint16_t *out)
+mp2ml_status lower_readable(struct lower *lw, unsigned step, uint16_t *out)
 {
     const struct plan_step *s = &lw->plan->pub.steps[step];
     unsigned at = step;
@@ -68,7 +67,7 @@ mp2ml_status lower_finish(struct lower *lw, int node)
         return MP2ML_OK;
     uint16_t operands[PLAN_MAX_OPERANDS];
     for (unsigned i = 0; i < rep->n_bases; i++)
-        TRY(readable(lw, rep->bases[i], &operands[i]));
+        TRY(lower_readable(lw, rep->bases[i], &operands[i]));
     struct linear lin;
     TRY(merge_finish(lw->plan, &lin, rep));
     /* A ReLU that waits for its pool holds its operand's values. */

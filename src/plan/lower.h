@@ -12,9 +12,10 @@
  * Bases hold the steps as they were made, also those of LINEAR and MAX whose shares are in Z_{2^k};
  * the re-entry is put in where a linear step comes to read them.
  *
- * Files: lower_rep.c (representations), lower_shape.c (moving, scaling), lower_map.c (convolution,
- * matrices, pooling as maps), merge.c (maps times representations, sums), lower.c (the walk),
- * lower_nonlinear.c, lower_concat.c, lower_product.c, lower_output.c (what the client gets). */
+ * Files: lower_rep.c (representations), lower_shape.c (moving, scaling), lower_sum.c, lower_map.c
+ * (convolution, matrices, pooling as maps), merge.c (maps times representations, sums), lower.c
+ * (the walk), lower_nonlinear.c, lower_concat.c, lower_product.c, lower_output.c (what the client
+ * gets). */
 #ifndef PLAN_LOWER_H
 #define PLAN_LOWER_H
 
@@ -93,6 +94,9 @@ MUST_CHECK mp2ml_status lower_moving(struct lower *lw, struct rep *out);
 MUST_CHECK mp2ml_status lower_gather(struct lower *lw, struct rep *out);
 MUST_CHECK mp2ml_status lower_pad(struct lower *lw, struct rep *out);
 MUST_CHECK mp2ml_status lower_elementwise(struct lower *lw, struct rep *out);
+/* ADD or SUB of two batched operands (lower_sum.c); map has room for 2*count. */
+MUST_CHECK mp2ml_status lower_two_tensors(struct lower *lw, struct rep *out, uint32_t *map,
+                                          size_t count);
 /* map[i] = element of operand `in` of the current node that its element i reads. */
 MUST_CHECK mp2ml_status lower_operand_map(struct lower *lw, const struct graph_node *in,
                                           uint32_t *map);
@@ -124,6 +128,8 @@ MUST_CHECK mp2ml_status merge_finish(const struct plan *plan, struct linear *out
 mp2ml_status lower_fail(struct lower *lw, const char *fmt, ...) MP2ML_PRINTF(2, 3);
 /* Makes a LINEAR step of node's representation, which becomes that step. */
 MUST_CHECK mp2ml_status lower_finish(struct lower *lw, int node);
+/* The step whose shares a linear step can read: a RE-ENTRY where `step` is still in Z_{2^k}. */
+MUST_CHECK mp2ml_status lower_readable(struct lower *lw, unsigned step, uint16_t *out);
 MUST_CHECK mp2ml_status lower_step(struct lower *lw, enum step_kind kind, unsigned operand,
                                    size_t count, const char *nodes, unsigned *at);
 static inline const struct graph_node *lower_input(const struct lower *lw, unsigned i)

@@ -221,34 +221,6 @@ static mp2ml_status with_constant(struct lower *lw, struct rep *out, uint32_t *m
     return status;
 }
 
-/* Bases of a and b together, counted once each. */
-static unsigned joint_bases(const struct rep *a, const struct rep *b)
-{
-    unsigned n = a->n_bases;
-    for (unsigned i = 0; i < b->n_bases; i++) {
-        bool seen = false;
-        for (unsigned j = 0; j < a->n_bases; j++)
-            seen = seen || a->bases[j] == b->bases[i];
-        n += !seen;
-    }
-    return n;
-}
-
-static mp2ml_status two_tensors(struct lower *lw, struct rep *out, uint32_t *map, size_t count)
-{
-    const struct graph_node *node = &lw->graph->nodes[lw->node];
-    for (unsigned i = 0; i < 2; i++) {
-        int in = node->inputs[i];
-        bool crowded = joint_bases(lower_operand(lw, 0), lower_operand(lw, 1)) > PLAN_MAX_OPERANDS;
-        if ((lw->wanted_finished[in] && lw->uses[in] > 1 && lw->reps[in].lin != NULL) || crowded)
-            TRY(lower_finish(lw, in));
-    }
-    TRY(lower_operand_map(lw, lower_input(lw, 0), map));
-    TRY(lower_operand_map(lw, lower_input(lw, 1), map + count));
-    return merge_add(lw->plan, out, lower_operand(lw, 0), map, lower_operand(lw, 1), map + count,
-                     node->op == GRAPH_SUB ? -1.0 : 1.0, count);
-}
-
 mp2ml_status lower_elementwise(struct lower *lw, struct rep *out)
 {
     const struct graph_node *node = &lw->graph->nodes[lw->node];
@@ -262,7 +234,7 @@ mp2ml_status lower_elementwise(struct lower *lw, struct rep *out)
     if (map == NULL)
         return MP2ML_ERR_MEMORY;
     mp2ml_status status =
-        both ? two_tensors(lw, out, map, count) : with_constant(lw, out, map, count);
+        both ? lower_two_tensors(lw, out, map, count) : with_constant(lw, out, map, count);
     free(map);
     return status;
 }

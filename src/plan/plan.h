@@ -40,7 +40,8 @@
       "position of the maximum or of the largest, or the sign of a single value")                  \
     X(OUTPUT, "output", "opened to the client")                                                    \
     X(PRODUCT, "product", "two operands value by value, into Z_{2^l}")                             \
-    X(SQUARE, "square", "x^2 into Z_{2^l}")
+    X(SQUARE, "square", "x^2 into Z_{2^l}")                                                        \
+    X(SUM, "sum", "2^shift times two operands, added or subtracted by each party for itself")
 
 enum step_kind {
 #define STEP_KIND_ENUM(name, text, what) STEP_##name,
@@ -61,7 +62,8 @@ struct plan_step { /* public */
     enum step_kind kind;
     unsigned n_operands;
     uint16_t operands[PLAN_MAX_OPERANDS];
-    uint8_t shift[PLAN_MAX_OPERANDS]; /* LINEAR: reads operand * 2^shift mod 2^l; else 0 */
+    uint8_t shift[PLAN_MAX_OPERANDS]; /* LINEAR, SUM: reads operand * 2^shift mod 2^l; else 0 */
+    bool minus;                       /* SUM: the second operand is subtracted */
     uint32_t count;                   /* values per image of the result */
     unsigned k;        /* LINEAR: output ring. Others: input ring; PRODUCT: of the first operand */
     unsigned l;        /* LINEAR: input ring. RELU, REENTRY, PRODUCT, SQUARE: output ring. else =

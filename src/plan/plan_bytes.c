@@ -5,8 +5,8 @@
  *   head     u8 policy, u8 top, u8 k_ss, u8 inputs, u8 outputs, tensors, u16 steps
  *   tensor   string name, u8 rank, u32 dims.., u8 dtype, f64 low, f64 high, u8 bits, f64 scale,
  *            u8 post
- *   step     u8 kind, u8 operands, per operand u16 step (LINEAR: and u8 shift), u32 count, u8 k, u8
- * l, u8 out_bits, u8 set, u8 tensor; MAX and ARGMAX: u32 windows, per window u32 members, u32
+ *   step     u8 kind, u8 operands, per operand u16 step (LINEAR, SUM: and u8 shift), u32 count, u8
+ * k, u8 l, u8 out_bits, u8 set, u8 tensor; MAX and ARGMAX: u32 windows, per window u32 members, u32
  * member..; PRODUCT: u32 0, or u32 count and per value u32, u32 the values that it multiplies
  *
  * The scale of a step travels for none of them: those of inputs and outputs stand in the tensors,
@@ -52,6 +52,11 @@ void plan_tensors_write(struct writer *w, const struct plan_tensor *tensors, uns
     }
 }
 
+static bool has_shifts(enum step_kind kind)
+{
+    return kind == STEP_LINEAR || kind == STEP_SUM;
+}
+
 static bool has_windows(enum step_kind kind)
 {
     return kind == STEP_MAX || kind == STEP_ARGMAX || kind == STEP_PRODUCT;
@@ -63,7 +68,7 @@ static void write_step(struct writer *w, const struct plan_step *step)
     writer_u8(w, (uint8_t)step->n_operands);
     for (unsigned i = 0; i < step->n_operands; i++) {
         writer_u16(w, step->operands[i]);
-        if (step->kind == STEP_LINEAR)
+        if (has_shifts(step->kind))
             writer_u8(w, step->shift[i]);
     }
     writer_u32(w, step->count);
@@ -72,6 +77,8 @@ static void write_step(struct writer *w, const struct plan_step *step)
     writer_u8(w, (uint8_t)step->out_bits);
     writer_u8(w, (uint8_t)step->set);
     writer_u8(w, (uint8_t)step->tensor);
+    if (step->kind == STEP_SUM)
+        writer_u8(w, step->minus);
     if (!has_windows(step->kind))
         return;
     writer_u32(w, (uint32_t)step->windows.count);
@@ -215,7 +222,9 @@ static unsigned legal_operands(enum step_kind kind)
     switch (kind) {
     case STEP_LINEAR:
         return 1u << STEP_INPUT | 1u << STEP_RELU | 1u << STEP_REENTRY | 1u << STEP_PRODUCT |
-               1u << STEP_SQUARE;
+               1u << STEP_SQUARE | 1u << STEP_SUM;
+    case STEP_SUM:
+        return 1u << STEP_RELU | 1u << STEP_REENTRY;
     case STEP_RELU:
     case STEP_REENTRY:
     case STEP_MAX:
@@ -239,12 +248,22 @@ static bool operands_are_legal(const struct plan_public *pub, const struct plan_
     unsigned most = step->kind == STEP_INPUT     ? 0
                     : step->kind == STEP_LINEAR  ? PLAN_MAX_OPERANDS
                     : step->kind == STEP_PRODUCT ? 2
+                    : step->kind == STEP_SUM     ? 2
                                                  : 1;
     unsigned least = step->kind == STEP_LINEAR ? 1 : most;
     if (step->n_operands > most || step->n_operands < least)
         return false;
     for (unsigned i = 0; i < step->n_operands; i++)
         if (step->operands[i] >= s || (legal >> pub->steps[step->operands[i]].kind & 1) == 0)
+            return false;
+    return true;
+}
+
+/* Every operand, times its power of two, has l bits. */
+static bool shifts_fit(const struct plan_public *pub, const struct plan_step *step, unsigned l)
+{
+    for (unsigned i = 0; i < step->n_operands; i++)
+        if (step->shift[i] >= l || pub->steps[step->operands[i]].out_bits + step->shift[i] < l)
             return false;
     return true;
 }
@@ -265,10 +284,9 @@ static bool rings_are_legal(const struct plan_public *pub, const struct plan_ste
             k < params->min_k || k > params->max_k || l < k || l > params->max_l || l > max_l ||
             step->out_bits != k)
             return false;
-        for (unsigned i = 0; i < step->n_operands; i++)
-            if (step->shift[i] >= l || pub->steps[step->operands[i]].out_bits + step->shift[i] < l)
-                return false;
-        return true;
+        return shifts_fit(pub, step, l);
+    case STEP_SUM:
+        return k == l && l == step->out_bits && l >= 1 && l <= max_l && shifts_fit(pub, step, l);
     case STEP_RELU:
     case STEP_REENTRY:
         return k_fits && k == in && l >= k && l <= max_l && step->out_bits == l;
@@ -315,6 +333,9 @@ static bool counts_are_legal(const struct plan_public *pub, const struct plan_st
         return step->tensor == 0 && step->count == in;
     case STEP_SQUARE:
         return step->tensor == 0 && step->count == in;
+    case STEP_SUM:
+        return step->tensor == 0 && step->count == in &&
+               step->count == pub->steps[step->operands[1]].count;
     case STEP_PRODUCT:
         return step->tensor == 0 && (step->windows.count == step->count ||
                                      (step->windows.count == 0 && step->count == in &&
@@ -339,7 +360,7 @@ static mp2ml_status read_step(struct plan_public *pub, unsigned s, struct reader
     step->kind = (enum step_kind)kind;
     for (unsigned i = 0; i < step->n_operands; i++) {
         step->operands[i] = reader_u16(r);
-        if (step->kind == STEP_LINEAR)
+        if (has_shifts(step->kind))
             step->shift[i] = reader_u8(r);
     }
     step->count = reader_u32(r);
@@ -354,6 +375,12 @@ static mp2ml_status read_step(struct plan_public *pub, unsigned s, struct reader
         return MP2ML_ERR_PROTOCOL;
     if (step->kind == STEP_ARGMAX)
         step->top = pub->top;
+    if (step->kind == STEP_SUM) {
+        unsigned minus = reader_u8(r);
+        if (r->failed || minus > 1)
+            return MP2ML_ERR_PROTOCOL;
+        step->minus = minus != 0;
+    }
     if (has_windows(step->kind)) {
         const uint32_t below[2] = {pub->steps[step->operands[0]].count,
                                    pub->steps[step->operands[step->n_operands - 1]].count};

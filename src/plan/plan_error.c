@@ -89,6 +89,16 @@ static void product_variance(const struct error_model *m, const struct plan_step
     }
 }
 
+/* Both have their errors from one value: at most the sum of the deviations. */
+static void sum_variance(const struct error_model *m, const struct plan_step *step, double *out)
+{
+    const double *a = m->variance[step->operands[0]], *b = m->variance[step->operands[1]];
+    for (size_t i = 0; i < step->count; i++) {
+        double sd = ldexp(sqrt(a[i]), step->shift[0]) + ldexp(sqrt(b[i]), step->shift[1]);
+        out[i] = sd * sd;
+    }
+}
+
 static mp2ml_status step_variance(struct error_model *m, unsigned s)
 {
     const struct plan_step *step = &m->plan->pub.steps[s];
@@ -108,6 +118,8 @@ static mp2ml_status step_variance(struct error_model *m, unsigned s)
         free(columns);
     } else if (step->kind == STEP_PRODUCT || step->kind == STEP_SQUARE) {
         product_variance(m, step, out);
+    } else if (step->kind == STEP_SUM) {
+        sum_variance(m, step, out);
     } else if (step->kind == STEP_MAX || step->kind == STEP_ARGMAX) {
         const struct mpc_windows *w = &step->windows;
         size_t each = step->top > 1 ? step->top : 1;

@@ -83,6 +83,15 @@ static void eval_top(const struct eval *e, const struct plan_step *step, float *
     }
 }
 
+static void eval_sum(const struct eval *e, const struct plan_step *step, float *out)
+{
+    const float *a = e->values[step->operands[0]], *b = e->values[step->operands[1]];
+    float f = (float)(1u << step->shift[0]), g = (float)(1u << step->shift[1]);
+    g = step->minus ? -g : g;
+    for (size_t i = 0; i < step->count * e->images; i++)
+        out[i] = f * a[i] + g * b[i];
+}
+
 static void eval_product(const struct eval *e, const struct plan_step *step, float *out)
 {
     const float *a = e->values[step->operands[0]];
@@ -148,6 +157,9 @@ static mp2ml_status eval_step(struct eval *e, unsigned s)
     case STEP_PRODUCT:
     case STEP_SQUARE:
         eval_product(e, step, out);
+        break;
+    case STEP_SUM:
+        eval_sum(e, step, out);
         break;
     default: /* re-entry, output */
         memcpy(out, in, n * sizeof *out);

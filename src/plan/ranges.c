@@ -373,6 +373,16 @@ static void prove_product(const struct plan_step *step, const struct interval *a
     }
 }
 
+static void prove_sum(const struct plan_step *step, const struct interval *a,
+                      const struct interval *b, struct interval *out)
+{
+    double f = ldexp(1, step->shift[0]), g = ldexp(step->minus ? -1 : 1, step->shift[1]);
+    for (size_t i = 0; i < step->count; i++) {
+        double p = g * b[i].low, q = g * b[i].high;
+        out[i] = (struct interval){f * a[i].low + fmin(p, q), f * a[i].high + fmax(p, q)};
+    }
+}
+
 static mp2ml_status prove_step(struct plan *plan, unsigned s, struct interval **values)
 {
     const struct plan_public *pub = &plan->pub;
@@ -402,6 +412,8 @@ static mp2ml_status prove_step(struct plan *plan, unsigned s, struct interval **
         prove_windows(step, in, out);
     } else if (step->kind == STEP_PRODUCT || step->kind == STEP_SQUARE) {
         prove_product(step, in, values[step->operands[step->n_operands - 1]], out);
+    } else if (step->kind == STEP_SUM) {
+        prove_sum(step, in, values[step->operands[1]], out);
     } else if (step->kind != STEP_ARGMAX) {
         for (size_t i = 0; i < step->count; i++) {
             const double *b = plan->linear[s].b; /* of a RELU */

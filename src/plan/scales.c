@@ -185,6 +185,8 @@ static void scale_other(struct scaling *sc, unsigned s)
         step->l = step->out_bits = mpc_index_bits(&step->windows);
         step->scale = 1.0;
     }
+    if (step->kind == STEP_SUM) /* ring: the widest reader's */
+        step->k = step->l = step->out_bits = 1;
     if (step->kind == STEP_PRODUCT || step->kind == STEP_SQUARE) {
         /* Of the values of its factors that fit; its own ring is the reader's. */
         unsigned last = step->n_operands - 1, k_b = plan_factor_bits(pub, step, last);
@@ -196,17 +198,19 @@ static void scale_other(struct scaling *sc, unsigned s)
         pub->outputs[step->tensor].scale = step->scale;
 }
 
-/* Rings of what linear steps read: the largest of its readers, so that none must extend. */
+/* Rings of what linear steps and sums read: the largest of the readers, so that none must extend.
+ * Readers come later, so that backwards every reader's ring is settled. */
 static void widen_operands(struct plan_public *pub)
 {
-    for (unsigned s = 0; s < pub->n_steps; s++) {
+    for (unsigned s = pub->n_steps; s-- > 0;) {
         const struct plan_step *step = &pub->steps[s];
-        for (unsigned i = 0; step->kind == STEP_LINEAR && i < step->n_operands; i++) {
+        bool reads = step->kind == STEP_LINEAR || step->kind == STEP_SUM;
+        for (unsigned i = 0; reads && i < step->n_operands; i++) {
             struct plan_step *operand = &pub->steps[step->operands[i]];
             unsigned need = step->l > step->shift[i] ? step->l - step->shift[i] : 1;
             if (operand->l < need)
                 operand->l = operand->out_bits = need;
-            if (operand->kind == STEP_INPUT)
+            if (operand->kind == STEP_INPUT || operand->kind == STEP_SUM)
                 operand->k = operand->l;
         }
     }

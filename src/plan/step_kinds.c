@@ -144,6 +144,13 @@ static struct step_cost cost_product(const struct plan *plan, const struct plan_
                      images);
 }
 
+static struct step_cost cost_sum(const struct plan *plan, const struct plan_step *step,
+                                 size_t images, uint64_t plain, struct ot_ledger *ledger)
+{
+    (void)plan, (void)plain, (void)ledger;
+    return (struct step_cost){.cost = {.memory = 8 * (uint64_t)step->count * images}};
+}
+
 static struct step_cost cost_square(const struct plan *plan, const struct plan_step *step,
                                     size_t images, uint64_t plain, struct ot_ledger *ledger)
 {
@@ -165,6 +172,7 @@ static const step_cost_fn cost_of[STEP_KIND_COUNT] = {
     [STEP_INPUT] = cost_input,     [STEP_LINEAR] = cost_linear,   [STEP_RELU] = cost_relu,
     [STEP_REENTRY] = cost_reentry, [STEP_MAX] = cost_max,         [STEP_ARGMAX] = cost_argmax,
     [STEP_OUTPUT] = cost_output,   [STEP_PRODUCT] = cost_product, [STEP_SQUARE] = cost_square,
+    [STEP_SUM] = cost_sum,
 };
 
 static const struct {

@@ -21,6 +21,7 @@ static const struct {
     [STEP_OUTPUT] = {{step_output_server, step_output_client}, step_output_clear},
     [STEP_PRODUCT] = {{step_product, step_product}, step_product_clear},
     [STEP_SQUARE] = {{step_product, step_product}, step_product_clear},
+    [STEP_SUM] = {{step_sum, step_sum}, step_sum_clear},
 };
 
 bool step_is_plain(const struct plan_public *pub, const struct plan_step *step, uint64_t plain)

@@ -168,3 +168,28 @@ mp2ml_status step_product_clear(struct clear_run *run, unsigned s)
     free(factors);
     return MP2ML_OK;
 }
+
+/* The same on a share as on a value. */
+static void add_operands(uint64_t *out, const struct plan_step *step, uint64_t *const *values,
+                         size_t n)
+{
+    const uint64_t mask = ((uint64_t)1 << step->out_bits) - 1;
+    const uint64_t sign = step->minus ? ~(uint64_t)0 : 1; /* -1 or 1 */
+    const uint64_t *a = values[step->operands[0]], *b = values[step->operands[1]];
+    for (size_t i = 0; i < n; i++)
+        out[i] = ((a[i] << step->shift[0]) + sign * (b[i] << step->shift[1])) & mask;
+}
+
+mp2ml_status step_sum(struct run *run, unsigned s)
+{
+    const struct plan_step *step = &run->pub->steps[s];
+    add_operands(run->values[s], step, run->values, values_of(step, run->images));
+    return MP2ML_OK;
+}
+
+mp2ml_status step_sum_clear(struct clear_run *run, unsigned s)
+{
+    const struct plan_step *step = &run->plan->pub.steps[s];
+    add_operands(run->values[s], step, run->values, values_of(step, run->images));
+    return MP2ML_OK;
+}

@@ -134,6 +134,8 @@ mp2ml_status step_argmax(struct run *run, unsigned step);
 mp2ml_status step_argmax_clear(struct clear_run *run, unsigned step);
 mp2ml_status step_product(struct run *run, unsigned step); /* and SQUARE */
 mp2ml_status step_product_clear(struct clear_run *run, unsigned step);
+mp2ml_status step_sum(struct run *run, unsigned step);
+mp2ml_status step_sum_clear(struct clear_run *run, unsigned step);
 size_t step_nonlinear_scratch(const struct plan_step *step, size_t images);
 
 mp2ml_status step_output_client(struct run *run, unsigned step);
