@@ -174,12 +174,17 @@ def test_a_dict_for_one_input_and_its_names(client, model, images):
 
 
 def test_plain_is_stated_and_does_not_stick(client, model, images):
-    sent = []
-    for plain in (True, ["import/input"], False, True, []):
+    received = [client.stats.bytes_to_client]
+    for plain in (False, True, ["import/input"], False, True, []):
         y = client.predict(images[:1], plain=plain)
         assert np.abs(y - model.eval_float(images[:1])).max() <= tolerance(model)
-        sent.append(client.receipt()["inputs"][0]["sent"])
-    assert sent == ["in the clear", "in the clear", "encrypted", "in the clear", "encrypted"]
+        received.append(client.stats.bytes_to_client)
+        # What once was sent in the clear stays in the receipt.
+        assert client.receipt()["inputs"][0]["sent"] == (
+            "encrypted" if len(received) == 2 else "in the clear")
+    # An encrypted input brings the answer of the first layer in ciphertexts, megabytes more.
+    many = [after - before > 3e6 for before, after in zip(received, received[1:])]
+    assert many == [True, False, False, True, False, True]
     with pytest.raises(mp2ml.InputError, match="no input 'x', it has 'input'"):
         client.predict(images[:1], plain=["x"])
 
