@@ -5,7 +5,7 @@ PREFIX ?= /usr/local
 PYTHON := .venv/bin/python
 MODELS := examples/mnist/models
 
-.PHONY: all program python demo test test-all bench check asan install wheel clean help
+.PHONY: all program python demo test test-all bench check privacy asan install wheel clean help
 .DEFAULT_GOAL := all
 
 all: program python ## the program, build/release/mp2ml, and the Python package, in .venv
@@ -38,6 +38,11 @@ bench: program ## both parties on this machine: speed, traffic, memory
 check: ## format, layers, sizes, documents, symbols, warnings of gcc and clang
 	@tools/setup.sh build check venv format
 	@tools/check.sh
+
+privacy: ## what travels and what each party holds, measured, with controls that must fail
+	@tools/setup.sh build
+	@tools/build.sh release all
+	@python3 tools/privacy.py $(BUILD)
 
 asan: ## the C tests under the address and undefined-behaviour sanitizers
 	@tools/setup.sh build

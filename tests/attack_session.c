@@ -99,7 +99,11 @@ static mp2ml_status bare_half(struct job *job, enum party party)
         ot_test_skip_check(s->ot);
     TRY_OUT(run_new(&run, party, link, s->mpc, s->prg, &s->keys, &plan->pub,
                     party == PARTY_CLIENT ? NULL : plan->linear, a->plain, a->images));
-    status = run_block(run, a->images, job->inputs, job->outputs);
+    for (size_t i = 0; i < a->requests && status == MP2ML_OK; i++) {
+        if (a->reset_counters)
+            memset(s->keys.c1_counter, 0, sizeof s->keys.c1_counter);
+        status = run_block(run, a->images, job->inputs, job->outputs);
+    }
 out:
     if (status != MP2ML_OK && link != NULL)
         link_abort(link);
@@ -113,7 +117,7 @@ out:
 
 static bool is_bare(const struct attack *a)
 {
-    return a->skip_check || a->only_handshake || a->seed != NULL;
+    return a->skip_check || a->only_handshake || a->reset_counters || a->seed != NULL;
 }
 
 static void *serve(void *argument)
@@ -150,6 +154,12 @@ static mp2ml_status ask(struct job *job)
             for (size_t o = 0; status != MP2ML_ERR_REFUSED && o < a->images; o++)
                 assert_true(a->out[o] >= 0 && a->out[o] <= 0); /* nothing half done */
             assert_true(err.text[0] != '\0');
+            if (status == MP2ML_ERR_REFUSED)
+                continue;
+            assert_null(client->session); /* keys and pools are gone, and stay so */
+            assert_int_equal(
+                mp2ml_client_predict(client, a->images, job->inputs, job->outputs, &err),
+                MP2ML_ERR_FAILED);
         }
     }
     mp2ml_client_free(client);

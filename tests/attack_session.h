@@ -22,9 +22,10 @@ struct attack {
     size_t requests; /* 0 = 1 */
     bool plain;      /* the input travels in the clear */
     float fill;      /* every input value */
-    /* controls; then `requests` is 1 and both sides are bare halves */
+    /* controls; then both sides are bare halves, and requests are blocks of one plan */
     bool skip_check;     /* both sides ignore the check of OT extension */
     const uint8_t *seed; /* the server's randomness, 32 bytes */
+    bool reset_counters; /* both sides start every request at block 0 of the c1 stream */
     bool only_handshake; /* both sides end behind it */
     /* results */
     mp2ml_status status[2];        /* by party */

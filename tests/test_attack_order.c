@@ -281,12 +281,53 @@ static void replay_whole_client(void **state)
     recording_wipe(&rec);
 }
 
+/* ---- counters ------------------------------------------------------------------------------- */
+
+/* The first two CT_IN bodies of one input: how many of their residues are the same but for noise,
+ * which they are where c1 is the same. */
+static unsigned close_residues(bool reset)
+{
+    enum { BITS = 41, NOISE = 2 * 42 };
+    const uint64_t q = ckks_params(CKKS_S1)->q[0];
+    struct recording rec = {0};
+    struct attack a = {.model = logits, .fn = record, .context = &rec, .requests = 2, .fill = 1};
+    uint64_t c0[2][ATTACK_INPUTS];
+    unsigned found = 0, near = 0;
+    a.reset_counters = reset;
+    attack_run(&a);
+    attack_was_not_seen(&a, "no attack");
+    for (unsigned i = 0; i < rec.n[PARTY_CLIENT] && found < 2; i++) {
+        const uint8_t *frame = rec.frame[PARTY_CLIENT][i];
+        size_t at = 0;
+        if (frame[0] == FRAME_CT_IN && load_u16(frame + 2) == 1)
+            bits_unpack(c0[found++], frame + FRAME_HEADER_BYTES, &at, ATTACK_INPUTS, BITS);
+    }
+    assert_int_equal(found, 2);
+    for (unsigned i = 0; i < ATTACK_INPUTS; i++) {
+        const uint64_t d = (c0[0][i] + q - c0[1][i]) % q;
+        near += d <= NOISE || q - d <= NOISE;
+    }
+    recording_wipe(&rec);
+    return near;
+}
+
+/* No block of the stream serves twice: else the difference of two queries would be open. */
+static void counters_never_go_back(void **state)
+{
+    (void)state;
+    const unsigned near = close_residues(false), reset = close_residues(true);
+    assert_int_equal(near, 0);
+    assert_int_equal(reset, ATTACK_INPUTS);
+    privacy_report(2, "values of 16 of a query that its repetition shows", near, 1, reset);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(wrong_order),
         cmocka_unit_test(replay_single_frames),
         cmocka_unit_test(replay_whole_client),
+        cmocka_unit_test(counters_never_go_back),
     };
     return cmocka_run_group_tests(tests, load, unload);
 }

@@ -117,7 +117,7 @@ static void checked_classes(void **state)
             else
                 attack_was_caught(&a, name_of(text, &e));
         }
-    assert_in_range(unnoticed, 0, 3); /* 8 trials at 1/16 */
+    assert_in_range(unnoticed, 0, 6); /* 8 trials at 1/16: 3 in 10^8 */
 }
 
 /* Control: both sides ignore the check of the extension. What the public key says is then bound by
@@ -135,12 +135,12 @@ static void without_the_check_nobody_notices(void **state)
         attack_run(&a);
         assert_true(edits[i]->done);
         attack_was_not_seen(&a, "without the check");
+        const bool silent = a.status[0] == MP2ML_OK && a.status[1] == MP2ML_OK;
         edits[i]->seen = 0;
         struct attack b = edited(logits, edits[i], 0);
         if (i == 0) {
             attack_was_caught(&b, "with the check");
-            privacy_report(8, "a changed public key is not noticed", attack_caught(&b) ? 0 : 1, 1,
-                           1);
+            privacy_report(8, "a changed public key is not noticed", !attack_caught(&b), 1, silent);
         }
     }
 }
@@ -210,7 +210,9 @@ static void plans(void **state)
             attack_was_caught(&zero, name_of(text, &e));
             caught++;
         }
-        differ += zero.status[0] != one.status[0] || zero.status[1] != one.status[1];
+        /* who is first to notice depends on the network */
+        differ += (zero.status[0] == MP2ML_OK) != (one.status[0] == MP2ML_OK) ||
+                  (zero.status[1] == MP2ML_OK) != (one.status[1] == MP2ML_OK);
     }
     assert_int_equal(differ, 0);
     assert_true(caught > 7);

@@ -7,11 +7,14 @@
 
 #include "base/bytes.h"
 #include "ckks_fixture.h"
+#include "privacy_report.h"
 #include "ring/ring.h"
 
-/* Chi-square of the byte values, 255 degrees of freedom: mean 255, deviation 22.6. True below six
- * deviations to either side. */
-static bool looks_uniform(const uint8_t *bytes, size_t n)
+#define UNIFORM 6.0 /* deviations */
+
+/* Chi-square of the byte values, 255 degrees of freedom: mean 255, deviation 22.6. How many
+ * deviations it is off, to either side. */
+static double distance(const uint8_t *bytes, size_t n)
 {
     double count[256] = {0}, chi = 0;
     const double want = (double)n / 256;
@@ -19,7 +22,12 @@ static bool looks_uniform(const uint8_t *bytes, size_t n)
         count[bytes[i]]++;
     for (int v = 0; v < 256; v++)
         chi += (count[v] - want) * (count[v] - want) / want;
-    return fabs(chi - 255) < 6 * sqrt(2 * 255);
+    return fabs(chi - 255) / sqrt(2 * 255);
+}
+
+static bool looks_uniform(const uint8_t *bytes, size_t n)
+{
+    return distance(bytes, n) < UNIFORM;
 }
 
 enum kind { ALL_ZERO, ONE_HOT, LARGEST, KINDS };
@@ -41,13 +49,16 @@ static void set_inputs(struct linear *s, enum kind kind)
     }
 }
 
+static double largest_distance; /* of test_uniform_bytes, for the report */
+
 static void test_uniform_bytes(void **state)
 {
     (void)state;
+    double most = 0;
     for (unsigned set = 1; set <= 2; set++) {
         struct fixture f;
         fixture_init(&f, set, 40);
-        assert_true(looks_uniform(f.pk_wire, ckks_public_key_bytes(f.params)));
+        most = fmax(most, distance(f.pk_wire, ckks_public_key_bytes(f.params)));
         for (int weights = 0; weights < KINDS; weights++)
             for (int inputs = 0; inputs < KINDS; inputs++) {
                 struct linear s;
@@ -56,12 +67,14 @@ static void test_uniform_bytes(void **state)
                 set_inputs(&s, (enum kind)inputs);
                 linear_masks(&s, &f);
                 linear_run(&s, &f, NULL);
-                assert_true(looks_uniform(s.ct_in, s.ct_in_bytes));
-                assert_true(looks_uniform(s.ct_out, s.ct_out_bytes));
+                most = fmax(most, distance(s.ct_in, s.ct_in_bytes));
+                most = fmax(most, distance(s.ct_out, s.ct_out_bytes));
                 linear_wipe(&s);
             }
         fixture_wipe(&f);
     }
+    assert_true(most < UNIFORM);
+    largest_distance = most;
 }
 
 /* Without fresh zeros, zero weights give zeros; without masks, c0' of a known c1' is the result. */
@@ -76,14 +89,17 @@ static void test_uniform_bytes_controls(void **state)
     linear_init(&s, &f, 4, 8, f.params->n, 24, 12);
     linear_masks(&s, &f);
     linear_run(&s, &f, NULL);
-    assert_false(looks_uniform(s.ct_out, s.ct_out_bytes));
+    double least = distance(s.ct_out, s.ct_out_bytes);
     /* CT_IN without c1*s: only the encoding and its noise are left */
     uint64_t *c0 = fixture_alloc(4 * f.params->n, 8);
     uint8_t *body = fixture_alloc(s.ct_in_bytes, 1);
     for (size_t i = 0; i < 4 * f.params->n; i++)
         c0[i] = fixture_draw(&f, 4);
     ckks_ct_in_write(f.params, body, c0, 4, f.params->n);
-    assert_false(looks_uniform(body, s.ct_in_bytes));
+    least = fmin(least, distance(body, s.ct_in_bytes));
+    assert_true(least > 100 * UNIFORM);
+    privacy_report(1, "deviations of PK, CT_IN and CT_OUT from uniform", largest_distance, UNIFORM,
+                   least);
     free(c0);
     free(body);
     linear_wipe(&s);
@@ -142,6 +158,7 @@ static void test_same_query_twice(void **state)
         count_uniform(&f, &repeats, &pairs);
         assert_int_equal(repeats, 6);
         assert_int_equal(pairs, 15);
+        const size_t related = 21 - repeats - pairs;
         /* control: one encryption of zero for all */
         const size_t n = f.params->n;
         uint8_t *shared = fixture_alloc(RING_TERNARY_BYTES(n) + RING_NOISE_BYTES(n), 1);
@@ -152,6 +169,8 @@ static void test_same_query_twice(void **state)
         count_uniform(&f, &repeats, &pairs);
         assert_int_equal(repeats, 0);
         assert_int_equal(pairs, 0);
+        privacy_report(2, "related pairs of 21 answers to one query", (double)related, 1,
+                       (double)(21 - repeats - pairs));
         free(shared);
         fixture_wipe(&f);
     }
@@ -210,18 +229,25 @@ static void test_structured_c1(void **state)
     for (unsigned set = 1; set <= 2; set++) {
         struct fixture f;
         fixture_init(&f, set, 43);
-        assert_in_range(weights_read(&f), 0, 2); /* by chance 128/4096 */
+        const size_t read = weights_read(&f);
+        assert_in_range(read, 0, 2); /* by chance 128/4096 */
         /* control: no re-randomisation */
         const struct ckks_test_hooks bare = {.no_rerandomisation = true}, none = {0};
         ckks_set_test_hooks(f.ck, &bare);
-        assert_int_equal(weights_read(&f), 2 * INPUTS);
+        const size_t bare_read = weights_read(&f);
+        assert_int_equal(bare_read, 2 * INPUTS);
+        privacy_report(3, "weights of 128 read with a structured c1", (double)read, 3,
+                       (double)bare_read);
         ckks_set_test_hooks(f.ck, &none);
         /* control: a = 0, as if the client could choose it; u then hides nothing, e1 is small */
         const size_t words = f.params->primes * f.params->n;
         uint64_t *zero = fixture_alloc(words, sizeof *zero);
         ckks_public_key_free(f.pk);
         assert_int_equal(ckks_public_key_new_chosen(&f.pk, f.ck, zero, zero), MP2ML_OK);
-        assert_int_equal(weights_read(&f), 2 * INPUTS);
+        const size_t zero_read = weights_read(&f);
+        assert_int_equal(zero_read, 2 * INPUTS);
+        privacy_report(3, "weights of 128 read where nobody chooses a = 0", (double)read, 3,
+                       (double)zero_read);
         free(zero);
         fixture_wipe(&f);
     }
@@ -244,14 +270,18 @@ static void test_shares_uniform(void **state)
         uint8_t *packed = fixture_alloc(bytes, 1);
         size_t at = 0;
         bits_pack(packed, &at, s.y, values, s.k);
-        assert_true(looks_uniform(packed, bytes));
+        const double apart = distance(packed, bytes);
+        assert_true(apart < UNIFORM);
         /* control: the sum of both shares is not */
         for (size_t i = 0; i < values; i++)
             s.y[i] -= s.r[i];
         at = 0;
         memset(packed, 0, bytes);
         bits_pack(packed, &at, s.y, values, s.k);
-        assert_false(looks_uniform(packed, bytes));
+        const double together = distance(packed, bytes);
+        assert_true(together > UNIFORM);
+        privacy_report(4, "deviations of the client's share of a linear step from uniform", apart,
+                       UNIFORM, together);
         free(packed);
         linear_wipe(&s);
     }
