@@ -228,9 +228,9 @@ static void printable_text(void **state)
         "\x1b[2J",  "a\nb",         "\x7f",         "\xc2\x9b",         "\xff", "\xc3",
         "\xc0\xaf", "\xe0\x80\xaf", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\x80"};
     for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
-        assert_true(text_is_printable(good[i]));
+        assert_true(bytes_are_printable(good[i]));
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-        assert_false(text_is_printable(bad[i]));
+        assert_false(bytes_are_printable(bad[i]));
 }
 
 int main(void)

@@ -272,7 +272,7 @@ static unsigned utf8_length(const uint8_t *s, uint32_t *code)
     return *code >= least[n] && *code < 0x110000 && !surrogate ? n : 0;
 }
 
-bool text_is_printable(const char *s)
+bool bytes_are_printable(const char *s)
 {
     const uint8_t *at = (const uint8_t *)s;
     while (*at != 0) {

@@ -83,7 +83,7 @@ static inline uint64_t load_u64(const uint8_t *p)
 }
 
 /* True when the text is valid UTF-8 without control characters (C0, DEL, C1). */
-bool text_is_printable(const char *s);
+bool bytes_are_printable(const char *s);
 
 /* Bytes of `count` fields of `bits` bits; SIZE_MAX on overflow. */
 size_t bits_size(size_t count, unsigned bits);

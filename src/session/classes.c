@@ -50,7 +50,7 @@ mp2ml_status class_names_read(struct class_names *names, const char *path, mp2ml
                 status_fail(err, MP2ML_ERR_ARGUMENT, "--classes: %s: a name of more than %d bytes",
                             path, PLAN_MAX_NAME);
         trim(line);
-        if (status == MP2ML_OK && !text_is_printable(line))
+        if (status == MP2ML_OK && !bytes_are_printable(line))
             status =
                 status_fail(err, MP2ML_ERR_ARGUMENT,
                             "--classes: %s: name %u is not printable UTF-8", path, names->count);
@@ -83,7 +83,7 @@ mp2ml_status class_names_parse(struct class_names *names, struct reader *r)
         reader_string(r, text, PLAN_MAX_NAME);
         if (r->failed)
             return MP2ML_ERR_PROTOCOL;
-        if (!text_is_printable(text)) /* nothing that could steer a terminal */
+        if (!bytes_are_printable(text)) /* nothing that could steer a terminal */
             return MP2ML_ERR_PROTOCOL;
         TRY(add_name(names, text));
     }

@@ -62,7 +62,7 @@ static unsigned demanded_policy(const struct mp2ml_options *o)
     if (!o->require_reveal)
         return 0;
     unsigned policy = PLAN_ARGMAX;
-    while (strcmp(o->require_reveal, policy_name(policy)) != 0)
+    while (strcmp(o->require_reveal, options_policy_name(policy)) != 0)
         policy++; /* the option takes nothing else */
     return policy;
 }

@@ -176,15 +176,15 @@ static mp2ml_status hello_server_check(const struct session *s, const struct hel
 {
     if ((s->sets & ~CLIENT_SETS) != 0 || (s->k_ss != 2 && s->k_ss != 4 && s->k_ss != 8))
         return status_fail(err, MP2ML_ERR_PROTOCOL, "the server chose what was not offered");
-    if (policy_name(hello->policy)[0] == '\0')
+    if (options_policy_name(hello->policy)[0] == '\0')
         return status_fail(err, MP2ML_ERR_PROTOCOL, "unknown output policy");
     if (policy != 0 && policy != (unsigned)hello->policy)
         return status_fail(err, MP2ML_ERR_REFUSED, "the server reveals %s, but %s was demanded",
-                           policy_name(hello->policy), policy_name(policy));
+                           options_policy_name(hello->policy), options_policy_name(policy));
     for (unsigned i = 0; i < hello->n_inputs + hello->n_outputs; i++) {
         const char *name =
             i < hello->n_inputs ? hello->inputs[i].name : hello->outputs[i - hello->n_inputs].name;
-        if (!text_is_printable(name))
+        if (!bytes_are_printable(name))
             return status_fail(err, MP2ML_ERR_PROTOCOL, "a tensor's name is not printable UTF-8");
     }
     if (hello->n_inputs == 0 || hello->n_outputs == 0)

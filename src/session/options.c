@@ -356,7 +356,7 @@ mp2ml_status mp2ml_options_set(mp2ml_options *options, const char *name, const c
     return status_fail(error, MP2ML_ERR_ARGUMENT, "there is no option '%s'", name);
 }
 
-const char *policy_name(unsigned policy)
+const char *options_policy_name(unsigned policy)
 {
     return policy == PLAN_ARGMAX   ? "argmax"
            : policy == PLAN_LOGITS ? "logits"

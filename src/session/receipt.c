@@ -94,7 +94,7 @@ mp2ml_status receipt_json(char **out, const struct mp2ml_client *c)
                   c->tls                            ? "TLS 1.3"
                   : channel_is_loopback(c->channel) ? "plain TCP on loopback"
                                                     : "plain TCP, INSECURE",
-                  "policy", policy_name(c->hello.policy), "k_ss", (int)c->k_ss, "images",
+                  "policy", options_policy_name(c->hello.policy), "k_ss", (int)c->k_ss, "images",
                   (json_int_t)stats.images);
     json_object_set_new(root, "inputs", describe_inputs(c, &good));
     json_object_set_new(root, "parameters", describe_sets(c->sets, &good));

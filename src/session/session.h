@@ -72,7 +72,7 @@ void options_wipe(struct mp2ml_options *o);
 /* The numbers and switches of *o; all strings are NULL, so nothing is owned. */
 struct mp2ml_options options_numbers(const struct mp2ml_options *o);
 /* argmax, logits or top; "" for another number. */
-const char *policy_name(unsigned policy);
+const char *options_policy_name(unsigned policy);
 /* Threads for kernels: what the option says, else all processors that this process may use. */
 unsigned options_threads(const struct mp2ml_options *o);
 
