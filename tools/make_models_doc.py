@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Writes docs/models.md from the code's own tables: the operators of src/model/graph.h, with the map
-in its head, and the names of the importers, src/model/import_tf*.c.
+"""Writes docs/models.md from the code's own tables: the operators of src/model/graph.h, with the
+map in its head, and the names of the importers, src/model/import_tf*.c.
 
     tools/make_models_doc.py            write the file
     tools/make_models_doc.py --check    fail if it is not what would be written
@@ -88,8 +88,9 @@ def operators() -> dict[str, tuple[str, str]]:
 def imported() -> dict[str, list[str]]:
     """For each operator, its names in TensorFlow's files."""
     names: dict[str, list[str]] = {}
+    row = re.compile(r'^\s*\{"(\w+)", GRAPH_(\w+), \w+, \w+\}', re.M)
     for path in sorted((tree.ROOT / "src" / "model").glob("import_tf*.c")):
-        for name, op in re.findall(r'^\s*\{"(\w+)", GRAPH_(\w+), \w+, \w+\}', path.read_text(), re.M):
+        for name, op in row.findall(path.read_text()):
             names.setdefault(op, []).append(name)
     return names
 
@@ -141,7 +142,7 @@ def document() -> str:
             row([op], FORMS[op], classes.get(op, "end" if kind == "E" else "linear"))
     for ops, form in rewritten():
         row(ops, form, class_of(form))
-    row(["INPUT"], "real values; shape but for the batch known", "linear")
+    row(["INPUT"], "real values, quantised to 8 bits; shape but for the batch known", "input")
     row(["CONST", "IDENTITY", "CAST"], "nothing is left", "free")
     constant = sorted(name for several in left.values() for name in several)
     head = HEAD.format(count=sum(map(len, names.values())), classes=CLASSES)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from conftest import Serving
 from graphdef import FLOAT, Graph, Type
-from whole_models import agreement, compare, model_file
+from whole_models import agreement, compare, model_file, predict
 
 import mp2ml
 
@@ -90,18 +90,20 @@ def test_keyword_spotting(name: str) -> None:
 
 
 def test_keyword_spotting_depthwise() -> None:
-    """The values are those of the fixed-point twin, the labels those of the float model."""
+    """Errors as large as those of the fixed-point twin, labels of the float model."""
     model = keywords("DS_CNN_S")
     x = features(KEYWORDS["DS_CNN_S"][2], 49)
-    y = compare("DS_CNN_S", model, x, [model.eval_fixed(x)])[0]
-    expected = model.eval_float(x)
-    print(f"DS_CNN_S: largest error against floats {np.abs(y - expected).max():.4g}")
-    assert agreement(y, expected) == 1
+    y, expected, twin = predict(model, x)[0], model.eval_float(x), model.eval_fixed(x)
+    worst, typical = np.abs(y - expected).max(), np.sqrt(((y - expected) ** 2).mean())
+    print(f"DS_CNN_S: {len(y)} samples, labels {100 * agreement(y, expected):.1f} %, largest error "
+          f"{worst:.4g} of {model.expected_errors[0]:.4g} expected, typical {typical:.4g}")
+    assert typical <= 2 * np.sqrt(((twin - expected) ** 2).mean())
+    assert agreement(y, expected, margin=0.5) == 1
 
 
-@pytest.mark.xfail(strict=True, reason="the plan takes the errors of one kernel at all positions "
-                   "for independent, so that they vanish in a global average; they do not")
-def test_expected_error_under_a_global_average() -> None:
+@pytest.mark.xfail(strict=True, reason="the plan adds the errors of a layer's values as if they "
+                   "were independent; behind many convolutions and under a global average they are not")
+def test_expected_error_of_many_convolutions() -> None:
     model = keywords("DS_CNN_S")
     x = features(16, 49)
     assert np.abs(model.eval_fixed(x) - model.eval_float(x)).max() <= model.expected_errors[0]

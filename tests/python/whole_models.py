@@ -52,8 +52,8 @@ def compare(name: str, model: mp2ml.Model, x: Inputs, expected: list[np.ndarray]
             plain: bool | list[str] = False, classes: bool = True,
             margin: float = 0) -> list[np.ndarray]:
     """Run privately; values must be within the error that the plan expects, labels (of `classes`)
-    equal on 99 %; `margin` leaves out samples that the float model does not decide. The line that is
-    printed shows with pytest -rP."""
+    equal on 99 %; `margin` leaves out samples that the float model does not decide. The line that
+    is printed shows with pytest -rP."""
     outputs = predict(model, x, plain)
     assert len(outputs) == len(expected) == len(model.expected_errors)
     for i, (y, want, bound) in enumerate(zip(outputs, expected, model.expected_errors)):
