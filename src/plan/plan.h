@@ -15,7 +15,8 @@
  * be called again with another k; plan_cost, plan_print and plan_json say what would happen.
  *
  * Read in this order: this file, step_kinds.h, linear.h, lower.h, lower.c, merge.c, plan_eval.c,
- * ranges.c, scales.c, plan_error.c, plan_cost.c, plan_bytes.c, plan_print.c. */
+ * ranges.c, scales.h, scales.c, scales_weights.c, scales_strict.c, plan_error.c, plan_cost.c,
+ * plan_bytes.c, plan_print.c. */
 #ifndef PLAN_PLAN_H
 #define PLAN_PLAN_H
 
