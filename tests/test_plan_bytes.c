@@ -339,7 +339,6 @@ static void illegal_plans(void **state)
     REFUSED(d.pub->policy = PLAN_ARGMAX);
     REFUSED(d.pub->policy = PLAN_TOP);
     REFUSED(d.pub->policy = 4);
-    REFUSED(d.pub->policy = 0);
     REFUSED(d.pub->top = 1);
     REFUSED(d.pub->k_ss = 3);
     REFUSED(d.pub->inputs[0].bits = 17);

@@ -7,6 +7,8 @@
 
 #include "plan/lower.h"
 
+#define MOST_TAPS (1 << 22) /* a mean over a whole picture is a pool, too */
+
 struct plane { /* a tensor of one sample: height, width, channels, and where an element lies */
     int64_t h, w, c;
     bool nchw;
@@ -57,8 +59,10 @@ static mp2ml_status window_begin(struct lower *lw, struct tap **taps, struct pla
     if (operand->rank != 4 || node->rank != 4)
         return lower_fail(lw, "has an operand that is not a batch of pictures");
     for (unsigned d = 0; d < 2; d++)
-        if (w->kernel[d] < 1 || w->kernel[d] > 4096 || w->stride[d] < 1 || w->dilation[d] < 1)
+        if (w->kernel[d] < 1 || w->kernel[d] > MOST_TAPS || w->stride[d] < 1 || w->dilation[d] < 1)
             return lower_fail(lw, "has a window that makes no sense");
+    if (w->kernel[0] * w->kernel[1] > MOST_TAPS)
+        return lower_fail(lw, "has a window of more than %d places", MOST_TAPS);
     *in = plane_of(operand, w->nchw);
     *out = plane_of(node, w->nchw);
     size_t n = (size_t)(w->kernel[0] * w->kernel[1]);
