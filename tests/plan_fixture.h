@@ -21,6 +21,8 @@
 #define DIMS(...)                                                                                  \
     ((const int64_t[]){__VA_ARGS__}), (unsigned)(sizeof((const int64_t[]){__VA_ARGS__}) / 8)
 
+#define NET_NODES 160
+
 struct net {
     struct graph *g;
     uint64_t seed;
@@ -36,7 +38,7 @@ static inline void net_init(struct net *net, uint64_t seed)
 {
     net->g = calloc(1, sizeof *net->g);
     assert_non_null(net->g);
-    net->g->nodes = calloc(64, sizeof *net->g->nodes);
+    net->g->nodes = calloc(NET_NODES, sizeof *net->g->nodes);
     net->g->inputs = calloc(20, sizeof *net->g->inputs);
     net->g->outputs = calloc(20, sizeof *net->g->outputs);
     assert_true(net->g->nodes != NULL && net->g->inputs != NULL && net->g->outputs != NULL);
@@ -54,7 +56,7 @@ static inline int net_add(struct net *net, enum graph_op op, int a, int b, const
 {
     int i = net->g->n_nodes++;
     struct graph_node *n = net_node(net, i);
-    assert_true(i < 64);
+    assert_true(i < NET_NODES);
     n->name = calloc(1, 32);
     n->inputs = calloc(2, sizeof *n->inputs);
     assert_true(n->name != NULL && n->inputs != NULL);

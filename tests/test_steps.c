@@ -283,6 +283,42 @@ static void joined_and_clipped(void **state)
     run_network(joined_network, PLAN_TOP, 7, 2);
 }
 
+/* Twenty layers deep: the twin keeps the labels of the float network, and the outputs stay within
+ * what the plan expects. */
+static void twenty_residual_layers(void **state)
+{
+    (void)state;
+    const struct window same = {3, 1, true, false, 1};
+    struct net net;
+    net_init(&net, 310);
+    int x = net_relu(&net, net_conv(&net, net_input(&net, DIMS(8, 8, 3)), 8, same));
+    for (unsigned block = 0; block < 9; block++) {
+        int y = net_relu(&net, net_bias(&net, net_conv(&net, x, 8, same), false));
+        y = net_bias(&net, net_conv(&net, y, 8, same), false);
+        x = net_relu(&net, net_same(&net, GRAPH_ADD, y, x));
+    }
+    net_output(&net, net_dense(&net, net_flat(&net, x), 10));
+    struct plan_options o = net_logits();
+    struct plan *plan = net_plan(&net, &o);
+    net_scaled(plan, 14, 20);
+    const size_t n = plan->n_samples;
+    float *got = calloc(n * 10, sizeof(float));
+    const float *inputs[1] = {plan->samples};
+    assert_non_null(got);
+    assert_int_equal(run_clear(plan, n, inputs, &got, true, 1, NULL, NULL), MP2ML_OK);
+    const double bound = plan_expected_error(plan, 0);
+    size_t same_label = 0;
+    for (size_t i = 0; i < n; i++) {
+        const float *want = plan->sample_outputs + i * 10;
+        same_label += first_largest(got + i * 10, 10) == first_largest(want, 10);
+        for (size_t v = 0; v < 10; v++)
+            assert_true(fabs((double)got[i * 10 + v] - (double)want[v]) <= bound);
+    }
+    assert_true(same_label * 100 >= n * 99);
+    free(got);
+    net_done(&net, plan);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -290,6 +326,7 @@ int main(void)
         cmocka_unit_test(dense_network_plain_input),  cmocka_unit_test(pooling_network),
         cmocka_unit_test(predicted_traffic_is_exact), cmocka_unit_test(products_and_gates),
         cmocka_unit_test(residuals_and_groups),       cmocka_unit_test(joined_and_clipped),
+        cmocka_unit_test(twenty_residual_layers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
