@@ -141,6 +141,8 @@ struct plan {
     float *samples;           /* [sample][all inputs of a sample, in order] */
     float *sample_outputs;    /* [sample][all outputs of a sample], before the policy */
     struct plan_notes *notes; /* per step: node names, error bound ...; for printing */
+    double observed_error[PLAN_MAX_TENSORS]; /* per output: the twin's largest on the samples, set
+                                                by who ran it; 0 = not run */
 };
 
 /* Lowers the graph and measures ranges. *graph is borrowed for the call. The errors name the node.

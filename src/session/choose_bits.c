@@ -19,6 +19,8 @@
 #define K_LAST 16
 #define K_OUT_ORDER 20 /* values, or the order of close ones */
 #define K_OUT_ARGMAX 16
+#define TRIAL_PRODUCTS ((uint64_t)1 << 30)
+#define TRIAL_LEAST 16
 #define LOST_FACTOR 2.0
 #define LOST_LEAST 1e-4 /* fewer lost labels than this are as good as none */
 
@@ -66,6 +68,18 @@ static double share_above(float *margin, float *error, size_t n)
         pairs += (double)i;
     }
     return n > 0 ? pairs / ((double)n * (double)n) : 0;
+}
+
+/* How many samples a run of the twin takes: all, but for large networks no more than keep it within
+ * TRIAL_PRODUCTS multiply-adds, and never fewer than TRIAL_LEAST. */
+static size_t trial_samples(const struct plan *plan)
+{
+    uint64_t products = 1;
+    for (unsigned s = 0; s < plan->pub.n_steps; s++)
+        products += linear_products(&plan->linear[s]);
+    uint64_t most = TRIAL_PRODUCTS / products;
+    most = most < TRIAL_LEAST ? TRIAL_LEAST : most;
+    return plan->n_samples < most ? plan->n_samples : (size_t)most;
 }
 
 struct trial { /* the twin's raw values of the last linear step, as floats */
@@ -126,9 +140,9 @@ static unsigned logits_step(const struct plan *plan)
     return pub->steps[s].kind == STEP_ARGMAX ? pub->steps[s].operands[0] : s;
 }
 
-static double lost_labels(const struct plan *plan, const float *fixed, size_t row)
+static double lost_labels(const struct plan *plan, const float *fixed, size_t rows, size_t row)
 {
-    size_t rows = plan->n_samples, stride = 0;
+    size_t stride = 0;
     for (unsigned o = 0; o < plan->pub.n_outputs; o++)
         stride += plan->pub.outputs[o].count;
     if (plan->pub.policy == PLAN_ARGMAX)
@@ -155,19 +169,76 @@ static mp2ml_status try_bits(const struct plan *plan, double *lost)
 {
     const struct plan_public *pub = &plan->pub;
     struct trial trial = {plan, logits_step(plan), NULL};
-    size_t row = pub->steps[trial.step].count;
-    trial.values = calloc(plan->n_samples * row + 1, sizeof(float));
-    float **inputs = split_tensors(pub->inputs, pub->n_inputs, plan->samples, plan->n_samples);
-    float **outputs = split_tensors(pub->outputs, pub->n_outputs, NULL, plan->n_samples);
+    size_t row = pub->steps[trial.step].count, images = trial_samples(plan);
+    trial.values = calloc(images * row + 1, sizeof(float));
+    float **inputs = split_tensors(pub->inputs, pub->n_inputs, plan->samples, images);
+    float **outputs = split_tensors(pub->outputs, pub->n_outputs, NULL, images);
     mp2ml_status status = MP2ML_ERR_MEMORY;
     if (trial.values && inputs && outputs)
-        status = run_clear(plan, plan->n_samples, (const float *const *)inputs, outputs, true, 1,
+        status = run_clear(plan, images, (const float *const *)inputs, outputs, true, 1,
                            keep_logits, &trial);
     if (status == MP2ML_OK)
-        *lost = lost_labels(plan, trial.values, row);
+        *lost = lost_labels(plan, trial.values, images, row);
     free_split(inputs, pub->n_inputs);
     free_split(outputs, pub->n_outputs);
     free(trial.values);
+    return status;
+}
+
+struct observation { /* the twin against the float outputs of the samples */
+    struct plan *plan;
+    size_t stride; /* of a sample in plan->sample_outputs */
+};
+
+/* Where output `tensor` begins in a sample's outputs, and the step whose values they are. */
+static unsigned compared_step(const struct plan_public *pub, unsigned tensor)
+{
+    unsigned s = 0;
+    while (!(pub->steps[s].kind == STEP_OUTPUT && pub->steps[s].tensor == tensor))
+        s++;
+    s = pub->steps[s].operands[0];
+    return pub->steps[s].kind == STEP_ARGMAX ? pub->steps[s].operands[0] : s;
+}
+
+static int observe_outputs(void *context, unsigned step, const uint64_t *values, size_t images)
+{
+    struct observation *o = context;
+    const struct plan_public *pub = &o->plan->pub;
+    size_t at = 0;
+    for (unsigned t = 0; t < pub->n_outputs; t++) {
+        unsigned compared = compared_step(pub, t);
+        const struct plan_step *s = &pub->steps[compared];
+        const uint64_t sign = (uint64_t)1 << (s->out_bits - 1);
+        double *largest = &o->plan->observed_error[t];
+        for (size_t v = 0; compared == step && v < s->count; v++)
+            for (size_t b = 0; b < images; b++) {
+                int64_t x = (int64_t)(values[v * images + b] ^ sign) - (int64_t)sign;
+                double exact = (double)o->plan->sample_outputs[b * o->stride + at + v];
+                *largest = fmax(*largest, fabs((double)x / s->scale - exact));
+            }
+        at += s->count;
+    }
+    return 0;
+}
+
+/* Runs the twin on the samples once more and notes its largest errors for plan_expected_error. */
+static mp2ml_status observe_errors(struct plan *plan)
+{
+    const struct plan_public *pub = &plan->pub;
+    struct observation o = {plan, 0};
+    const size_t images = trial_samples(plan);
+    for (unsigned t = 0; t < pub->n_outputs; t++) {
+        o.stride += pub->steps[compared_step(pub, t)].count;
+        plan->observed_error[t] = 0;
+    }
+    float **inputs = split_tensors(pub->inputs, pub->n_inputs, plan->samples, images);
+    float **outputs = split_tensors(pub->outputs, pub->n_outputs, NULL, images);
+    mp2ml_status status = MP2ML_ERR_MEMORY;
+    if (inputs && outputs)
+        status = run_clear(plan, images, (const float *const *)inputs, outputs, true, 2,
+                           observe_outputs, &o);
+    free_split(inputs, pub->n_inputs);
+    free_split(outputs, pub->n_outputs);
     return status;
 }
 
@@ -178,7 +249,7 @@ static mp2ml_status scale_and_try(struct plan *plan, unsigned k, double *lost, m
     return try_bits(plan, lost);
 }
 
-mp2ml_status choose_bits(struct plan *plan, unsigned bits, mp2ml_error *err)
+static mp2ml_status smallest_bits(struct plan *plan, unsigned bits, mp2ml_error *err)
 {
     unsigned last = K_LAST;
     double lost = 0, least = 0;
@@ -196,4 +267,10 @@ mp2ml_status choose_bits(struct plan *plan, unsigned bits, mp2ml_error *err)
             lost <= fmax(LOST_FACTOR * least, LOST_LEAST))
             return MP2ML_OK;
     return plan_scale(plan, last, opened_bits(plan), err);
+}
+
+mp2ml_status choose_bits(struct plan *plan, unsigned bits, mp2ml_error *err)
+{
+    TRY(smallest_bits(plan, bits, err));
+    return observe_errors(plan);
 }
