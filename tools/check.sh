@@ -13,6 +13,7 @@ run tools/check_format.sh
 for check in layers sizes docs; do
     run "tools/check_$check.py"
 done
+run tools/make_models_doc.py --check
 run tools/build.sh release mp2ml
 run tools/build.sh python
 run tools/check_symbols.py build/release
