@@ -92,6 +92,55 @@ static void write_dense(struct gd_writer *w)
     gd_node(w, "g", "Softmax", "f");
 }
 
+/* A square, and an addition of what came in. */
+static void write_square(struct gd_writer *w)
+{
+    gd_input(w, "a", (const int64_t[]){-1, 3}, 2);
+    dense(w, "b", "a", 3, 4);
+    gd_node(w, "c", "Mul", "b b");
+    dense(w, "d", "c", 4, 3);
+    gd_node(w, "e", "Add", "d a");
+}
+
+/* A node with a list of integers as its second input. */
+static void with_list(struct gd_writer *w, const char *name, const char *op, const char *from,
+                      const int32_t *v, size_t n)
+{
+    char list[32], inputs[64];
+    snprintf(list, sizeof list, "%s_list", name);
+    snprintf(inputs, sizeof inputs, "%s %s", from, list);
+    gd_int_list(w, list, v, n);
+    gd_node(w, name, op, inputs);
+}
+
+/* Many operators in a row, most of which fold into others. */
+static void write_many(struct gd_writer *w)
+{
+    static const char *const plain[] = {"Relu6", "LeakyRelu", "Abs", "Neg", "Square"};
+    static const int32_t axis[1] = {1}, tile[4] = {1, 1, 1, 2}, axes[2] = {1, 2};
+    static const int64_t one[4] = {1, 1, 1, 1};
+    char name[2] = "a", from[2];
+    gd_input(w, name, (const int64_t[]){-1, 4, 4, 1}, 4);
+    for (unsigned i = 0; i < 5; i++) {
+        memcpy(from, name, 2);
+        name[0]++;
+        gd_node(w, name, plain[i], from);
+    }
+    gd_node(w, "g", "SpaceToDepth", "f");
+    gd_attr_int(w, "block_size", 2);
+    gd_node(w, "h", "DepthToSpace", "g");
+    gd_attr_int(w, "block_size", 2);
+    with_list(w, "i", "ReverseV2", "h", axis, 1);
+    with_list(w, "j", "Tile", "i", tile, 4);
+    floats(w, "k", (const int64_t[]){2, 2, 2, 1}, 4);
+    gd_node(w, "l", "DepthwiseConv2dNative", "j k");
+    gd_attr_list(w, "strides", one, 4);
+    gd_attr_text(w, "padding", "SAME");
+    with_list(w, "m", "Mean", "l", axes, 2);
+    dense(w, "n", "m", 2, 3);
+    gd_node(w, "o", "LogSoftmax", "n");
+}
+
 static void plan_seed(const char *name, struct gd_writer *w, const char *reveal)
 {
     mp2ml_error err = {MP2ML_OK, ""};
@@ -116,24 +165,27 @@ static void plan_seed(const char *name, struct gd_writer *w, const char *reveal)
 static void models(void)
 {
     static const char *const ops[] = {"MaxPool", "AvgPool"};
-    for (unsigned i = 0; i < 3; i++) {
+    static const char *const names[] = {"maxpool", "avgpool", "dense", "square", "many"};
+    static const char *const reveal[] = {"argmax", "logits", "top:2", "logits", "argmax"};
+    for (unsigned i = 0; i < 5; i++) {
         struct gd_writer w = {0};
-        const char *name = i == 0 ? "maxpool" : i == 1 ? "avgpool" : "dense";
+        const char *name = names[i];
         if (i < 2)
             write_conv(&w, ops[i]);
-        else
+        else if (i == 2)
             write_dense(&w);
+        else if (i == 3)
+            write_square(&w);
+        else
+            write_many(&w);
         gd_finish(&w);
         put("graph", name, "", 1, w.file.data, w.file.size);
-        put("graph",
-            i == 0   ? "cut-output"
-            : i == 1 ? "cut-input"
-                     : "cut-both",
-            i == 0   ? "\x01"
-            : i == 1 ? "\x02"
-                     : "\x03",
-            1, w.file.data, w.file.size);
-        plan_seed(name, &w, i == 0 ? "argmax" : "logits");
+        if (i < 3) {
+            static const char *const cuts[] = {"cut-output", "cut-input", "cut-both"};
+            const uint8_t which = (uint8_t)(i + 1);
+            put("graph", cuts[i], &which, 1, w.file.data, w.file.size);
+        }
+        plan_seed(name, &w, reveal[i]);
         gd_wipe(&w);
     }
     static const char text[] =

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -219,6 +220,15 @@ bool attack_caught(const struct attack *a)
     const bool told = a->seen[0].aborted || a->seen[1].aborted || a->seen[0].cut || a->seen[1].cut;
     return is_plain_failure(a, PARTY_SERVER) && is_plain_failure(a, PARTY_CLIENT) && noticed &&
            told && !malformed;
+}
+
+bool attack_changed(const struct attack *a, const struct attack *clean)
+{
+    const double noise = 4 * mp2ml_model_expected_error(a->model, 0);
+    for (size_t o = 0; o < a->images * ATTACK_OUTPUTS; o++)
+        if (fabs((double)a->out[o] - (double)clean->out[o]) > noise)
+            return true;
+    return false;
 }
 
 static void report(const struct attack *a, const char *what)

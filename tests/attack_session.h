@@ -39,6 +39,8 @@ void attack_run(struct attack *a);
 void attack_was_caught(const struct attack *a, const char *what);
 /* Fails the test unless both sides came to the end. */
 void attack_was_not_seen(const struct attack *a, const char *what);
+/* True when some output of the last request is not the same but for noise. */
+bool attack_changed(const struct attack *a, const struct attack *clean);
 /* True when both sides failed as attack_was_caught demands. */
 bool attack_caught(const struct attack *a);
 
