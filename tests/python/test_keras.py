@@ -187,8 +187,6 @@ def test_binary_classifier() -> None:
     assert (decided.reshape(-1) == (chances.reshape(-1) > 0.5)).mean() >= 0.99
 
 
-@pytest.mark.xfail(reason="the plan states too small an error: 1.5 times as large here, nearly the "
-                   "same for all seeds of the noise")
 def test_expected_error_of_a_binary_classifier() -> None:
     network, data = binary()
     model = mp2ml.Model(network, reveal="logits", output_node=before_end(network))

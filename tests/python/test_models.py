@@ -101,8 +101,6 @@ def test_keyword_spotting_depthwise() -> None:
     assert agreement(y, expected, margin=0.5) == 1
 
 
-@pytest.mark.xfail(strict=True, reason="the plan adds the errors of a layer's values as if they "
-                   "were independent; behind many convolutions and under a global average they are not")
 def test_expected_error_of_many_convolutions() -> None:
     model = keywords("DS_CNN_S")
     x = features(16, 49)
