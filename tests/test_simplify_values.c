@@ -135,7 +135,8 @@ static void test_sums_of_many(void **state)
 
 /* Batch normalisation ------------------------------------------------------------------------- */
 
-static const float gamma_[2] = {3, -2}, beta[2] = {1, -1}, mean[2] = {.5F, -2}, variance[2] = {3, 8};
+static const float gamma_[2] = {3, -2}, beta[2] = {1, -1}, mean[2] = {.5F, -2},
+                   variance[2] = {3, 8};
 
 static void add_norm(struct gd_writer *w, const char *op, const char *input, bool nchw)
 {
