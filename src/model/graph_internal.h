@@ -165,11 +165,42 @@ bool shape_slice_make(struct shape_slice *s, const struct graph_node *n, const s
     X(argmax)                                                                                      \
     X(conv2d)                                                                                      \
     X(depthwise)                                                                                   \
-    X(pool) X(matmul) X(bias_add) X(batch_norm) X(binary) X(compare) X(select) X(add_n) X(pad)     \
-        X(reshape) X(squeeze) X(expand_dims) X(transpose) X(gather) X(shape) X(rank) X(slice)      \
-            X(strided_slice) X(split) X(unpack) X(tile) X(reverse) X(take) X(depth_to_space)       \
-                X(space_to_depth) X(space_to_batch) X(batch_to_space) X(pack) X(concat) X(reduce)  \
-                    X(cast) X(fill) X(range) X(random) X(switch) X(merge)
+    X(pool)                                                                                        \
+    X(matmul)                                                                                      \
+    X(bias_add)                                                                                    \
+    X(batch_norm)                                                                                  \
+    X(binary)                                                                                      \
+    X(compare)                                                                                     \
+    X(select)                                                                                      \
+    X(add_n)                                                                                       \
+    X(pad)                                                                                         \
+    X(reshape)                                                                                     \
+    X(squeeze)                                                                                     \
+    X(expand_dims)                                                                                 \
+    X(transpose)                                                                                   \
+    X(gather)                                                                                      \
+    X(shape)                                                                                       \
+    X(rank)                                                                                        \
+    X(slice)                                                                                       \
+    X(strided_slice)                                                                               \
+    X(split)                                                                                       \
+    X(unpack)                                                                                      \
+    X(tile)                                                                                        \
+    X(reverse)                                                                                     \
+    X(take)                                                                                        \
+    X(depth_to_space)                                                                              \
+    X(space_to_depth)                                                                              \
+    X(space_to_batch)                                                                              \
+    X(batch_to_space)                                                                              \
+    X(pack)                                                                                        \
+    X(concat)                                                                                      \
+    X(reduce)                                                                                      \
+    X(cast)                                                                                        \
+    X(fill)                                                                                        \
+    X(range)                                                                                       \
+    X(random)                                                                                      \
+    X(switch)                                                                                      \
+    X(merge)
 #define SHAPE_DECLARE(name)                                                                        \
     MUST_CHECK mp2ml_status shape_##name(struct graph_build *b, struct graph_node *n);
 SHAPE_RULES(SHAPE_DECLARE)
@@ -200,16 +231,70 @@ MUST_CHECK mp2ml_status fold_node(struct graph_build *b, struct graph_node *n);
     X(leaky_relu)                                                                                  \
     X(abs)                                                                                         \
     X(neg)                                                                                         \
-    X(square) X(sqrt) X(rsqrt) X(reciprocal) X(exp) X(log) X(floor) X(ceil) X(round) X(sign)       \
-        X(sigmoid) X(tanh) X(logical_not) X(zeros_like) X(ones_like) X(softmax) X(log_softmax)     \
-            X(argmax) X(conv2d) X(avg_pool) X(max_pool) X(matmul) X(bias_add) X(batch_norm) X(add) \
-                X(sub) X(mul) X(div) X(add_n) X(maximum) X(minimum) X(pow) X(squared_difference)   \
-                    X(floor_div) X(floor_mod) X(equal) X(not_equal) X(less) X(less_equal)          \
-                        X(greater) X(greater_equal) X(logical_and) X(logical_or) X(select) X(pad)  \
-                            X(transpose) X(gather) X(slice) X(strided_slice) X(tile) X(reverse)    \
-                                X(take) X(depth_to_space) X(space_to_depth) X(pack) X(concat)      \
-                                    X(prod) X(reduce_sum) X(reduce_mean) X(reduce_max)             \
-                                        X(reduce_min) X(cast) X(fill) X(range)
+    X(square)                                                                                      \
+    X(sqrt)                                                                                        \
+    X(rsqrt)                                                                                       \
+    X(reciprocal)                                                                                  \
+    X(exp)                                                                                         \
+    X(log)                                                                                         \
+    X(floor)                                                                                       \
+    X(ceil)                                                                                        \
+    X(round)                                                                                       \
+    X(sign)                                                                                        \
+    X(sigmoid)                                                                                     \
+    X(tanh)                                                                                        \
+    X(logical_not)                                                                                 \
+    X(zeros_like)                                                                                  \
+    X(ones_like)                                                                                   \
+    X(softmax)                                                                                     \
+    X(log_softmax)                                                                                 \
+    X(argmax)                                                                                      \
+    X(conv2d)                                                                                      \
+    X(avg_pool)                                                                                    \
+    X(max_pool)                                                                                    \
+    X(matmul)                                                                                      \
+    X(bias_add)                                                                                    \
+    X(batch_norm)                                                                                  \
+    X(add)                                                                                         \
+    X(sub)                                                                                         \
+    X(mul)                                                                                         \
+    X(div)                                                                                         \
+    X(add_n)                                                                                       \
+    X(maximum)                                                                                     \
+    X(minimum)                                                                                     \
+    X(pow)                                                                                         \
+    X(squared_difference)                                                                          \
+    X(floor_div)                                                                                   \
+    X(floor_mod)                                                                                   \
+    X(equal)                                                                                       \
+    X(not_equal)                                                                                   \
+    X(less)                                                                                        \
+    X(less_equal)                                                                                  \
+    X(greater)                                                                                     \
+    X(greater_equal)                                                                               \
+    X(logical_and)                                                                                 \
+    X(logical_or)                                                                                  \
+    X(select)                                                                                      \
+    X(pad)                                                                                         \
+    X(transpose)                                                                                   \
+    X(gather)                                                                                      \
+    X(slice)                                                                                       \
+    X(strided_slice)                                                                               \
+    X(tile)                                                                                        \
+    X(reverse)                                                                                     \
+    X(take)                                                                                        \
+    X(depth_to_space)                                                                              \
+    X(space_to_depth)                                                                              \
+    X(pack)                                                                                        \
+    X(concat)                                                                                      \
+    X(prod)                                                                                        \
+    X(reduce_sum)                                                                                  \
+    X(reduce_mean)                                                                                 \
+    X(reduce_max)                                                                                  \
+    X(reduce_min)                                                                                  \
+    X(cast)                                                                                        \
+    X(fill)                                                                                        \
+    X(range)
 #define EVAL_DECLARE(name) MUST_CHECK mp2ml_status eval_##name(const struct eval_call *c);
 EVAL_RULES(EVAL_DECLARE)
 #undef EVAL_DECLARE
@@ -240,8 +325,19 @@ eval_gemm eval_gemm_pick(void);
     X(maximum)                                                                                     \
     X(minimum)                                                                                     \
     X(relu6)                                                                                       \
-    X(leaky_relu) X(abs) X(neg) X(square) X(squared_difference) X(pow) X(reduce) X(moves) X(pad)   \
-        X(pack) X(concat) X(space_to_batch) X(batch_to_space)
+    X(leaky_relu)                                                                                  \
+    X(abs)                                                                                         \
+    X(neg)                                                                                         \
+    X(square)                                                                                      \
+    X(squared_difference)                                                                          \
+    X(pow)                                                                                         \
+    X(reduce)                                                                                      \
+    X(moves)                                                                                       \
+    X(pad)                                                                                         \
+    X(pack)                                                                                        \
+    X(concat)                                                                                      \
+    X(space_to_batch)                                                                              \
+    X(batch_to_space)
 #define EXPAND_DECLARE(name)                                                                       \
     MUST_CHECK mp2ml_status expand_##name(struct graph_expand *x, int *out);
 EXPAND_RULES(EXPAND_DECLARE)
