@@ -34,13 +34,13 @@ static mp2ml_status step_half(struct pair *p, enum party party, void *context)
     mp2ml_status status = MP2ML_ERR_ARGUMENT;
     switch (j->kind) {
     case RELU:
-        status = mpc_relu(m, 1, out, in, n, K, L);
+        status = mpc_relu(m, 1, out, in, n, K, L, 0);
         break;
     case REENTRY:
         status = mpc_reentry(m, 1, out, in, n, K, L);
         break;
     case MAX:
-        status = mpc_max(m, 1, out, in, &j->windows, 1, K, scratch);
+        status = mpc_max(m, 1, out, in, &j->windows, 1, K, 0, scratch);
         break;
     case ARGMAX:
         status = mpc_argmax(m, 1, out, in, &j->windows, 1, K, scratch);
@@ -56,11 +56,11 @@ static mp2ml_status step_half(struct pair *p, enum party party, void *context)
 static void clear_step(const struct job *j, uint64_t *want)
 {
     if (j->kind == RELU)
-        mpc_relu_clear(want, j->in.x, j->in.n, K, L);
+        mpc_relu_clear(want, j->in.x, NULL, j->in.n, K, L, 0);
     else if (j->kind == REENTRY)
         mpc_reentry_clear(want, j->in.x, j->in.n, K, L);
     else if (j->kind == MAX)
-        mpc_max_clear(want, j->in.x, &j->windows, 1, K);
+        mpc_max_clear(want, j->in.x, NULL, &j->windows, 1, K, 0, NULL);
     else if (j->kind == ARGMAX)
         mpc_argmax_clear(want, j->in.x, &j->windows, 1, K);
     else

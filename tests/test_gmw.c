@@ -16,7 +16,7 @@ static mp2ml_status sign_half(struct pair *p, enum party party, void *context)
     struct sign_run *r = (struct sign_run *)context;
     const size_t n = r->in->n;
     TRY(ot_reserve(p->ot[party], 1, (r->k - 1) * n, (r->k - 1) * n));
-    TRY(gmw_sign(p->mpc[party], 1, r->d[party], r->in->share[party], n, r->k));
+    TRY(gmw_sign(p->mpc[party], 1, r->d[party], r->in->share[party], n, r->k, 0));
     return mpc_end(p->mpc[party], MP2ML_OK, NULL, 0);
 }
 

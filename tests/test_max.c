@@ -8,7 +8,7 @@ struct run {
     const struct shared *in;
     const struct mpc_windows *windows;
     size_t batch;
-    unsigned k;
+    unsigned k, blind;
     uint64_t *out[2];
 };
 
@@ -17,7 +17,7 @@ static mp2ml_status max_half(struct pair *p, enum party party, void *context)
     const struct run *r = (const struct run *)context;
     uint64_t *scratch = words_new(mpc_max_scratch(r->windows, r->batch));
     mp2ml_status status = mpc_max(p->mpc[party], 5, r->out[party], r->in->share[party], r->windows,
-                                  r->batch, r->k, scratch);
+                                  r->batch, r->k, r->blind, scratch);
     free(scratch);
     return status;
 }
@@ -26,9 +26,9 @@ static void check_max(struct pair *p, const struct shared *in, const struct mpc_
                       size_t batch, unsigned k)
 {
     const size_t n = windows->count * batch;
-    struct run r = {in, windows, batch, k, {words_new(n), words_new(n)}};
+    struct run r = {in, windows, batch, k, 0, {words_new(n), words_new(n)}};
     uint64_t *want = words_new(n);
-    mpc_max_clear(want, in->x, windows, batch, k);
+    mpc_max_clear(want, in->x, NULL, windows, batch, k, 0, NULL);
     pair_run(p, max_half, &r);
     assert_shares(r.out[0], r.out[1], want, n, k);
     free(r.out[0]);
@@ -45,7 +45,7 @@ static void test_clear(void **state)
     const struct mpc_windows windows = {3, first, member};
     const uint64_t want[] = {3, 15, 3, 0, 14, 0};
     uint64_t out[6];
-    mpc_max_clear(out, in, &windows, 2, 4);
+    mpc_max_clear(out, in, NULL, &windows, 2, 4, 0, NULL);
     assert_memory_equal(out, want, sizeof want);
 }
 
@@ -131,6 +131,59 @@ static void test_blocks(void **state)
     shared_free(&in);
 }
 
+/* How far the values of windows of 7 fall short of their maximum, which 3 rounds may do by half a
+ * unit of the sign each; every value is a member. */
+static int64_t shortfall(const uint64_t *got, const struct shared *in, size_t batch, unsigned k)
+{
+    int64_t most = 0;
+    for (size_t b = 0; b < batch; b++) {
+        int64_t best = INT64_MIN;
+        bool member = false;
+        for (size_t i = 0; i < 7; i++) {
+            const int64_t x = as_signed(in->x[i * batch + b], k);
+            best = x > best ? x : best;
+            member = member || in->x[i * batch + b] == got[b];
+        }
+        assert_true(member);
+        most = best - as_signed(got[b], k) > most ? best - as_signed(got[b], k) : most;
+    }
+    return most;
+}
+
+static void test_blind(void **state)
+{
+    struct pair *p = (struct pair *)*state;
+    enum { K = 14, BLIND = 6, BATCH = 3000, MOST = 3 << (BLIND - 1) };
+    const uint32_t first[] = {0, 7};
+    const uint32_t member[] = {0, 1, 2, 3, 4, 5, 6};
+    const struct mpc_windows windows = {1, first, member};
+    struct shared in = shared_new(7 * BATCH);
+    uint64_t seed = 12, *low = words_new(6 * BATCH);
+    uint64_t *scratch = words_new(mpc_max_scratch(&windows, BATCH));
+    struct run r = {&in, &windows, BATCH, K, BLIND, {words_new(BATCH), words_new(BATCH)}};
+    for (size_t i = 0; i < in.n; i++)
+        in.x[i] = (test_random(&seed) % 1000 - 500) & mpc_ring_mask(K);
+    shared_split(&in, K, 13);
+    pair_run(p, max_half, &r);
+    for (size_t i = 0; i < BATCH; i++)
+        r.out[0][i] = (r.out[0][i] + r.out[1][i]) & mpc_ring_mask(K);
+    const int64_t private_most = shortfall(r.out[0], &in, BATCH, K);
+    assert_int_equal(mpc_max_pairs(&windows), 6);
+    for (size_t i = 0; i < 6 * BATCH; i++)
+        low[i] = test_random(&seed);
+    mpc_max_clear(r.out[1], in.x, low, &windows, BATCH, K, BLIND, scratch);
+    const int64_t twin_most = shortfall(r.out[1], &in, BATCH, K);
+    assert_true(private_most > 0 && private_most <= MOST);
+    assert_true(twin_most > 0 && twin_most <= MOST);
+    mpc_max_clear(r.out[1], in.x, NULL, &windows, BATCH, K, BLIND, NULL);
+    assert_int_equal(shortfall(r.out[1], &in, BATCH, K), 0);
+    free(r.out[0]);
+    free(r.out[1]);
+    free(low);
+    free(scratch);
+    shared_free(&in);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -138,6 +191,7 @@ int main(void)
         cmocka_unit_test(test_exhaustive_pairs),
         cmocka_unit_test(test_windows),
         cmocka_unit_test(test_blocks),
+        cmocka_unit_test(test_blind),
     };
     return cmocka_run_group_tests_name("max", tests, pair_group_new, pair_group_free);
 }

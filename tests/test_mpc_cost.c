@@ -14,6 +14,7 @@ struct step {
     enum kind kind;
     size_t n;      /* values, or the batch of windows */
     unsigned k, l; /* PRODUCT: k of one factor, 13 of the other; TOP: l places */
+    unsigned blind;
 };
 
 /* Windows of at least l members. */
@@ -30,7 +31,7 @@ static mp2ml_status step_half(struct pair *p, enum party party, void *context)
     mp2ml_status status = MP2ML_ERR_ARGUMENT;
     switch (s->kind) {
     case RELU:
-        status = mpc_relu(m, 1, in, in, s->n, s->k, s->l);
+        status = mpc_relu(m, 1, in, in, s->n, s->k, s->l, s->blind);
         break;
     case REENTRY:
         status = mpc_reentry(m, 1, in, in, s->n, s->k, s->l);
@@ -50,7 +51,7 @@ static mp2ml_status step_half(struct pair *p, enum party party, void *context)
     case MAX:
     case ARGMAX: {
         uint64_t *out = words_new(3 * s->n);
-        status = s->kind == MAX ? mpc_max(m, 1, out, in, &windows, s->n, s->k, scratch)
+        status = s->kind == MAX ? mpc_max(m, 1, out, in, &windows, s->n, s->k, s->blind, scratch)
                                 : mpc_argmax(m, 1, out, in, &windows, s->n, s->k, scratch);
         free(out);
         break;
@@ -68,7 +69,7 @@ static struct cost step_cost(struct ot_ledger *ledger, const struct step *s)
 {
     switch (s->kind) {
     case RELU:
-        return mpc_cost_relu(ledger, s->n, s->k, s->l);
+        return mpc_cost_relu(ledger, s->n, s->k, s->l, s->blind);
     case REENTRY:
         return mpc_cost_reentry(ledger, s->n, s->k, s->l);
     case PRODUCT:
@@ -78,7 +79,7 @@ static struct cost step_cost(struct ot_ledger *ledger, const struct step *s)
     case TOP:
         return mpc_cost_top(ledger, &longer, s->n, s->k, s->l);
     case MAX:
-        return mpc_cost_max(ledger, &windows, s->n, s->k);
+        return mpc_cost_max(ledger, &windows, s->n, s->k, s->blind);
     case ARGMAX:
         return mpc_cost_argmax(ledger, &windows, s->n, s->k);
     case OPEN:
@@ -88,14 +89,14 @@ static struct cost step_cost(struct ot_ledger *ledger, const struct step *s)
 }
 
 static const struct step steps[] = {
-    {REENTRY, 10, 12, 22},    {RELU, 845, 12, 22},    {RELU, 100, 12, 22}, {RELU, 1, 4, 4},
-    {RELU, 0, 12, 22},        {REENTRY, 0, 12, 22},   {MAX, 33, 12, 12},   {ARGMAX, 17, 16, 0},
-    {REENTRY, 999, 16, 16},   {RELU, 65537, 12, 22},  {OPEN, 77, 16, 0},   {ARGMAX, 1, 20, 0},
-    {REENTRY, 70000, 12, 20}, {RELU, 140000, 16, 26}, {MAX, 20000, 8, 8},  {PRODUCT, 100, 12, 25},
-    {PRODUCT, 1, 24, 48},     {SQUARE, 100, 12, 22},  {SQUARE, 7, 9, 10},  {PRODUCT, 55, 13, 13},
-    {PRODUCT, 20000, 6, 15},  {SQUARE, 20000, 7, 14}, {PRODUCT, 0, 8, 13}, {SQUARE, 0, 8, 13},
-    {TOP, 33, 16, 3},         {TOP, 1, 20, 5},        {TOP, 7, 8, 1},      {TOP, 0, 8, 2},
-    {TOP, 14000, 4, 2},       {RELU, 100, 30, 40},
+    {REENTRY, 10, 12, 22, 0},    {RELU, 845, 12, 22, 0},    {RELU, 100, 12, 22, 0}, {RELU, 1, 4, 4, 0},
+    {RELU, 0, 12, 22, 0},        {REENTRY, 0, 12, 22, 0},   {MAX, 33, 12, 12, 0},   {ARGMAX, 17, 16, 0, 0},
+    {REENTRY, 999, 16, 16, 0},   {RELU, 65537, 12, 22, 0},  {OPEN, 77, 16, 0, 0},   {ARGMAX, 1, 20, 0, 0},
+    {REENTRY, 70000, 12, 20, 0}, {RELU, 140000, 16, 26, 0}, {MAX, 20000, 8, 8, 0},  {PRODUCT, 100, 12, 25, 0},
+    {PRODUCT, 1, 24, 48, 0},     {SQUARE, 100, 12, 22, 0},  {SQUARE, 7, 9, 10, 0},  {PRODUCT, 55, 13, 13, 0},
+    {PRODUCT, 20000, 6, 15, 0},  {SQUARE, 20000, 7, 14, 0}, {PRODUCT, 0, 8, 13, 0}, {SQUARE, 0, 8, 13, 0},
+    {TOP, 33, 16, 3, 0},         {TOP, 1, 20, 5, 0},        {TOP, 7, 8, 1, 0},      {TOP, 0, 8, 2, 0},
+    {TOP, 14000, 4, 2, 0},       {RELU, 100, 30, 40, 0},    {RELU, 845, 16, 26, 5}, {MAX, 33, 16, 16, 6},  {RELU, 9, 8, 8, 4},
 };
 
 static void check_cost(unsigned k_ss)
@@ -137,7 +138,7 @@ static void test_ots(void **state)
     const unsigned k[] = {12, 14, 16, 20};
     for (unsigned i = 0; i < 4; i++) {
         struct ot_ledger ledger = {.k_ss = 4};
-        const struct cost cost = mpc_cost_relu(&ledger, 1000, k[i], k[i] + 10);
+        const struct cost cost = mpc_cost_relu(&ledger, 1000, k[i], k[i] + 10, 0);
         const uint64_t left = ledger.from_server + ledger.from_client;
         assert_int_equal(cost.ots_from_server + cost.ots_from_client - left, 1000 * total[i]);
         assert_true(cost.memory > 0 && cost.memory < (size_t)200 << 20);

@@ -47,7 +47,7 @@ static mp2ml_status fault_half(struct pair *p, enum party party, void *context)
     uint64_t *scratch = words_new(mpc_argmax_scratch(&windows, 1)); /* more than mpc_top's */
     mp2ml_status status = MP2ML_ERR_ARGUMENT;
     if (f->what == RELU)
-        status = mpc_relu(m, 1, out, in, VALUES, 12, 23);
+        status = mpc_relu(m, 1, out, in, VALUES, 12, 23, 3);
     else if (f->what == REENTRY)
         status = mpc_reentry(m, 1, out, in, VALUES, 12, 23);
     else if (f->what == PRODUCT)
@@ -90,7 +90,7 @@ static void assert_no_output(const struct fault *f, unsigned party)
 
 static const struct fault places[] = {
     {.what = RELU, .party = PARTY_SERVER, .type = FRAME_AND_OPEN, .number = 0},
-    {.what = RELU, .party = PARTY_CLIENT, .type = FRAME_AND_OPEN, .number = 10},
+    {.what = RELU, .party = PARTY_CLIENT, .type = FRAME_AND_OPEN, .number = 7},
     {.what = RELU, .party = PARTY_SERVER, .type = FRAME_OT_CHOICE},
     {.what = RELU, .party = PARTY_CLIENT, .type = FRAME_OT_CHOICE},
     {.what = RELU, .party = PARTY_SERVER, .type = FRAME_OT_MESSAGE},

@@ -8,25 +8,32 @@
 struct run {
     const struct shared *in;
     uint64_t *out[2]; /* may be the input's shares */
-    unsigned k, l;
+    unsigned k, l, blind;
 };
 
 static mp2ml_status relu_half(struct pair *p, enum party party, void *context)
 {
     const struct run *r = (const struct run *)context;
-    return mpc_relu(p->mpc[party], 7, r->out[party], r->in->share[party], r->in->n, r->k, r->l);
+    return mpc_relu(p->mpc[party], 7, r->out[party], r->in->share[party], r->in->n, r->k, r->l,
+                    r->blind);
 }
 
-static void check_relu(struct pair *p, const struct shared *in, unsigned k, unsigned l)
+static void check_blind(struct pair *p, const struct shared *in, unsigned k, unsigned l,
+                        unsigned blind)
 {
-    struct run r = {in, {words_new(in->n), words_new(in->n)}, k, l};
+    struct run r = {in, {words_new(in->n), words_new(in->n)}, k, l, blind};
     uint64_t *want = words_new(in->n);
-    mpc_relu_clear(want, in->x, in->n, k, l);
+    mpc_relu_clear(want, in->x, in->share[1], in->n, k, l, blind);
     pair_run(p, relu_half, &r);
     assert_shares(r.out[0], r.out[1], want, in->n, l);
     free(r.out[0]);
     free(r.out[1]);
     free(want);
+}
+
+static void check_relu(struct pair *p, const struct shared *in, unsigned k, unsigned l)
+{
+    check_blind(p, in, k, l, 0);
 }
 
 static void test_clear(void **state)
@@ -35,7 +42,7 @@ static void test_clear(void **state)
     const uint64_t in[] = {0, 1, 7, 8, 15};
     const uint64_t want[] = {0, 1, 7, 0, 0};
     uint64_t out[5];
-    mpc_relu_clear(out, in, 5, 4, 12);
+    mpc_relu_clear(out, in, NULL, 5, 4, 12, 0);
     assert_memory_equal(out, want, sizeof want);
 }
 
@@ -48,6 +55,55 @@ static void test_exhaustive(void **state)
         for (unsigned i = 0; i < sizeof l / sizeof *l; i++)
             check_relu(p, &in, k, l[i]);
         shared_free(&in);
+    }
+}
+
+/* All shares of all values that are not extreme, the protocol against its twin. */
+static void test_exhaustive_blind(void **state)
+{
+    struct pair *p = (struct pair *)*state;
+    for (unsigned k = 5; k <= 8; k++)
+        for (unsigned blind = 1; blind <= k - MPC_MIN_BITS; blind++) {
+            struct shared in = shared_all_pairs(k);
+            const int64_t most = ((int64_t)1 << (k - 1)) - ((int64_t)1 << (blind - 1));
+            size_t n = 0;
+            for (size_t i = 0; i < in.n; i++)
+                if (as_signed(in.x[i], k) < most && as_signed(in.x[i], k) > -most) {
+                    in.x[n] = in.x[i];
+                    in.share[0][n] = in.share[0][i];
+                    in.share[1][n++] = in.share[1][i];
+                }
+            in.n = n;
+            check_blind(p, &in, k, k, blind);
+            check_blind(p, &in, k, k + 1, blind);
+            check_blind(p, &in, k, k + 10, blind);
+            shared_free(&in);
+        }
+}
+
+/* The stated bound, on the twin: 0 or x, and max(0, x) outside of -half <= x < half; inside, wrong
+ * in as many of the 2^blind cases as it is said to be. */
+static void test_blind_bound(void **state)
+{
+    (void)state;
+    enum { K = 12, L = 20, BLIND = 5, HALF = 1 << (BLIND - 1) };
+    uint64_t x[2 * HALF], low[2 * HALF], out[2 * HALF];
+    for (int v = -100; v <= 100; v++) {
+        int wrong = 0;
+        for (uint64_t u = 0; u < 2 * HALF; u++) {
+            x[u] = (uint64_t)v & mpc_ring_mask(K);
+            low[u] = u;
+        }
+        mpc_relu_clear(out, x, low, 2 * HALF, K, L, BLIND);
+        for (unsigned u = 0; u < 2 * HALF; u++) {
+            const int64_t got = as_signed(out[u], L);
+            assert_true(got == v || got == 0);
+            wrong += got != (v > 0 ? v : 0);
+        }
+        if (v == 0)
+            continue; /* both answers are right */
+        const int distance = v < 0 ? -v : v;
+        assert_int_equal(wrong, v >= HALF || v < -HALF ? 0 : HALF - distance + (v < 0) - (v > 0));
     }
 }
 
@@ -111,6 +167,11 @@ static void test_random_wide(void **state)
         check_relu(p, &in, k[i], k[i]);
         check_relu(p, &in, k[i], k[i] + 10);
         check_relu(p, &in, k[i], MPC_MAX_RING);
+        for (size_t j = 0; j < in.n; j++)
+            in.x[j] = ((in.x[j] & mpc_ring_mask(k[i] - 2)) - (j % 2 << (k[i] - 2))) & mpc_ring_mask(k[i]);
+        shared_split(&in, k[i], i);
+        check_blind(p, &in, k[i], k[i] + 10, k[i] - 5);
+        check_blind(p, &in, k[i], k[i], 4);
         shared_free(&in);
     }
 }
@@ -156,8 +217,8 @@ static void test_in_place(void **state)
         struct shared in = shared_new(1000);
         fill(&in, 12, l);
         uint64_t *want = words_new(in.n);
-        mpc_relu_clear(want, in.x, in.n, 12, l);
-        struct run r = {&in, {in.share[0], in.share[1]}, 12, l};
+        mpc_relu_clear(want, in.x, NULL, in.n, 12, l, 0);
+        struct run r = {&in, {in.share[0], in.share[1]}, 12, l, 0};
         pair_run(p, relu_half, &r);
         assert_shares(in.share[0], in.share[1], want, in.n, l);
         free(want);
@@ -165,17 +226,18 @@ static void test_in_place(void **state)
     }
 }
 
-/* 4(k-1) + 2 + 1 + k + 3h + l bits a value, in 2(k-1) + 4 frames, without what extends the OTs. */
-static void check_traffic(struct pair *p, size_t n, unsigned k, unsigned l)
+/* 4(k-1-blind) + 2 + 1 + k + 3h + l bits a value, in 2(k-1-blind) + 4 frames, without what extends the OTs. */
+static void check_traffic(struct pair *p, size_t n, unsigned k, unsigned l, unsigned blind)
 {
     const unsigned h = l - k;
     struct shared in = shared_new(n);
     fill(&in, k, n);
-    struct run r = {&in, {in.share[0], in.share[1]}, k, l};
+    struct run r = {&in, {in.share[0], in.share[1]}, k, l, blind};
     const struct link_stats before[2] = {link_stats(p->link[0]), link_stats(p->link[1])};
     pair_run(p, relu_half, &r);
     const struct link_stats after[2] = {link_stats(p->link[0]), link_stats(p->link[1])};
-    const size_t and_bytes = (k - 1) * (FRAME_HEADER_BYTES + (2 * n + 7) / 8);
+    const size_t ands = k - 1 - blind;
+    const size_t and_bytes = ands * (FRAME_HEADER_BYTES + (2 * n + 7) / 8);
     const size_t from_server = and_bytes + FRAME_HEADER_BYTES + (n + 7) / 8 + FRAME_HEADER_BYTES +
                                (n * (k + 3 * h) + 7) / 8;
     const size_t from_client = and_bytes + FRAME_HEADER_BYTES + (n * (h > 0 ? 2 : 1) + 7) / 8 +
@@ -183,8 +245,8 @@ static void check_traffic(struct pair *p, size_t n, unsigned k, unsigned l)
     assert_int_equal(after[0].bytes_sent - before[0].bytes_sent, from_server);
     assert_int_equal(after[1].bytes_sent - before[1].bytes_sent, from_client);
     assert_int_equal(after[1].bytes_received - before[1].bytes_received, from_server);
-    assert_int_equal(after[0].frames_sent - before[0].frames_sent, k - 1 + 2);
-    assert_int_equal(after[1].frames_sent - before[1].frames_sent, k - 1 + 2);
+    assert_int_equal(after[0].frames_sent - before[0].frames_sent, ands + 2);
+    assert_int_equal(after[1].frames_sent - before[1].frames_sent, ands + 2);
     shared_free(&in);
 }
 
@@ -198,11 +260,11 @@ static void test_traffic(void **state)
 {
     struct pair *p = (struct pair *)*state;
     pair_run(p, reserve_half, NULL); /* so that no extension comes between */
-    check_traffic(p, 8000, 12, 22);
-    check_traffic(p, 845, 12, 22);
-    check_traffic(p, 63, 16, 26);
-    check_traffic(p, 101, 14, 14);
-    check_traffic(p, 1, 4, 48);
+    check_traffic(p, 8000, 12, 22, 0);
+    check_traffic(p, 845, 16, 22, 5);
+    check_traffic(p, 63, 16, 26, 0);
+    check_traffic(p, 101, 14, 14, 10);
+    check_traffic(p, 1, 4, 48, 0);
     /* The table of docs/protocol.md: 111, 123, 135, 159 bits a value at h = 10. */
     for (unsigned k = 12; k <= 20; k += 2)
         assert_int_equal(4 * (k - 1) + 2 + 1 + k + 3 * 10 + (k + 10), 111 + (k - 12) * 6);
@@ -217,7 +279,7 @@ static double share_z(struct pair *p, enum party party, uint64_t x0, uint64_t x1
         in.share[0][i] = x0;
         in.share[1][i] = x1;
     }
-    struct run r = {&in, {in.share[0], in.share[1]}, 5, l};
+    struct run r = {&in, {in.share[0], in.share[1]}, 5, l, 0};
     pair_run(p, relu_half, &r);
     uint64_t count[256] = {0};
     for (size_t i = 0; i < in.n; i++)
@@ -248,6 +310,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_clear),   cmocka_unit_test(test_exhaustive),
+        cmocka_unit_test(test_exhaustive_blind), cmocka_unit_test(test_blind_bound),
         cmocka_unit_test(test_slices),  cmocka_unit_test(test_random_wide),
         cmocka_unit_test(test_counts),  cmocka_unit_test(test_largest),
         cmocka_unit_test(test_nothing), cmocka_unit_test(test_in_place),

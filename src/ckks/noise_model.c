@@ -20,7 +20,7 @@ void ckks_noise_model_init(struct ckks_noise_model *m, uint64_t seed)
     m->state = seed;
 }
 
-static uint64_t next(struct ckks_noise_model *m)
+uint64_t ckks_noise_model_next(struct ckks_noise_model *m)
 {
     uint64_t z = (m->state += 0x9e3779b97f4a7c15u);
     z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
@@ -34,7 +34,7 @@ static double gaussian(struct ckks_noise_model *m)
 {
     uint64_t sum = 0;
     for (int i = 0; i < 3; i++) {
-        uint64_t z = next(m);
+        uint64_t z = ckks_noise_model_next(m);
         sum += (z & 0xffff) + (z >> 16 & 0xffff) + (z >> 32 & 0xffff) + (z >> 48);
     }
     return ((double)sum - 6.0 * 65535.0) / 65536.0;
@@ -52,7 +52,7 @@ uint64_t ckks_switch_clear(const struct ckks_params *params, struct ckks_noise_m
     const double deviation = sqrt(rounding + fresh * lsb * lsb);
     /* Numbers mod 2^k as fractions of 64 bits: the ring's wrap is the machine's. */
     const double unit = (double)((uint64_t)1 << (63 - k)) * 2;
-    const uint64_t a = next(m);
+    const uint64_t a = ckks_noise_model_next(m);
     const uint64_t rounded = a + ((uint64_t)1 << (63 - k));
     const uint64_t whole = rounded >> (64 - k); /* round(A) */
     const int64_t error = (int64_t)(gaussian(m) * deviation * unit);

@@ -106,19 +106,39 @@ mp2ml_status gmw_run(struct mpc *m, uint16_t step, const struct circuit *c, uint
     return MP2ML_OK;
 }
 
+/* The planes of (x + 2^(blind-1)) / 2^blind at the server, of x / 2^blind at the client, both rounded
+ * down: with half a step added at one of them the rounding errs to both sides alike. */
+static mp2ml_status slice_share(struct mpc *m, uint64_t *planes, const uint64_t *x, size_t n,
+                                unsigned k, unsigned blind)
+{
+    if (blind > 0) {
+        const uint64_t half = m->party == PARTY_SERVER ? (uint64_t)1 << (blind - 1) : 0;
+        uint64_t *high = arena_take(m->arena, n, sizeof *high);
+        if (high == NULL)
+            return MP2ML_ERR_MEMORY;
+        for (size_t i = 0; i < n; i++)
+            high[i] = ((x[i] + half) & mpc_ring_mask(k)) >> blind;
+        x = high;
+    }
+    m->kernels->slice(planes, mpc_words(n), x, n, k - blind);
+    return MP2ML_OK;
+}
+
 mp2ml_status gmw_sign(struct mpc *m, uint16_t step, uint64_t *d, const uint64_t *x, size_t n,
-                      unsigned k)
+                      unsigned k, unsigned blind)
 {
     const size_t words = mpc_words(n);
     const size_t mark = arena_mark(m->arena);
     struct circuit c;
-    circuit_sign(&c, k);
+    circuit_sign(&c, k - blind);
     uint64_t *wires = arena_take(m->arena, 2 * c.bits + c.gates, words * sizeof *wires);
     if (wires == NULL)
         return MP2ML_ERR_MEMORY;
     /* A party's share of the other's input bits is zero, as the arena's memory is. */
-    uint64_t *own = m->party == PARTY_SERVER ? wires : wires + k * words;
-    m->kernels->slice(own, words, x, n, k);
+    uint64_t *own = m->party == PARTY_SERVER ? wires : wires + c.bits * words;
+    const size_t sliced = arena_mark(m->arena);
+    TRY(slice_share(m, own, x, n, k, blind));
+    arena_rewind(m->arena, sliced);
     TRY(gmw_run(m, step, &c, wires, n));
     memcpy(d, wires + c.result * words, words * sizeof *d);
     arena_rewind(m->arena, mark);

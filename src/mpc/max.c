@@ -8,31 +8,42 @@
 #include "mpc/mpc_state.h"
 #include "mpc/tournament.h"
 
-mp2ml_status mpc_max(struct mpc *m, uint16_t step, uint64_t *out, const uint64_t *in,
-                     const struct mpc_windows *windows, size_t batch, unsigned k, uint64_t *scratch)
+static void fill_slots(uint64_t *slots, const uint64_t *in, const struct mpc_windows *windows,
+                       size_t batch)
 {
-    assert(k >= MPC_MIN_BITS && k <= MPC_MAX_BITS);
-    mp2ml_status status = MP2ML_OK;
-    const size_t scratch_bytes = mpc_max_scratch(windows, batch) * sizeof *scratch;
-    uint64_t *slots = scratch;
-    uint64_t *diff = scratch + tournament_total(windows, 1) * batch;
-    const size_t row = batch * sizeof *slots;
     for (size_t i = 0, at = windows->first[0]; batch > 0 && at < windows->first[windows->count];
          i++, at++)
-        memcpy(slots + i * batch, in + windows->member[at] * batch, row);
+        memcpy(slots + i * batch, in + windows->member[at] * batch, batch * sizeof *slots);
+}
+
+static void read_winners(uint64_t *out, const uint64_t *slots, const struct mpc_windows *windows,
+                         size_t batch)
+{
+    for (size_t w = 0; batch > 0 && w < windows->count; w++) {
+        memcpy(out + w * batch, slots, batch * sizeof *out);
+        slots += tournament_length(windows, w) * batch;
+    }
+}
+
+mp2ml_status mpc_max(struct mpc *m, uint16_t step, uint64_t *out, const uint64_t *in,
+                     const struct mpc_windows *windows, size_t batch, unsigned k, unsigned blind,
+                     uint64_t *scratch)
+{
+    assert(k >= MPC_MIN_BITS + blind && k <= MPC_MAX_BITS);
+    mp2ml_status status = MP2ML_OK;
+    uint64_t *slots = scratch;
+    uint64_t *diff = scratch + tournament_total(windows, 1) * batch;
+    fill_slots(slots, in, windows, batch);
     const size_t longest = tournament_longest(windows, 1);
     for (unsigned round = 0; tournament_left(longest, round) > 1; round++) {
         const size_t values = tournament_pairs(windows, 1, round) * batch;
         tournament_differences(diff, slots, windows, 1, batch, round, k);
-        TRY_OUT(mpc_relu(m, step, diff, diff, values, k, k));
+        TRY_OUT(mpc_relu(m, step, diff, diff, values, k, k, blind));
         tournament_advance(slots, diff, windows, 1, batch, round, k);
     }
-    for (size_t w = 0; batch > 0 && w < windows->count; w++) {
-        memcpy(out + w * batch, slots, row);
-        slots += tournament_length(windows, w) * batch;
-    }
+    read_winners(out, slots, windows, batch);
 out:
-    secret_wipe(scratch, scratch_bytes);
+    secret_wipe(scratch, mpc_max_scratch(windows, batch) * sizeof *scratch);
     return mpc_end(m, status, out, windows->count * batch);
 }
 
@@ -41,10 +52,37 @@ size_t mpc_max_scratch(const struct mpc_windows *windows, size_t batch)
     return (tournament_total(windows, 1) + tournament_pairs(windows, 1, 0)) * batch;
 }
 
-void mpc_max_clear(uint64_t *out, const uint64_t *in, const struct mpc_windows *windows,
-                   size_t batch, unsigned k)
+size_t mpc_max_pairs(const struct mpc_windows *windows)
+{
+    return tournament_total(windows, 1) - windows->count;
+}
+
+static void max_blind_clear(uint64_t *out, const uint64_t *in, const uint64_t *low,
+                            const struct mpc_windows *windows, size_t batch, unsigned k,
+                            unsigned blind, uint64_t *scratch)
+{
+    uint64_t *diff = scratch + tournament_total(windows, 1) * batch;
+    const size_t longest = tournament_longest(windows, 1);
+    fill_slots(scratch, in, windows, batch);
+    for (unsigned round = 0; tournament_left(longest, round) > 1; round++) {
+        const size_t values = tournament_pairs(windows, 1, round) * batch;
+        tournament_differences(diff, scratch, windows, 1, batch, round, k);
+        mpc_relu_clear(diff, diff, low, values, k, k, blind);
+        low += values;
+        tournament_advance(scratch, diff, windows, 1, batch, round, k);
+    }
+    read_winners(out, scratch, windows, batch);
+}
+
+void mpc_max_clear(uint64_t *out, const uint64_t *in, const uint64_t *low,
+                   const struct mpc_windows *windows, size_t batch, unsigned k, unsigned blind,
+                   uint64_t *scratch)
 {
     const uint64_t sign = (uint64_t)1 << (k - 1); /* x ^ sign orders signed values */
+    if (low != NULL && blind > 0) {
+        max_blind_clear(out, in, low, windows, batch, k, blind, scratch);
+        return;
+    }
     for (size_t w = 0; w < windows->count; w++)
         for (size_t b = 0; b < batch; b++) {
             uint64_t best = 0;

@@ -6,6 +6,9 @@
  * Words.
  *   value      |x| < 2^(k-2) where a comparison follows, two's complement; share = its k low bits
  *   sign       d = [x >= 0] as XOR shares, by a ripple-carry circuit with k-1 ANDs
+ *   blind      bits at the low end of both shares that a sign does not look at, which saves as many
+ *              ANDs: d may be wrong where -2^(blind-1) <= x < 2^(blind-1), more often the nearer to 0
+ *              [arXiv 2106.08475], and a ReLU is then off by |x|
  *   GMW        the engine: bit-sliced over a block of values, one exchange per AND, triples from
  *              random OTs
  *   extension  the output ring Z_{2^l} may be larger than the input ring, l = k + h
@@ -34,9 +37,11 @@ MUST_CHECK mp2ml_status mpc_new(struct mpc **out, enum party party, struct link 
                                 struct ot *ot, struct prg *g);
 void mpc_free(struct mpc *m);
 
-/* out = max(0, x) in Z_{2^l}, k <= l <= 48, 4 <= k <= 32, for any x in Z_{2^k} read as signed. */
+/* out = max(0, x) in Z_{2^l}, k <= l <= 48, 4 <= k <= 32, for any x in Z_{2^k} read as signed. With
+ * blind > 0, k - blind >= 4: for |x| < 2^(k-1) - 2^(blind-1), and out is 0 or x where d may be wrong.
+ */
 MUST_CHECK mp2ml_status mpc_relu(struct mpc *m, uint16_t step, uint64_t *out, const uint64_t *in,
-                                 size_t n, unsigned k, unsigned l);
+                                 size_t n, unsigned k, unsigned l, unsigned blind);
 /* out = x in Z_{2^l} for -2^(k-2) <= x < 2^(k-2) (linear re-entry). */
 MUST_CHECK mp2ml_status mpc_reentry(struct mpc *m, uint16_t step, uint64_t *out, const uint64_t *in,
                                     size_t n, unsigned k, unsigned l);
@@ -59,10 +64,11 @@ struct mpc_windows {
     const uint32_t *member; /* neuron numbers */
 };
 /* out[w*batch + b] = maximum over the window of in[neuron*batch + b], in Z_{2^k}, 4 <= k <= 32. A
- * tree; out is not in. Needs `scratch` of mpc_max_scratch(windows, batch) values. */
+ * tree; out is not in. Needs `scratch` of mpc_max_scratch(windows, batch) values. With blind > 0
+ * each round may take the smaller one of two values that differ by at most 2^(blind-1). */
 MUST_CHECK mp2ml_status mpc_max(struct mpc *m, uint16_t step, uint64_t *out, const uint64_t *in,
                                 const struct mpc_windows *windows, size_t batch, unsigned k,
-                                uint64_t *scratch);
+                                unsigned blind, uint64_t *scratch);
 size_t mpc_max_scratch(const struct mpc_windows *windows, size_t batch);
 
 /* For each window: the position inside the window (0, 1, ...) of the maximum, the first one at
@@ -92,10 +98,17 @@ MUST_CHECK mp2ml_status mpc_open_to_client(struct mpc *m, uint16_t step, uint64_
 
 /* ---- the same in the clear ----------------------------------------------------------------- */
 
-void mpc_relu_clear(uint64_t *out, const uint64_t *in, size_t n, unsigned k, unsigned l);
+/* low[n] has the client's share of each x (its `blind` lowest bits count), which decides like the
+ * protocol; NULL: max(0, x) itself, whatever blind. */
+void mpc_relu_clear(uint64_t *out, const uint64_t *in, const uint64_t *low, size_t n, unsigned k,
+                    unsigned l, unsigned blind);
 void mpc_reentry_clear(uint64_t *out, const uint64_t *in, size_t n, unsigned k, unsigned l);
-void mpc_max_clear(uint64_t *out, const uint64_t *in, const struct mpc_windows *windows,
-                   size_t batch, unsigned k);
+/* low[mpc_max_pairs(windows) * batch] likewise has the client's share of each difference that is
+ * compared, round after round, and then scratch is needed; NULL: the maximum itself. */
+void mpc_max_clear(uint64_t *out, const uint64_t *in, const uint64_t *low,
+                   const struct mpc_windows *windows, size_t batch, unsigned k, unsigned blind,
+                   uint64_t *scratch);
+size_t mpc_max_pairs(const struct mpc_windows *windows);
 void mpc_argmax_clear(uint64_t *out, const uint64_t *in, const struct mpc_windows *windows,
                       size_t batch, unsigned k);
 void mpc_top_clear(uint64_t *out, const uint64_t *in, const struct mpc_windows *windows,
@@ -107,10 +120,11 @@ void mpc_square_clear(uint64_t *out, const uint64_t *in, size_t n, unsigned k, u
 /* ---- cost ---------------------------------------------------------------------------------- */
 
 /* Exact bytes and flights, OT extension included; the ledger follows the pools. */
-struct cost mpc_cost_relu(struct ot_ledger *ledger, size_t n, unsigned k, unsigned l);
+struct cost mpc_cost_relu(struct ot_ledger *ledger, size_t n, unsigned k, unsigned l,
+                          unsigned blind);
 struct cost mpc_cost_reentry(struct ot_ledger *ledger, size_t n, unsigned k, unsigned l);
 struct cost mpc_cost_max(struct ot_ledger *ledger, const struct mpc_windows *windows, size_t batch,
-                         unsigned k);
+                         unsigned k, unsigned blind);
 struct cost mpc_cost_argmax(struct ot_ledger *ledger, const struct mpc_windows *windows,
                             size_t batch, unsigned k);
 struct cost mpc_cost_top(struct ot_ledger *ledger, const struct mpc_windows *windows, size_t batch,

@@ -31,11 +31,12 @@ static void add_seconds(struct cost *sum, double seconds)
     sum->server_seconds += seconds;
 }
 
-static void add_sign(struct cost *sum, uint64_t n, unsigned k)
+/* bits: those that the sign looks at. */
+static void add_sign(struct cost *sum, uint64_t n, unsigned bits)
 {
-    for (unsigned i = 0; i < k - 1; i++)
+    for (unsigned i = 0; i < bits - 1; i++)
         add_exchange(sum, 2 * n, 2 * n);
-    add_seconds(sum, AND_SECONDS * (double)n * (k - 1));
+    add_seconds(sum, AND_SECONDS * (double)n * (bits - 1));
 }
 
 /* Rounds of extension in both directions are two flights each. A rest in one direction is part of a
@@ -56,14 +57,16 @@ static struct cost cost_start(void)
     return none;
 }
 
-struct cost mpc_cost_relu(struct ot_ledger *ledger, size_t n, unsigned k, unsigned l)
+struct cost mpc_cost_relu(struct ot_ledger *ledger, size_t n, unsigned k, unsigned l,
+                          unsigned blind)
 {
     struct cost sum = cost_start();
     const unsigned h = l - k;
     for (size_t done = 0; done < n; done += MPC_BLOCK) {
         const uint64_t block = mpc_block(n, done);
-        add_ots(&sum, ledger, block * relu_ots_from_server(k, l), block * relu_ots_from_client(k));
-        add_sign(&sum, block, k);
+        add_ots(&sum, ledger, block * relu_ots_from_server(k, l, blind),
+                block * relu_ots_from_client(k, blind));
+        add_sign(&sum, block, k - blind);
         add_exchange(&sum, block, (h > 0 ? 2 : 1) * block);
         add_exchange(&sum, block * (k + 3 * h), block * l);
         add_seconds(&sum, MUX_SECONDS * (double)block);
@@ -85,13 +88,13 @@ struct cost mpc_cost_reentry(struct ot_ledger *ledger, size_t n, unsigned k, uns
 }
 
 struct cost mpc_cost_max(struct ot_ledger *ledger, const struct mpc_windows *windows, size_t batch,
-                         unsigned k)
+                         unsigned k, unsigned blind)
 {
     struct cost sum = cost_start();
     const size_t longest = tournament_longest(windows, 1);
     for (unsigned round = 0; tournament_left(longest, round) > 1; round++) {
         const size_t n = tournament_pairs(windows, 1, round) * batch;
-        const struct cost relu = mpc_cost_relu(ledger, n, k, k);
+        const struct cost relu = mpc_cost_relu(ledger, n, k, k, blind);
         cost_add(&sum, &relu);
     }
     sum.memory += mpc_max_scratch(windows, batch) * sizeof(uint64_t);
@@ -129,7 +132,7 @@ struct cost mpc_cost_top(struct ot_ledger *ledger, const struct mpc_windows *win
         const size_t n = top_pairs(windows, top, round) * batch;
         if (n == 0)
             break;
-        const struct cost relu = mpc_cost_relu(ledger, n, bits, bits);
+        const struct cost relu = mpc_cost_relu(ledger, n, bits, bits, 0);
         cost_add(&sum, &relu);
     }
     sum.memory += mpc_top_scratch(windows, batch) * sizeof(uint64_t);

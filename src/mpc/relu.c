@@ -11,7 +11,7 @@
  * sends, choice d0
  *
  *   client                                  server
- *      |------ AND_OPEN ------><------ AND_OPEN ------|   k-1 times: gmw_sign
+ *      |------ AND_OPEN ------><------ AND_OPEN ------|   k-1-blind times: gmw_sign
  *      |- OT_CHOICE 2n bits --><- OT_CHOICE n bits ---|   mux_choices
  *      |- OT_MESSAGE l ------><- OT_MESSAGE k + 3h ---|   extend_server, extend_client
  *
@@ -136,10 +136,10 @@ static mp2ml_status extend_client(struct mpc *m, uint16_t step, uint64_t *out, c
 }
 
 static mp2ml_status relu_block(struct mpc *m, uint16_t step, uint64_t *out, const uint64_t *in,
-                               size_t n, unsigned k, unsigned l)
+                               size_t n, unsigned k, unsigned l, unsigned blind)
 {
-    const size_t from_server = n * relu_ots_from_server(k, l);
-    const size_t from_client = n * relu_ots_from_client(k);
+    const size_t from_server = n * relu_ots_from_server(k, l, blind);
+    const size_t from_client = n * relu_ots_from_client(k, blind);
     const bool server = m->party == PARTY_SERVER;
     TRY(ot_reserve(m->ot, step, server ? from_server : from_client,
                    server ? from_client : from_server));
@@ -147,7 +147,7 @@ static mp2ml_status relu_block(struct mpc *m, uint16_t step, uint64_t *out, cons
     uint64_t *d = arena_take(m->arena, mpc_words(n), sizeof *d);
     if (d == NULL)
         return MP2ML_ERR_MEMORY;
-    TRY(gmw_sign(m, step, d, in, n, k));
+    TRY(gmw_sign(m, step, d, in, n, k, blind));
     const struct mux_field same = {out, in, k};
     const struct mpc_extension e = extension(m, k, l);
     if (l == k)
@@ -161,18 +161,27 @@ static mp2ml_status relu_block(struct mpc *m, uint16_t step, uint64_t *out, cons
 }
 
 mp2ml_status mpc_relu(struct mpc *m, uint16_t step, uint64_t *out, const uint64_t *in, size_t n,
-                      unsigned k, unsigned l)
+                      unsigned k, unsigned l, unsigned blind)
 {
-    assert(k >= MPC_MIN_BITS && k <= MPC_MAX_BITS && l >= k && l <= MPC_MAX_RING);
+    assert(k >= MPC_MIN_BITS + blind && k <= MPC_MAX_BITS && l >= k && l <= MPC_MAX_RING);
     mp2ml_status status = MP2ML_OK;
     for (size_t done = 0; done < n && status == MP2ML_OK; done += MPC_BLOCK)
-        status = relu_block(m, step, out + done, in + done, mpc_block(n, done), k, l);
+        status = relu_block(m, step, out + done, in + done, mpc_block(n, done), k, l, blind);
     return mpc_end(m, status, out, n);
 }
 
-void mpc_relu_clear(uint64_t *out, const uint64_t *in, size_t n, unsigned k, unsigned l)
+/* Rounding both shares down loses 1 where their low bits carry: (x + half) mod 2^blind is then less
+ * than the client's low bits. */
+void mpc_relu_clear(uint64_t *out, const uint64_t *in, const uint64_t *low, size_t n, unsigned k,
+                    unsigned l, unsigned blind)
 {
-    (void)l; /* a value that is not negative reads the same in both rings */
-    for (size_t i = 0; i < n; i++)
-        out[i] = in[i] >> (k - 1) & 1 ? 0 : in[i];
+    const uint64_t half = low != NULL && blind > 0 ? (uint64_t)1 << (blind - 1) : 0;
+    for (size_t i = 0; i < n; i++) {
+        const uint64_t x = in[i] + half;
+        const uint64_t unit = (uint64_t)1 << blind, rest = x & (unit - 1);
+        const uint64_t carry = low != NULL && (low[i] & (unit - 1)) > rest ? unit : 0;
+        const bool negative = (x - rest - carry) >> (k - 1) & 1;
+        const bool wide = in[i] >> (k - 1) & 1; /* a negative one that passes, read in Z_{2^l} */
+        out[i] = negative ? 0 : in[i] | (wide ? mpc_ring_mask(l) ^ mpc_ring_mask(k) : 0);
+    }
 }

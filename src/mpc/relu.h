@@ -7,14 +7,14 @@
 
 #include "mpc/mpc_kernels.h"
 
-/* Random OTs of one value. */
-static inline unsigned relu_ots_from_server(unsigned k, unsigned l)
+/* Random OTs of one value: an AND for each bit of the sign, then the multiplexers. */
+static inline unsigned relu_ots_from_server(unsigned k, unsigned l, unsigned blind)
 {
-    return k - 1 + (l > k ? 2 : 1);
+    return k - 1 - blind + (l > k ? 2 : 1);
 }
-static inline unsigned relu_ots_from_client(unsigned k)
+static inline unsigned relu_ots_from_client(unsigned k, unsigned blind)
 {
-    return k - 1 + 1;
+    return k - 1 - blind + 1;
 }
 
 /* Slices of the 1-of-4 transfer from Z_{2^k} to Z_{2^l}: within 128 bits and disjoint. */

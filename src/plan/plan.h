@@ -58,6 +58,7 @@ const char *step_kind_name(enum step_kind kind);
 #define PLAN_MAX_NAME 255
 #define PLAN_BLOCK_IMAGES 2048 /* images that go through the steps together */
 #define PLAN_FRAME_VALUES 65536u
+#define PLAN_MIN_SIGN_BITS 4u /* that the sign of a ReLU or maximum looks at */
 
 struct plan_step { /* public */
     enum step_kind kind;
@@ -70,6 +71,7 @@ struct plan_step { /* public */
     unsigned l;        /* LINEAR: input ring. RELU, REENTRY, PRODUCT, SQUARE: output ring. else =
                           out_bits */
     unsigned out_bits; /* ring of the result: LINEAR, MAX k; ARGMAX index bits; else l */
+    unsigned blind;    /* RELU, MAX: low bits that the signs do not look at (mpc.h), else 0 */
     unsigned set;      /* LINEAR: CKKS_S1 or CKKS_S2, else 0 */
     unsigned tensor;   /* INPUT, OUTPUT: which one */
     /* MAX (windows.count = count), ARGMAX (with top: count = windows.count * top). PRODUCT: none,
@@ -152,8 +154,14 @@ MUST_CHECK mp2ml_status plan_new(struct plan **out, const struct graph *graph,
 void plan_free(struct plan *plan);
 
 /* Chooses scales for hidden rings of k bits and an opened (or argmax) ring of k_out bits, sets
- * every l, set, out_bits and scale, and quantises the matrices. May be called again. */
+ * every l, set, out_bits and scale, and quantises the matrices. Signs look at all bits. May be called
+ * again. */
 MUST_CHECK mp2ml_status plan_scale(struct plan *plan, unsigned k, unsigned k_out, mp2ml_error *err);
+/* Whether the signs of step s may be blind: RELU and MAX, unless what comes out is opened. */
+bool plan_may_be_blind(const struct plan *plan, unsigned s);
+/* After plan_scale: lets the signs of each step s that may be blind look at the sign_bits[s] highest
+ * bits only, or at all if there are fewer. */
+MUST_CHECK mp2ml_status plan_set_sign_bits(struct plan *plan, const uint8_t *sign_bits);
 
 /* The lowered network in floats: for tests and ranges. values[s] = [value][image] of step s. */
 typedef int (*plan_visit)(void *context, unsigned step, const float *values, size_t images);

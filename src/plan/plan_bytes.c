@@ -6,7 +6,7 @@
  *   tensor   string name, u8 rank, u32 dims.., u8 dtype, f64 low, f64 high, u8 bits, f64 scale,
  *            u8 post
  *   step     u8 kind, u8 operands, per operand u16 step (LINEAR, SUM: and u8 shift), u32 count, u8
- * k, u8 l, u8 out_bits, u8 set, u8 tensor; MAX and ARGMAX: u32 windows, per window u32 members, u32
+ * k, u8 l, u8 out_bits, u8 set, u8 tensor; RELU, MAX: u8 blind; MAX and ARGMAX: u32 windows, per window u32 members, u32
  * member..; PRODUCT: u32 0, or u32 count and per value u32, u32 the values that it multiplies
  *
  * The scale of a step travels for none of them: those of inputs and outputs stand in the tensors,
@@ -57,6 +57,11 @@ static bool has_shifts(enum step_kind kind)
     return kind == STEP_LINEAR || kind == STEP_SUM;
 }
 
+static bool has_signs(enum step_kind kind)
+{
+    return kind == STEP_RELU || kind == STEP_MAX;
+}
+
 static bool has_windows(enum step_kind kind)
 {
     return kind == STEP_MAX || kind == STEP_ARGMAX || kind == STEP_PRODUCT;
@@ -79,6 +84,8 @@ static void write_step(struct writer *w, const struct plan_step *step)
     writer_u8(w, (uint8_t)step->tensor);
     if (step->kind == STEP_SUM)
         writer_u8(w, step->minus);
+    if (has_signs(step->kind))
+        writer_u8(w, (uint8_t)step->blind);
     if (!has_windows(step->kind))
         return;
     writer_u32(w, (uint32_t)step->windows.count);
@@ -289,9 +296,11 @@ static bool rings_are_legal(const struct plan_public *pub, const struct plan_ste
         return k == l && l == step->out_bits && l >= 1 && l <= max_l && shifts_fit(pub, step, l);
     case STEP_RELU:
     case STEP_REENTRY:
-        return k_fits && k == in && l >= k && l <= max_l && step->out_bits == l;
+        return k_fits && k == in && l >= k && l <= max_l && step->out_bits == l &&
+               k >= step->blind + PLAN_MIN_SIGN_BITS;
     case STEP_MAX:
-        return k_fits && k == in && l == k && step->out_bits == k;
+        return k_fits && k == in && l == k && step->out_bits == k &&
+               k >= step->blind + PLAN_MIN_SIGN_BITS;
     case STEP_ARGMAX:
         return k_fits && k == in && l == step->out_bits &&
                step->out_bits == mpc_index_bits(&step->windows) && (step->top <= 1 || k + l <= 32);
@@ -381,6 +390,8 @@ static mp2ml_status read_step(struct plan_public *pub, unsigned s, struct reader
             return MP2ML_ERR_PROTOCOL;
         step->minus = minus != 0;
     }
+    if (has_signs(step->kind))
+        step->blind = reader_u8(r);
     if (has_windows(step->kind)) {
         const uint32_t below[2] = {pub->steps[step->operands[0]].count,
                                    pub->steps[step->operands[step->n_operands - 1]].count};

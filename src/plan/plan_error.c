@@ -7,6 +7,7 @@
  *   bias       rounding                                        1/12 / S^2
  *   switch     the share's error: sigma of the set and         (sigma^2 + (3.24*norm2*2^k/q)^2)
  *              encryption noise through the weights            / S_out^2
+ *   sign       a blind one, of values near 0                   blind_variance
  *   carried    the operands' errors                            w^2 * variance
  * A ReLU passes the error on in those samples in which it is not zero (and in some beside, where
  * the error itself decides); a maximum never enlarges it. E[x^2] and the share of active ReLUs are
@@ -17,6 +18,7 @@
 #include "plan/plan_internal.h"
 
 #define ACTIVE_LEAST 0.05 /* of a ReLU that is nearly always zero */
+#define PI 3.14159265358979323846
 #define DEVIATIONS 6      /* the stated bound, in standard deviations of the worst value */
 #define OBSERVED                                                                                   \
     2.0 /* errors of weights and of neighbours in a picture are not independent, which             \
@@ -102,6 +104,19 @@ static void sum_variance(const struct error_model *m, const struct plan_step *st
     }
 }
 
+/* What a blind sign adds where the values have this mean square, 0 if it is not known. A value x with
+ * |x| < half is lost, or kept below 0, with probability (1 - |x|/half)/2: x^2 times that is at most
+ * 2/27 * half^2, and over x of density f it makes f * half^3/12, f = 1/(sqrt(2 pi) * deviation) at
+ * the middle of a normal distribution. */
+static double blind_variance(const struct plan_step *step, double square)
+{
+    if (step->blind == 0)
+        return 0;
+    double half = ldexp(1, (int)step->blind - 1) / step->scale;
+    double most = 2.0 / 27 * half * half;
+    return square > 0 ? fmin(most, half * half * half / (12 * sqrt(2 * PI * square))) : most;
+}
+
 static mp2ml_status step_variance(struct error_model *m, unsigned s)
 {
     const struct plan_step *step = &m->plan->pub.steps[s];
@@ -129,10 +144,15 @@ static mp2ml_status step_variance(struct error_model *m, unsigned s)
         for (size_t i = 0; i < step->count; i++)
             for (uint32_t j = w->first[i / each]; j < w->first[i / each + 1]; j++)
                 out[i] = fmax(out[i], in[w->member[j]]);
+        for (size_t i = 0; step->blind > 0 && i < step->count; i++)
+            for (uint32_t j = w->first[i + 1] - w->first[i]; j > 1; j = (j + 1) / 2)
+                out[i] += blind_variance(step, 0);
     } else {
         const float *active = m->plan->range[s].active; /* of a RELU */
+        const float *square = m->plan->range[step->operands[0]].mean_square;
         for (size_t i = 0; i < step->count; i++)
-            out[i] = active != NULL ? in[i] * fmin(1, (double)active[i] + ACTIVE_LEAST) : in[i];
+            out[i] = (active != NULL ? in[i] * fmin(1, (double)active[i] + ACTIVE_LEAST) : in[i]) +
+                     blind_variance(step, square != NULL ? (double)square[i] : 0);
     }
     return MP2ML_OK;
 }

@@ -276,13 +276,43 @@ static mp2ml_status scale_reader(struct scaling *sc, unsigned s, unsigned *next)
     return MP2ML_OK;
 }
 
+/* ---- signs ----------------------------------------------------------------------------------- */
+
+bool plan_may_be_blind(const struct plan *plan, unsigned s)
+{
+    const enum step_kind kind = plan->pub.steps[s].kind;
+    return (kind == STEP_RELU || kind == STEP_MAX) && !plan->notes[s].opened;
+}
+
+/* A difference of two values, and what a blind sign may add, stay below the ring's half. */
+static bool differences_fit(const struct plan *plan, const struct plan_step *step)
+{
+    unsigned o = step->operands[0];
+    while (plan->pub.steps[o].kind == STEP_MAX)
+        o = plan->pub.steps[o].operands[0];
+    return plan->range[o].used * step->scale + ldexp(1, (int)step->blind - 2) <=
+           scales_room(step->k);
+}
+
+mp2ml_status plan_set_sign_bits(struct plan *plan, const uint8_t *sign_bits)
+{
+    for (unsigned s = 0; s < plan->pub.n_steps; s++) {
+        struct plan_step *step = &plan->pub.steps[s];
+        unsigned bits = sign_bits[s] > PLAN_MIN_SIGN_BITS ? sign_bits[s] : PLAN_MIN_SIGN_BITS;
+        step->blind = plan_may_be_blind(plan, s) && step->k > bits ? step->k - bits : 0;
+        while (step->kind == STEP_MAX && step->blind > 0 && !differences_fit(plan, step))
+            step->blind--;
+    }
+    return plan_error_model(plan);
+}
+
 /* ---- the plan -------------------------------------------------------------------------------- */
 
 static mp2ml_status scale_step(struct scaling *sc, unsigned s, unsigned *next)
 {
     struct plan_step *step = &sc->plan->pub.steps[s];
     bool strict = sc->plan->options.ranges == PLAN_RANGES_STRICT;
-    step->k = step->l = step->out_bits = step->set = 0;
+    step->k = step->l = step->out_bits = step->set = step->blind = 0;
     *next = s + 1;
     if (strict) {
         free(sc->values[s]);

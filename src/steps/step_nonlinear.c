@@ -31,7 +31,23 @@ mp2ml_status step_relu(struct run *run, unsigned s)
     const uint64_t *in =
         with_constants(run->values[s], run->values[step->operands[0]], lin, step, run->images);
     return mpc_relu(run->mpc, (uint16_t)s, run->values[s], in, values_of(step, run->images),
-                    step->k, step->l);
+                    step->k, step->l, step->blind);
+}
+
+/* Uniform words for the low bits of the client's share of n values whose signs are blind; NULL where
+ * signs are exact. The caller frees them. */
+static mp2ml_status client_low_bits(uint64_t **low, struct clear_run *run,
+                                    const struct plan_step *step, size_t n)
+{
+    *low = NULL;
+    if (step->blind == 0 || !run->with_noise)
+        return MP2ML_OK;
+    *low = malloc(n * sizeof **low + 1);
+    if (*low == NULL)
+        return MP2ML_ERR_MEMORY;
+    for (size_t i = 0; i < n; i++)
+        (*low)[i] = ckks_noise_model_next(&run->noise);
+    return MP2ML_OK;
 }
 
 mp2ml_status step_relu_clear(struct clear_run *run, unsigned s)
@@ -39,7 +55,11 @@ mp2ml_status step_relu_clear(struct clear_run *run, unsigned s)
     const struct plan_step *step = &run->plan->pub.steps[s];
     const uint64_t *in = with_constants(run->values[s], run->values[step->operands[0]],
                                         &run->plan->linear[s], step, run->images);
-    mpc_relu_clear(run->values[s], in, values_of(step, run->images), step->k, step->l);
+    const size_t n = values_of(step, run->images);
+    uint64_t *low = NULL;
+    TRY(client_low_bits(&low, run, step, n));
+    mpc_relu_clear(run->values[s], in, low, n, step->k, step->l, step->blind);
+    free(low);
     return MP2ML_OK;
 }
 
@@ -80,15 +100,23 @@ mp2ml_status step_max(struct run *run, unsigned s)
     if (!scratch)
         return MP2ML_ERR_MEMORY;
     return mpc_max(run->mpc, (uint16_t)s, run->values[s], run->values[step->operands[0]],
-                   &step->windows, run->images, step->k, scratch);
+                   &step->windows, run->images, step->k, step->blind, scratch);
 }
 
 mp2ml_status step_max_clear(struct clear_run *run, unsigned s)
 {
     const struct plan_step *step = &run->plan->pub.steps[s];
-    mpc_max_clear(run->values[s], run->values[step->operands[0]], &step->windows, run->images,
-                  step->k);
-    return MP2ML_OK;
+    const size_t images = run->images;
+    uint64_t *low = NULL, *scratch = calloc(mpc_max_scratch(&step->windows, images) + 1, 8);
+    mp2ml_status status = scratch != NULL ? MP2ML_OK : MP2ML_ERR_MEMORY;
+    if (status == MP2ML_OK)
+        status = client_low_bits(&low, run, step, mpc_max_pairs(&step->windows) * images);
+    if (status == MP2ML_OK)
+        mpc_max_clear(run->values[s], run->values[step->operands[0]], low, &step->windows, images,
+                      step->k, step->blind, scratch);
+    free(low);
+    free(scratch);
+    return status;
 }
 
 mp2ml_status step_argmax(struct run *run, unsigned s)
