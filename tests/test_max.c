@@ -187,10 +187,8 @@ static void test_blind(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_clear),
-        cmocka_unit_test(test_exhaustive_pairs),
-        cmocka_unit_test(test_windows),
-        cmocka_unit_test(test_blocks),
+        cmocka_unit_test(test_clear),   cmocka_unit_test(test_exhaustive_pairs),
+        cmocka_unit_test(test_windows), cmocka_unit_test(test_blocks),
         cmocka_unit_test(test_blind),
     };
     return cmocka_run_group_tests_name("max", tests, pair_group_new, pair_group_free);

@@ -89,14 +89,17 @@ static struct cost step_cost(struct ot_ledger *ledger, const struct step *s)
 }
 
 static const struct step steps[] = {
-    {REENTRY, 10, 12, 22, 0},    {RELU, 845, 12, 22, 0},    {RELU, 100, 12, 22, 0}, {RELU, 1, 4, 4, 0},
-    {RELU, 0, 12, 22, 0},        {REENTRY, 0, 12, 22, 0},   {MAX, 33, 12, 12, 0},   {ARGMAX, 17, 16, 0, 0},
-    {REENTRY, 999, 16, 16, 0},   {RELU, 65537, 12, 22, 0},  {OPEN, 77, 16, 0, 0},   {ARGMAX, 1, 20, 0, 0},
-    {REENTRY, 70000, 12, 20, 0}, {RELU, 140000, 16, 26, 0}, {MAX, 20000, 8, 8, 0},  {PRODUCT, 100, 12, 25, 0},
-    {PRODUCT, 1, 24, 48, 0},     {SQUARE, 100, 12, 22, 0},  {SQUARE, 7, 9, 10, 0},  {PRODUCT, 55, 13, 13, 0},
-    {PRODUCT, 20000, 6, 15, 0},  {SQUARE, 20000, 7, 14, 0}, {PRODUCT, 0, 8, 13, 0}, {SQUARE, 0, 8, 13, 0},
-    {TOP, 33, 16, 3, 0},         {TOP, 1, 20, 5, 0},        {TOP, 7, 8, 1, 0},      {TOP, 0, 8, 2, 0},
-    {TOP, 14000, 4, 2, 0},       {RELU, 100, 30, 40, 0},    {RELU, 845, 16, 26, 5}, {MAX, 33, 16, 16, 6},  {RELU, 9, 8, 8, 4},
+    {REENTRY, 10, 12, 22, 0},    {RELU, 845, 12, 22, 0},    {RELU, 100, 12, 22, 0},
+    {RELU, 1, 4, 4, 0},          {RELU, 0, 12, 22, 0},      {REENTRY, 0, 12, 22, 0},
+    {MAX, 33, 12, 12, 0},        {ARGMAX, 17, 16, 0, 0},    {REENTRY, 999, 16, 16, 0},
+    {RELU, 65537, 12, 22, 0},    {OPEN, 77, 16, 0, 0},      {ARGMAX, 1, 20, 0, 0},
+    {REENTRY, 70000, 12, 20, 0}, {RELU, 140000, 16, 26, 0}, {MAX, 20000, 8, 8, 0},
+    {PRODUCT, 100, 12, 25, 0},   {PRODUCT, 1, 24, 48, 0},   {SQUARE, 100, 12, 22, 0},
+    {SQUARE, 7, 9, 10, 0},       {PRODUCT, 55, 13, 13, 0},  {PRODUCT, 20000, 6, 15, 0},
+    {SQUARE, 20000, 7, 14, 0},   {PRODUCT, 0, 8, 13, 0},    {SQUARE, 0, 8, 13, 0},
+    {TOP, 33, 16, 3, 0},         {TOP, 1, 20, 5, 0},        {TOP, 7, 8, 1, 0},
+    {TOP, 0, 8, 2, 0},           {TOP, 14000, 4, 2, 0},     {RELU, 100, 30, 40, 0},
+    {RELU, 845, 16, 26, 5},      {MAX, 33, 16, 16, 6},      {RELU, 9, 8, 8, 4},
 };
 
 static void check_cost(unsigned k_ss)

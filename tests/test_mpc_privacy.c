@@ -54,13 +54,13 @@ static mp2ml_status step_half(struct pair *p, enum party party, void *context)
     switch (r->kind) {
     case RELU:
     case RELU_SAME_RING:
-        status = mpc_relu(m, 1, out, in, VALUES, k, l, 0);
+        status = mpc_relu(m, 1, out, in, VALUES, k, l, r->kind == RELU ? 3 : 0);
         break;
     case REENTRY:
         status = mpc_reentry(m, 1, out, in, VALUES, k, l);
         break;
     case MAX:
-        status = mpc_max(m, 1, out, in, &windows, VALUES, k, 0, scratch);
+        status = mpc_max(m, 1, out, in, &windows, VALUES, k, 2, scratch);
         break;
     case ARGMAX:
         status = mpc_argmax(m, 1, out, in, &windows, VALUES, k, scratch);

@@ -4,6 +4,13 @@
 #include "base/bytes.h"
 #include "plan_fixture.h"
 
+static void blind(struct plan *plan)
+{
+    uint8_t sign_bits[PLAN_MAX_STEPS];
+    memset(sign_bits, 9, sizeof sign_bits);
+    assert_int_equal(plan_set_sign_bits(plan, sign_bits), MP2ML_OK);
+}
+
 static struct plan *sample_plan(struct net *net, bool logits)
 {
     net_init(net, 70);
@@ -17,6 +24,7 @@ static struct plan *sample_plan(struct net *net, bool logits)
     o.low = -1;
     struct plan *plan = net_plan(net, &o);
     net_scaled(plan, 13, 17);
+    blind(plan);
     return plan;
 }
 
@@ -44,6 +52,7 @@ static struct plan *product_plan(struct net *net, bool logits)
     o.top = 2;
     struct plan *plan = net_plan(net, &o);
     net_scaled(plan, 13, 16);
+    blind(plan);
     return plan;
 }
 
@@ -101,7 +110,8 @@ static void there_and_back(void **state)
             assert_int_equal(a->minus, b->minus);
             assert_int_equal(a->top, b->top);
             assert_true(a->count == b->count && a->k == b->k && a->l == b->l && a->set == b->set &&
-                        a->out_bits == b->out_bits && a->tensor == b->tensor);
+                        a->blind == b->blind && a->out_bits == b->out_bits &&
+                        a->tensor == b->tensor);
             assert_int_equal(a->windows.count, b->windows.count);
             if (a->windows.count != 0) {
                 size_t n = a->windows.first[a->windows.count];
@@ -308,6 +318,8 @@ static void illegal_plans(void **state)
     REFUSED(steps[d.relu].l = steps[d.relu].out_bits = 12);
     REFUSED(steps[d.relu].out_bits--);
     REFUSED(steps[d.relu].set = CKKS_S1);
+    REFUSED(steps[d.relu].blind = 10); /* 3 bits are left */
+    REFUSED(steps[d.max].blind = 255);
     REFUSED(steps[d.relu].n_operands = 0);
     REFUSED(steps[d.relu].n_operands = 2);
     REFUSED(steps[d.reentry].l = steps[d.reentry].out_bits -= 1); /* less than its reader's ring */

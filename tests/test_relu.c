@@ -168,7 +168,8 @@ static void test_random_wide(void **state)
         check_relu(p, &in, k[i], k[i] + 10);
         check_relu(p, &in, k[i], MPC_MAX_RING);
         for (size_t j = 0; j < in.n; j++)
-            in.x[j] = ((in.x[j] & mpc_ring_mask(k[i] - 2)) - (j % 2 << (k[i] - 2))) & mpc_ring_mask(k[i]);
+            in.x[j] =
+                ((in.x[j] & mpc_ring_mask(k[i] - 2)) - (j % 2 << (k[i] - 2))) & mpc_ring_mask(k[i]);
         shared_split(&in, k[i], i);
         check_blind(p, &in, k[i], k[i] + 10, k[i] - 5);
         check_blind(p, &in, k[i], k[i], 4);
@@ -226,7 +227,8 @@ static void test_in_place(void **state)
     }
 }
 
-/* 4(k-1-blind) + 2 + 1 + k + 3h + l bits a value, in 2(k-1-blind) + 4 frames, without what extends the OTs. */
+/* 4(k-1-blind) + 2 + 1 + k + 3h + l bits a value, in 2(k-1-blind) + 4 frames, without what extends
+ * the OTs. */
 static void check_traffic(struct pair *p, size_t n, unsigned k, unsigned l, unsigned blind)
 {
     const unsigned h = l - k;
@@ -309,12 +311,18 @@ static void test_uniform_shares(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_clear),   cmocka_unit_test(test_exhaustive),
-        cmocka_unit_test(test_exhaustive_blind), cmocka_unit_test(test_blind_bound),
-        cmocka_unit_test(test_slices),  cmocka_unit_test(test_random_wide),
-        cmocka_unit_test(test_counts),  cmocka_unit_test(test_largest),
-        cmocka_unit_test(test_nothing), cmocka_unit_test(test_in_place),
-        cmocka_unit_test(test_traffic), cmocka_unit_test(test_uniform_shares),
+        cmocka_unit_test(test_clear),
+        cmocka_unit_test(test_exhaustive),
+        cmocka_unit_test(test_exhaustive_blind),
+        cmocka_unit_test(test_blind_bound),
+        cmocka_unit_test(test_slices),
+        cmocka_unit_test(test_random_wide),
+        cmocka_unit_test(test_counts),
+        cmocka_unit_test(test_largest),
+        cmocka_unit_test(test_nothing),
+        cmocka_unit_test(test_in_place),
+        cmocka_unit_test(test_traffic),
+        cmocka_unit_test(test_uniform_shares),
     };
     return cmocka_run_group_tests_name("relu", tests, pair_group_new, pair_group_free);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Every step of whole models, both halves over a channel pair, against its clear twin fed with the
- * very operands that the shares stand for: non-linear steps are equal, linear steps within 4 LSB of
+ * very operands that the shares stand for: non-linear steps are equal, but for maxima with blind
+ * signs, which are within their bound, and linear steps within 4 LSB of
  * the exact value with the stated deviation (docs/protocol.md, "Numbers"). */
 #include <math.h>
 #include <setjmp.h>
@@ -49,6 +50,34 @@ static void compare_linear(struct error_sum *e, const uint64_t *got, const uint6
     e->n += n;
 }
 
+/* What a ReLU with blind signs makes of its operand: the twin with the client's very shares. */
+static void blind_relu(uint64_t *want, const struct both_runs *both, const struct plan_step *step,
+                       const struct linear *lin, const uint64_t *in)
+{
+    size_t n = (size_t)step->count * both->images;
+    uint64_t *x = malloc(n * sizeof(*x) + 8);
+    for (size_t i = 0; i < n; i++)
+        x[i] = (in[i] + (lin->bi ? lin->bi[i / both->images] : 0)) & (((uint64_t)1 << step->k) - 1);
+    mpc_relu_clear(want, x, both->shares[1][step->operands[0]], n, step->k, step->l, step->blind);
+    free(x);
+}
+
+/* Each round of a maximum with blind signs may lose half a unit of theirs. */
+static void compare_max(const uint64_t *got, const uint64_t *want, const struct plan_step *step,
+                        size_t images)
+{
+    for (size_t w = 0; w < step->count; w++) {
+        int64_t most = 0;
+        for (size_t left = step->windows.first[w + 1] - step->windows.first[w]; left > 1;
+             left = (left + 1) / 2)
+            most += step->blind > 0 ? (int64_t)1 << (step->blind - 1) : 0;
+        for (size_t i = w * images; i < (w + 1) * images; i++) {
+            int64_t lost = difference(want[i], got[i], step->out_bits);
+            assert_true(lost >= 0 && lost <= most);
+        }
+    }
+}
+
 static void check_steps(const struct both_runs *both, const float *const *inputs,
                         struct error_sum *errors)
 {
@@ -65,7 +94,11 @@ static void check_steps(const struct both_runs *both, const float *const *inputs
             continue;
         assert_int_equal(clear_of[step->kind](&clear, s), MP2ML_OK);
         uint64_t *sum = both_runs_sum(both, s);
-        if (step->kind == STEP_LINEAR)
+        if (step->kind == STEP_RELU && step->blind > 0)
+            blind_relu(values[s], both, step, &plan->linear[s], values[step->operands[0]]);
+        if (step->kind == STEP_MAX)
+            compare_max(sum, values[s], step, both->images);
+        else if (step->kind == STEP_LINEAR)
             compare_linear(errors, sum, values[s], n, step->out_bits);
         else
             assert_memory_equal(sum, values[s], n * sizeof(uint64_t));
@@ -204,13 +237,17 @@ static void joined_network(struct net *net)
     net_output(net, net_same(net, GRAPH_ADD, net_dense(net, y, 7), z));
 }
 
-static struct mp2ml_model *model_of(struct net *net, const struct plan_options *o)
+/* With signs of 9 of 13 bits if they are to be blind. */
+static struct mp2ml_model *model_of(struct net *net, const struct plan_options *o, bool blind)
 {
     struct mp2ml_model *model = calloc(1, sizeof(*model));
     assert_non_null(model);
     model->graph = net->g;
     model->plan = net_plan(net, o);
     net_scaled(model->plan, 13, o->policy == PLAN_LOGITS ? 20 : 16);
+    uint8_t sign_bits[PLAN_MAX_STEPS];
+    memset(sign_bits, blind ? 9 : 13, sizeof(sign_bits));
+    assert_int_equal(plan_set_sign_bits(model->plan, sign_bits), MP2ML_OK);
     for (unsigned s = 0; s < model->plan->pub.n_steps; s++)
         model->sets |= 1u << model->plan->pub.steps[s].set;
     model->sets &= ~1u;
@@ -239,7 +276,7 @@ static void run_network(void (*make)(struct net *), enum plan_policy policy, siz
     struct plan_options o = net_logits();
     o.policy = policy;
     o.top = 3;
-    struct mp2ml_model *model = model_of(&net, &o);
+    struct mp2ml_model *model = model_of(&net, &o, images % 2);
     struct both_runs both = {.model = model, .plain = plain};
     struct net_data d;
     net_data_init(&d, &net, model->plan);
@@ -266,7 +303,7 @@ static void products_and_gates(void **state)
 {
     (void)state;
     run_network(product_network, PLAN_LOGITS, 5, 0);
-    run_network(product_network, PLAN_TOP, 1, 0);
+    run_network(product_network, PLAN_TOP, 2, 0);
 }
 
 static void residuals_and_groups(void **state)
@@ -281,6 +318,7 @@ static void joined_and_clipped(void **state)
     (void)state;
     run_network(joined_network, PLAN_LOGITS, 4, 0);
     run_network(joined_network, PLAN_TOP, 7, 2);
+    run_network(joined_network, PLAN_ARGMAX, 5, 0);
 }
 
 /* Twenty layers deep: the twin keeps the labels of the float network, and the outputs stay within

@@ -106,8 +106,8 @@ mp2ml_status gmw_run(struct mpc *m, uint16_t step, const struct circuit *c, uint
     return MP2ML_OK;
 }
 
-/* The planes of (x + 2^(blind-1)) / 2^blind at the server, of x / 2^blind at the client, both rounded
- * down: with half a step added at one of them the rounding errs to both sides alike. */
+/* The planes of (x + 2^(blind-1)) / 2^blind at the server, of x / 2^blind at the client, both
+ * rounded down: with half a step added at one of them the rounding errs to both sides alike. */
 static mp2ml_status slice_share(struct mpc *m, uint64_t *planes, const uint64_t *x, size_t n,
                                 unsigned k, unsigned blind)
 {

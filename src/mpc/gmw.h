@@ -14,8 +14,8 @@ MUST_CHECK mp2ml_status gmw_run(struct mpc *m, uint16_t step, const struct circu
                                 uint64_t *wires, size_t n);
 
 /* d = shares of [x >= 0] for n <= MPC_BLOCK values of k bits, decided without the `blind` lowest
- * bits of the shares (mpc.h). Needs (k-1-blind)*n reserved OTs in each direction. CT: leaks n, k and
- * blind. */
+ * bits of the shares (mpc.h). Needs (k-1-blind)*n reserved OTs in each direction. CT: leaks n, k
+ * and blind. */
 MUST_CHECK mp2ml_status gmw_sign(struct mpc *m, uint16_t step, uint64_t *d, const uint64_t *x,
                                  size_t n, unsigned k, unsigned blind);
 

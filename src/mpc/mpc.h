@@ -7,14 +7,12 @@
  *   value      |x| < 2^(k-2) where a comparison follows, two's complement; share = its k low bits
  *   sign       d = [x >= 0] as XOR shares, by a ripple-carry circuit with k-1 ANDs
  *   blind      bits at the low end of both shares that a sign does not look at, which saves as many
- *              ANDs: d may be wrong where -2^(blind-1) <= x < 2^(blind-1), more often the nearer to 0
- *              [arXiv 2106.08475], and a ReLU is then off by |x|
- *   GMW        the engine: bit-sliced over a block of values, one exchange per AND, triples from
- *              random OTs
- *   extension  the output ring Z_{2^l} may be larger than the input ring, l = k + h
- *   block      at most MPC_BLOCK values go through the exchanges together
- * Shares are uint64_t, one value each, bits above the ring zero. Arrays of n values; out may be in
- * unless said otherwise.
+ *              ANDs: d may be wrong where -2^(blind-1) <= x < 2^(blind-1), more often the nearer to
+ * 0 [arXiv 2106.08475], and a ReLU is then off by |x| GMW        the engine: bit-sliced over a
+ * block of values, one exchange per AND, triples from random OTs extension  the output ring Z_{2^l}
+ * may be larger than the input ring, l = k + h block      at most MPC_BLOCK values go through the
+ * exchanges together Shares are uint64_t, one value each, bits above the ring zero. Arrays of n
+ * values; out may be in unless said otherwise.
  *
  * Both parties make the same calls in the same order. Each function has a twin in the clear, named
  * *_clear, that the tests and the clear run of a plan use.
@@ -38,7 +36,8 @@ MUST_CHECK mp2ml_status mpc_new(struct mpc **out, enum party party, struct link 
 void mpc_free(struct mpc *m);
 
 /* out = max(0, x) in Z_{2^l}, k <= l <= 48, 4 <= k <= 32, for any x in Z_{2^k} read as signed. With
- * blind > 0, k - blind >= 4: for |x| < 2^(k-1) - 2^(blind-1), and out is 0 or x where d may be wrong.
+ * blind > 0, k - blind >= 4: for |x| < 2^(k-1) - 2^(blind-1), and out is 0 or x where d may be
+ * wrong.
  */
 MUST_CHECK mp2ml_status mpc_relu(struct mpc *m, uint16_t step, uint64_t *out, const uint64_t *in,
                                  size_t n, unsigned k, unsigned l, unsigned blind);

@@ -154,13 +154,15 @@ MUST_CHECK mp2ml_status plan_new(struct plan **out, const struct graph *graph,
 void plan_free(struct plan *plan);
 
 /* Chooses scales for hidden rings of k bits and an opened (or argmax) ring of k_out bits, sets
- * every l, set, out_bits and scale, and quantises the matrices. Signs look at all bits. May be called
- * again. */
+ * every l, set, out_bits and scale, and quantises the matrices. Signs look at all bits. May be
+ * called again. */
 MUST_CHECK mp2ml_status plan_scale(struct plan *plan, unsigned k, unsigned k_out, mp2ml_error *err);
+/* After plan_scale: whether all linear steps but those whose values are opened are of set S1. */
+bool plan_fits_small_set(const struct plan *plan);
 /* Whether the signs of step s may be blind: RELU and MAX, unless what comes out is opened. */
 bool plan_may_be_blind(const struct plan *plan, unsigned s);
-/* After plan_scale: lets the signs of each step s that may be blind look at the sign_bits[s] highest
- * bits only, or at all if there are fewer. */
+/* After plan_scale: lets the signs of each step s that may be blind look at the sign_bits[s]
+ * highest bits only, or at all if there are fewer. */
 MUST_CHECK mp2ml_status plan_set_sign_bits(struct plan *plan, const uint8_t *sign_bits);
 
 /* The lowered network in floats: for tests and ranges. values[s] = [value][image] of step s. */

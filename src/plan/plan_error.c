@@ -19,7 +19,7 @@
 
 #define ACTIVE_LEAST 0.05 /* of a ReLU that is nearly always zero */
 #define PI 3.14159265358979323846
-#define DEVIATIONS 6      /* the stated bound, in standard deviations of the worst value */
+#define DEVIATIONS 6 /* the stated bound, in standard deviations of the worst value */
 #define OBSERVED                                                                                   \
     2.0 /* errors of weights and of neighbours in a picture are not independent, which             \
            the model takes them for; what the twin showed on the samples counts double */
@@ -104,10 +104,10 @@ static void sum_variance(const struct error_model *m, const struct plan_step *st
     }
 }
 
-/* What a blind sign adds where the values have this mean square, 0 if it is not known. A value x with
- * |x| < half is lost, or kept below 0, with probability (1 - |x|/half)/2: x^2 times that is at most
- * 2/27 * half^2, and over x of density f it makes f * half^3/12, f = 1/(sqrt(2 pi) * deviation) at
- * the middle of a normal distribution. */
+/* What a blind sign adds where the values have this mean square, 0 if it is not known. A value x
+ * with |x| < half is lost, or kept below 0, with probability (1 - |x|/half)/2: x^2 times that is at
+ * most 2/27 * half^2, and over x of density f it makes f * half^3/12, f = 1/(sqrt(2 pi) *
+ * deviation) at the middle of a normal distribution. */
 static double blind_variance(const struct plan_step *step, double square)
 {
     if (step->blind == 0)

@@ -74,7 +74,7 @@ static const struct {
     const char *item, *client, *server;
 } leaks[] = {
     {"input, activations, signs", "own input", "nothing"},
-    {"weights, biases, linear operators", "outputs; k and l of each step; number of values", "own"},
+    {"weights, biases, linear operators", "outputs; k, l, sign bits of each step; sizes", "own"},
     {"non-linear steps: kind, number, windows; batch size", "yes", "yes"},
 };
 
@@ -98,6 +98,12 @@ static void print_shape(FILE *f, const struct plan_tensor *t)
     for (unsigned d = 0; d < t->rank; d++)
         (void)fprintf(f, " x %u", t->dims[d]);
     (void)fputs("]", f);
+}
+
+/* Half a unit of a blind sign, in real numbers. */
+static double blind_unit(const struct plan_step *step)
+{
+    return ldexp(1, (int)step->blind - 1) / step->scale;
 }
 
 static void print_tensors(FILE *f, const struct plan *plan)
@@ -127,6 +133,13 @@ static void print_tensors(FILE *f, const struct plan *plan)
                   plan->options.ranges == PLAN_RANGES_STRICT
                       ? ""
                       : " (not proven: a value beyond it would wrap)");
+    for (unsigned s = 0; s < pub->n_steps; s++)
+        if (pub->steps[s].blind > 0)
+            (void)fprintf(
+                f, "        signs of step %u look at %u bits: what lies within %.2g of 0 %s\n", s,
+                pub->steps[s].k - pub->steps[s].blind, blind_unit(&pub->steps[s]),
+                pub->steps[s].kind == STEP_RELU ? "may be taken for 0, or kept below it"
+                                                : "may pass for equal");
 }
 
 static void print_step(FILE *f, const struct plan *plan, unsigned s, size_t images,
@@ -269,6 +282,8 @@ static json_t *json_step(const struct plan *plan, unsigned s, size_t images,
     (void)json_object_set_new(o, "operands", operands);
     (void)json_object_set_new(o, "count", json_count(step->count));
     (void)json_object_set_new(o, "k", json_count(step->k));
+    if (step->kind == STEP_RELU || step->kind == STEP_MAX)
+        (void)json_object_set_new(o, "sign_bits", json_count(step->k - step->blind));
     (void)json_object_set_new(o, "l", json_count(step->l));
     (void)json_object_set_new(o, "scale", json_number(step->scale));
     (void)json_object_set_new(o, "expected_error_sd", json_number(plan->notes[s].error_sd));

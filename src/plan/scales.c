@@ -362,3 +362,12 @@ mp2ml_status plan_scale(struct plan *plan, unsigned k, unsigned k_out, mp2ml_err
     plan->k_out = k_out;
     return MP2ML_OK;
 }
+
+bool plan_fits_small_set(const struct plan *plan)
+{
+    for (unsigned s = 0; s < plan->pub.n_steps; s++)
+        if (plan->pub.steps[s].kind == STEP_LINEAR && !plan->notes[s].opened &&
+            plan->pub.steps[s].set != CKKS_S1)
+            return false;
+    return true;
+}

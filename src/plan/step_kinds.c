@@ -107,7 +107,8 @@ static struct step_cost cost_relu(const struct plan *plan, const struct plan_ste
                                   size_t images, uint64_t plain, struct ot_ledger *ledger)
 {
     (void)plan, (void)plain;
-    return exchanges(mpc_cost_relu(ledger, step->count * images, step->k, step->l, step->blind), step, images);
+    return exchanges(mpc_cost_relu(ledger, step->count * images, step->k, step->l, step->blind),
+                     step, images);
 }
 
 static struct step_cost cost_reentry(const struct plan *plan, const struct plan_step *step,
@@ -122,7 +123,8 @@ static struct step_cost cost_max(const struct plan *plan, const struct plan_step
                                  size_t images, uint64_t plain, struct ot_ledger *ledger)
 {
     (void)plan, (void)plain;
-    return exchanges(mpc_cost_max(ledger, &step->windows, images, step->k, step->blind), step, images);
+    return exchanges(mpc_cost_max(ledger, &step->windows, images, step->k, step->blind), step,
+                     images);
 }
 
 static struct step_cost cost_argmax(const struct plan *plan, const struct plan_step *step,

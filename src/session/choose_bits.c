@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The choice of k, the ring of hidden activations (docs/protocol.md, "Numbers").
+ * The choice of bits (docs/protocol.md, "Numbers"): of k, the ring of hidden activations, and of
+ * the sign bits, which the sign of each ReLU and maximum looks at.
  *
- * The plan carries synthetic (or calibration) inputs and the float model's outputs for them. For
- * each k the fixed-point twin runs on the same inputs. With the margin m_i of input i (best minus
- * second value in floats) and the error e_j of input j (how much the twin moved the second towards
- * the best), a label is lost when an error exceeds a margin. The share of pairs (i, j) with e_j >
- * m_i estimates the share of lost labels far below 1/inputs. Part of it comes from the rounding of
- * inputs and weights, which no k can mend: the smallest k wins that loses at most LOST_FACTOR times
- * what the largest k loses. A model without labels takes the largest k. */
+ * A larger k costs a few bits of traffic a value and makes every error smaller; a sign bit costs an
+ * AND, most of what a ReLU costs, and matters near zero only. So k is the largest that
+ * fits (choose_ring), and then each step's signs look at as few bits as keep the outputs nearly as
+ * good as exact signs do: first all steps alike, then step by step, the costliest first. Trials
+ * (trial.c) run the twin on the samples; part of the error that they see comes from the rounding of
+ * inputs and weights, which no bit can mend, therefore the comparison with exact signs. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,258 +19,164 @@
 #define K_LAST 16
 #define K_OUT_ORDER 20 /* values, or the order of close ones */
 #define K_OUT_ARGMAX 16
-#define TRIAL_PRODUCTS ((uint64_t)1 << 30)
-#define TRIAL_LEAST 16
+#define SIGN_BITS_FIRST 8
 #define LOST_FACTOR 2.0
-#define LOST_LEAST 1e-4 /* fewer lost labels than this are as good as none */
+#define LOST_LEAST 1e-4                   /* fewer lost labels than this are as good as none */
+#define SQUARE_FACTOR 2.0                 /* of the mean square error of values that are opened */
+#define STEP_TRIALS 24                    /* for single steps, */
+#define STEP_PRODUCTS ((uint64_t)1 << 31) /* of no more multiply-adds than these together */
+#define SMALL_SHARE 0.15 /* of the signs: steps with so few together may look at SMALL_MORE bits   \
+                          */
+#define SMALL_MORE 2     /* more */
 
 static unsigned opened_bits(const struct plan *plan)
 {
     return plan->pub.policy == PLAN_ARGMAX ? K_OUT_ARGMAX : K_OUT_ORDER;
 }
 
-/* ---- labels -------------------------------------------------------------------------------- */
+struct search {
+    struct plan *plan;
+    struct trial_result exact; /* with signs of all bits */
+    uint8_t bits[PLAN_MAX_STEPS];
+};
 
-size_t first_largest(const float *v, size_t n)
+/* What a client gets is labels or, all other outputs, values. */
+static bool good_enough(const struct search *search, const struct trial_result *result)
 {
-    size_t best = 0;
-    for (size_t i = 1; i < n; i++)
-        if (v[i] > v[best])
-            best = i;
+    const struct plan_public *pub = &search->plan->pub;
+    bool labels = pub->n_outputs == 1 && pub->policy == PLAN_ARGMAX;
+    if (pub->n_outputs == 1 && result->lost > fmax(LOST_FACTOR * search->exact.lost, LOST_LEAST))
+        return false;
+    for (unsigned t = 0; !labels && t < pub->n_outputs; t++)
+        if (result->mean_square[t] > SQUARE_FACTOR * search->exact.mean_square[t])
+            return false;
+    return true;
+}
+
+static mp2ml_status try_bits(struct search *search, bool *good)
+{
+    struct trial_result result;
+    TRY(plan_set_sign_bits(search->plan, search->bits));
+    TRY(trial_run(&result, search->plan, 1));
+    *good = good_enough(search, &result);
+    return MP2ML_OK;
+}
+
+/* Signs that a step decides for one image; 0 where they are exact. */
+static uint64_t signs_of(const struct plan *plan, unsigned s)
+{
+    const struct plan_step *step = &plan->pub.steps[s];
+    if (!plan_may_be_blind(plan, s))
+        return 0;
+    return step->kind == STEP_MAX ? mpc_max_pairs(&step->windows) : step->count;
+}
+
+/* The smallest number of bits for all steps alike, by halving the interval. */
+static mp2ml_status search_all(struct search *search)
+{
+    unsigned low = SIGN_BITS_FIRST, high = search->plan->k;
+    while (low < high) {
+        unsigned middle = (low + high) / 2;
+        bool good = false;
+        memset(search->bits, (int)middle, sizeof(search->bits));
+        TRY(try_bits(search, &good));
+        if (good)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    memset(search->bits, (int)high, sizeof(search->bits));
+    return MP2ML_OK;
+}
+
+/* The step with the most signs among those not done, n_steps if there is none. */
+static unsigned costliest(const struct plan *plan, const bool *done)
+{
+    unsigned best = plan->pub.n_steps;
+    uint64_t most = 0;
+    for (unsigned s = 0; s < plan->pub.n_steps; s++)
+        if (!done[s] && signs_of(plan, s) > most) {
+            most = signs_of(plan, s);
+            best = s;
+        }
     return best;
 }
 
-static size_t second_largest(const float *v, size_t n, size_t best)
+/* More bits for the steps that cost little, then fewer for the others, one after the other. */
+static mp2ml_status search_each(struct search *search)
 {
-    size_t second = best == 0 ? 1 : 0;
-    for (size_t i = 0; i < n; i++)
-        if (i != best && v[i] > v[second])
-            second = i;
-    return second;
-}
-
-static int compare_floats(const void *a, const void *b)
-{
-    float x = *(const float *)a, y = *(const float *)b;
-    return (x > y) - (x < y);
-}
-
-/* The share of pairs with error[j] > margin[i]; sorts both. */
-static double share_above(float *margin, float *error, size_t n)
-{
-    qsort(margin, n, sizeof(*margin), compare_floats);
-    qsort(error, n, sizeof(*error), compare_floats);
-    double pairs = 0;
-    size_t i = 0;
-    for (size_t j = 0; j < n; j++) {
-        while (i < n && margin[i] < error[j])
-            i++;
-        pairs += (double)i;
-    }
-    return n > 0 ? pairs / ((double)n * (double)n) : 0;
-}
-
-/* How many samples a run of the twin takes: all, but for large networks no more than keep it within
- * TRIAL_PRODUCTS multiply-adds, and never fewer than TRIAL_LEAST. */
-static size_t trial_samples(const struct plan *plan)
-{
-    uint64_t products = 1;
+    const struct plan *plan = search->plan;
+    bool done[PLAN_MAX_STEPS] = {false};
+    uint64_t all = 0, left = 0, trials = STEP_PRODUCTS / trial_products(plan);
+    trials = trials < STEP_TRIALS ? trials : STEP_TRIALS;
     for (unsigned s = 0; s < plan->pub.n_steps; s++)
-        products += linear_products(&plan->linear[s]);
-    uint64_t most = TRIAL_PRODUCTS / products;
-    most = most < TRIAL_LEAST ? TRIAL_LEAST : most;
-    return plan->n_samples < most ? plan->n_samples : (size_t)most;
-}
-
-struct trial { /* the twin's raw values of the last linear step, as floats */
-    const struct plan *plan;
-    unsigned step;
-    float *values; /* [image][count] */
-};
-
-/* Keeps the values that the argmax, or the output, reads. */
-static int keep_logits(void *context, unsigned step, const uint64_t *values, size_t images)
-{
-    struct trial *trial = context;
-    if (step != trial->step)
-        return 0;
-    const struct plan_step *s = &trial->plan->pub.steps[step];
-    uint64_t sign = (uint64_t)1 << (s->out_bits - 1);
-    for (size_t v = 0; v < s->count; v++)
-        for (size_t b = 0; b < images; b++) {
-            int64_t x = (int64_t)(values[v * images + b] ^ sign) - (int64_t)sign;
-            trial->values[b * s->count + v] = (float)((double)x / s->scale);
-        }
-    return 0;
-}
-
-/* Inputs and outputs of all samples, split by tensor: [tensor] -> [image][count]. */
-static float **split_tensors(const struct plan_tensor *tensors, unsigned n, const float *all,
-                             size_t images)
-{
-    float **split = calloc(n + 1, sizeof(*split));
-    size_t total = 0, at = 0;
-    for (unsigned t = 0; t < n; t++)
-        total += tensors[t].count;
-    for (unsigned t = 0; split && t < n; t++) {
-        size_t count = tensors[t].count;
-        split[t] = calloc(images * count + 1, sizeof(float));
-        for (size_t b = 0; split[t] && all && b < images; b++)
-            memcpy(split[t] + b * count, all + b * total + at, count * sizeof(float));
-        at += count;
+        all += signs_of(plan, s);
+    left = all;
+    for (unsigned s; (s = costliest(plan, done)) < plan->pub.n_steps; done[s] = true) {
+        if ((double)left <= SMALL_SHARE * (double)all && search->bits[s] < plan->k)
+            search->bits[s] = (uint8_t)(search->bits[s] + SMALL_MORE);
+        left -= signs_of(plan, s);
     }
-    return split;
-}
-
-static void free_split(float **split, unsigned n)
-{
-    for (unsigned t = 0; split && t < n; t++)
-        free(split[t]);
-    free(split);
-}
-
-/* The step whose values become the labels of output 0: before an argmax, else what is opened. */
-static unsigned logits_step(const struct plan *plan)
-{
-    const struct plan_public *pub = &plan->pub;
-    unsigned s = 0;
-    while (s < pub->n_steps && !(pub->steps[s].kind == STEP_OUTPUT && pub->steps[s].tensor == 0))
-        s++;
-    s = pub->steps[s].operands[0];
-    return pub->steps[s].kind == STEP_ARGMAX ? pub->steps[s].operands[0] : s;
-}
-
-static double lost_labels(const struct plan *plan, const float *fixed, size_t rows, size_t row)
-{
-    size_t stride = 0;
-    for (unsigned o = 0; o < plan->pub.n_outputs; o++)
-        stride += plan->pub.outputs[o].count;
-    if (plan->pub.policy == PLAN_ARGMAX)
-        stride = row;
-    float *margin = calloc(rows + 1, sizeof(float)), *error = calloc(rows + 1, sizeof(float));
-    double lost = 1;
-    if (margin && error) {
-        for (size_t i = 0; i < rows; i++) {
-            const float *exact = plan->sample_outputs + i * stride, *got = fixed + i * row;
-            size_t best = first_largest(exact, row), second = second_largest(exact, row, best);
-            margin[i] = exact[best] - exact[second];
-            error[i] = (exact[best] - got[best]) - (exact[second] - got[second]);
+    memset(done, 0, sizeof(done));
+    for (unsigned s; (s = costliest(plan, done)) < plan->pub.n_steps; done[s] = true) {
+        bool good = true;
+        while (good && search->bits[s] > PLAN_MIN_SIGN_BITS) {
+            if (trials-- == 0)
+                return MP2ML_OK;
+            search->bits[s]--;
+            TRY(try_bits(search, &good));
+            search->bits[s] = (uint8_t)(search->bits[s] + !good);
         }
-        lost = share_above(margin, error, rows);
     }
-    free(margin);
-    free(error);
-    return lost;
+    return MP2ML_OK;
 }
 
-/* Runs the twin of the plan as scaled now on its own samples; *lost = estimated share of lost
- * labels. */
-static mp2ml_status try_bits(const struct plan *plan, double *lost)
+static mp2ml_status search_sign_bits(struct plan *plan)
 {
-    const struct plan_public *pub = &plan->pub;
-    struct trial trial = {plan, logits_step(plan), NULL};
-    size_t row = pub->steps[trial.step].count, images = trial_samples(plan);
-    trial.values = calloc(images * row + 1, sizeof(float));
-    float **inputs = split_tensors(pub->inputs, pub->n_inputs, plan->samples, images);
-    float **outputs = split_tensors(pub->outputs, pub->n_outputs, NULL, images);
-    mp2ml_status status = MP2ML_ERR_MEMORY;
-    if (trial.values && inputs && outputs)
-        status = run_clear(plan, images, (const float *const *)inputs, outputs, true, 1,
-                           keep_logits, &trial);
+    struct search *search = calloc(1, sizeof(*search));
+    if (!search)
+        return MP2ML_ERR_MEMORY;
+    search->plan = plan;
+    mp2ml_status status = trial_run(&search->exact, plan, 1);
     if (status == MP2ML_OK)
-        *lost = lost_labels(plan, trial.values, images, row);
-    free_split(inputs, pub->n_inputs);
-    free_split(outputs, pub->n_outputs);
-    free(trial.values);
+        status = search_all(search);
+    if (status == MP2ML_OK)
+        status = search_each(search);
+    if (status == MP2ML_OK)
+        status = plan_set_sign_bits(plan, search->bits);
+    free(search);
     return status;
 }
 
-struct observation { /* the twin against the float outputs of the samples */
-    struct plan *plan;
-    size_t stride; /* of a sample in plan->sample_outputs */
-};
-
-/* Where output `tensor` begins in a sample's outputs, and the step whose values they are. */
-static unsigned compared_step(const struct plan_public *pub, unsigned tensor)
+/* The largest k with which all hidden steps fit the small set, or else just the largest. */
+static mp2ml_status choose_ring(struct plan *plan, unsigned bits, mp2ml_error *err)
 {
-    unsigned s = 0;
-    while (!(pub->steps[s].kind == STEP_OUTPUT && pub->steps[s].tensor == tensor))
-        s++;
-    s = pub->steps[s].operands[0];
-    return pub->steps[s].kind == STEP_ARGMAX ? pub->steps[s].operands[0] : s;
-}
-
-static int observe_outputs(void *context, unsigned step, const uint64_t *values, size_t images)
-{
-    struct observation *o = context;
-    const struct plan_public *pub = &o->plan->pub;
-    size_t at = 0;
-    for (unsigned t = 0; t < pub->n_outputs; t++) {
-        unsigned compared = compared_step(pub, t);
-        const struct plan_step *s = &pub->steps[compared];
-        const uint64_t sign = (uint64_t)1 << (s->out_bits - 1);
-        double *largest = &o->plan->observed_error[t];
-        for (size_t v = 0; compared == step && v < s->count; v++)
-            for (size_t b = 0; b < images; b++) {
-                int64_t x = (int64_t)(values[v * images + b] ^ sign) - (int64_t)sign;
-                double exact = (double)o->plan->sample_outputs[b * o->stride + at + v];
-                *largest = fmax(*largest, fabs((double)x / s->scale - exact));
-            }
-        at += s->count;
-    }
-    return 0;
-}
-
-/* Runs the twin on the samples once more and notes its largest errors for plan_expected_error. */
-static mp2ml_status observe_errors(struct plan *plan)
-{
-    const struct plan_public *pub = &plan->pub;
-    struct observation o = {plan, 0};
-    const size_t images = trial_samples(plan);
-    for (unsigned t = 0; t < pub->n_outputs; t++) {
-        o.stride += pub->steps[compared_step(pub, t)].count;
-        plan->observed_error[t] = 0;
-    }
-    float **inputs = split_tensors(pub->inputs, pub->n_inputs, plan->samples, images);
-    float **outputs = split_tensors(pub->outputs, pub->n_outputs, NULL, images);
-    mp2ml_status status = MP2ML_ERR_MEMORY;
-    if (inputs && outputs)
-        status = run_clear(plan, images, (const float *const *)inputs, outputs, true, 2,
-                           observe_outputs, &o);
-    free_split(inputs, pub->n_inputs);
-    free_split(outputs, pub->n_outputs);
-    return status;
-}
-
-/* The plan at k bits, and what it loses; a failure of plan_scale is returned. */
-static mp2ml_status scale_and_try(struct plan *plan, unsigned k, double *lost, mp2ml_error *err)
-{
-    TRY(plan_scale(plan, k, opened_bits(plan), err));
-    return try_bits(plan, lost);
-}
-
-static mp2ml_status smallest_bits(struct plan *plan, unsigned bits, mp2ml_error *err)
-{
-    unsigned last = K_LAST;
-    double lost = 0, least = 0;
-    if (bits > 0)
-        return plan_scale(plan, bits, opened_bits(plan), err);
-    while (last > K_FIRST && plan_scale(plan, last, opened_bits(plan), NULL) != MP2ML_OK)
-        last--;
-    TRY(plan_scale(plan, last, opened_bits(plan), err));
-    if (plan->pub.n_outputs != 1 || plan->pub.policy == PLAN_TOP ||
-        plan->pub.steps[logits_step(plan)].count < 2)
-        return MP2ML_OK;
-    TRY(try_bits(plan, &least));
-    for (unsigned k = K_FIRST; k < last; k++)
-        if (scale_and_try(plan, k, &lost, NULL) == MP2ML_OK &&
-            lost <= fmax(LOST_FACTOR * least, LOST_LEAST))
+    unsigned best = bits;
+    for (unsigned k = K_LAST; bits == 0 && k >= K_FIRST; k--) {
+        if (plan_scale(plan, k, opened_bits(plan), NULL) != MP2ML_OK)
+            continue;
+        if (plan_fits_small_set(plan))
             return MP2ML_OK;
-    return plan_scale(plan, last, opened_bits(plan), err);
+        best = best == 0 ? k : best;
+    }
+    return plan_scale(plan, best == 0 ? K_FIRST : best, opened_bits(plan), err);
 }
 
-mp2ml_status choose_bits(struct plan *plan, unsigned bits, mp2ml_error *err)
+mp2ml_status choose_bits(struct plan *plan, unsigned bits, unsigned sign_bits, mp2ml_error *err)
 {
-    TRY(smallest_bits(plan, bits, err));
-    return observe_errors(plan);
+    struct trial_result result;
+    uint64_t signs = 0;
+    TRY(choose_ring(plan, bits, err));
+    for (unsigned s = 0; s < plan->pub.n_steps; s++)
+        signs += signs_of(plan, s);
+    if (signs > 0 && sign_bits == 0)
+        TRY(search_sign_bits(plan));
+    if (signs > 0 && sign_bits > 0) {
+        uint8_t all[PLAN_MAX_STEPS];
+        memset(all, (int)sign_bits, sizeof(all));
+        TRY(plan_set_sign_bits(plan, all));
+    }
+    TRY(trial_run(&result, plan, 2));
+    memcpy(plan->observed_error, result.largest, sizeof(plan->observed_error));
+    return MP2ML_OK;
 }

@@ -154,6 +154,15 @@ static mp2ml_status set_bits(struct mp2ml_options *o, const char *v, mp2ml_error
     return set_unsigned(&o->bits, v, 10, 20, "bits", err);
 }
 
+static mp2ml_status set_sign_bits(struct mp2ml_options *o, const char *v, mp2ml_error *err)
+{
+    if (strcmp(v, "auto") == 0) {
+        o->sign_bits = 0;
+        return MP2ML_OK;
+    }
+    return set_unsigned(&o->sign_bits, v, PLAN_MIN_SIGN_BITS, 20, "sign-bits", err);
+}
+
 static mp2ml_status set_k_ss(struct mp2ml_options *o, const char *v, mp2ml_error *err)
 {
     unsigned k = 0;
@@ -305,10 +314,14 @@ static const struct option_row option_table[] = {
     {{"classes", "FILE", NULL, "text file with one class name a line, which clients print", M, 0},
      set_classes},
     {{"bits", "K", "auto",
-      "ring of hidden activations, 10 to 20 bits; auto takes the smallest of 12 to 16 that keeps "
-      "the float model's labels",
-      M, 0},
+      "ring of hidden activations, 10 to 20 bits; auto takes 16, or the most that fit", M, 0},
      set_bits},
+    {{"sign-bits", "B", "auto",
+      "highest bits that the sign of a ReLU or maximum looks at, 4 to 20; auto takes, step by "
+      "step, "
+      "the fewest that keep labels and values nearly as good as exact signs do; 20: exact signs",
+      M, 0},
+     set_sign_bits},
     {{"k-ss", "K", "4", "oblivious transfer: 2, 4 or 8; more means fewer bytes and more work", M,
       0},
      set_k_ss},

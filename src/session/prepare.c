@@ -62,7 +62,7 @@ static mp2ml_status plan_model(struct mp2ml_model *m, const struct mp2ml_options
     if (status == MP2ML_OK)
         status = plan_new(&m->plan, m->graph, &po, err);
     if (status == MP2ML_OK)
-        status = choose_bits(m->plan, o->bits, err);
+        status = choose_bits(m->plan, o->bits, o->sign_bits, err);
     npy_wipe(&npy);
     return status;
 }

@@ -31,7 +31,7 @@
 #include "plan/plan.h"
 #include "steps/steps.h"
 
-#define SESSION_VERSION 1u
+#define SESSION_VERSION 2u
 #define SESSION_MAX_HELLO 65536u
 #define SESSION_MAX_ACCEPT 16777216u
 #define SESSION_NONCE_BYTES 32
@@ -51,8 +51,8 @@ struct mp2ml_options {
     bool preprocess_given, range_given;
     enum plan_policy policy;
     bool policy_given;
-    unsigned top;  /* PLAN_TOP: how many */
-    unsigned bits; /* k, 0 = auto */
+    unsigned top;             /* PLAN_TOP: how many */
+    unsigned bits, sign_bits; /* k and bits of signs, 0 = auto */
     unsigned k_ss;
     unsigned threads; /* 0 = auto */
     uint64_t max_memory;
@@ -100,8 +100,20 @@ struct mp2ml_model {
     unsigned sets; /* bit i: the plan uses set i */
     struct class_names classes;
 };
-/* Scales the plan for `bits`, or for the smallest k that keeps the labels when it is 0. */
-MUST_CHECK mp2ml_status choose_bits(struct plan *plan, unsigned bits, mp2ml_error *err);
+/* Scales the plan for hidden rings of `bits`, or of the most that fit when it is 0, and for signs
+ * of `sign_bits`, or of as few as keep the outputs nearly as good as exact signs do when it is 0.
+ */
+MUST_CHECK mp2ml_status choose_bits(struct plan *plan, unsigned bits, unsigned sign_bits,
+                                    mp2ml_error *err);
+struct trial_result { /* the twin against the float model, on the plan's samples */
+    double lost;      /* estimated share of lost labels of output 0; 0 with policy top */
+    double mean_square[PLAN_MAX_TENSORS], largest[PLAN_MAX_TENSORS]; /* error of each output */
+};
+/* Runs the twin of the plan as scaled now. */
+MUST_CHECK mp2ml_status trial_run(struct trial_result *result, const struct plan *plan,
+                                  uint64_t seed);
+/* Multiply-adds of one trial. */
+uint64_t trial_products(const struct plan *plan);
 /* The position of the largest of n >= 1 values, the first one at ties. */
 size_t first_largest(const float *v, size_t n);
 void tensor_describe(mp2ml_tensor *out, const struct plan_tensor *in);

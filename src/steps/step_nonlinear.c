@@ -34,8 +34,8 @@ mp2ml_status step_relu(struct run *run, unsigned s)
                     step->k, step->l, step->blind);
 }
 
-/* Uniform words for the low bits of the client's share of n values whose signs are blind; NULL where
- * signs are exact. The caller frees them. */
+/* Uniform words for the low bits of the client's share of n values whose signs are blind; NULL
+ * where signs are exact. The caller frees them. */
 static mp2ml_status client_low_bits(uint64_t **low, struct clear_run *run,
                                     const struct plan_step *step, size_t n)
 {

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The choice of the ring and of sign bits: what it promises about labels and values, on inputs that
+ * it did not see, and what it leaves alone. */
+#include "plan_fixture.h"
+#include "session/session.h"
+
+static struct plan *chosen(struct net *net, enum plan_policy policy, unsigned bits,
+                           unsigned sign_bits)
+{
+    struct plan_options o = net_logits();
+    o.policy = policy;
+    o.top = 2;
+    struct plan *plan = net_plan(net, &o);
+    mp2ml_error err = {MP2ML_OK, ""};
+    if (choose_bits(plan, bits, sign_bits, &err) != MP2ML_OK)
+        fail_msg("%s", err.text);
+    return plan;
+}
+
+/* A convolution, a maximum, two hidden layers; each with a sign of its own. */
+static void make_net(struct net *net, uint64_t seed)
+{
+    net_init(net, seed);
+    int x = net_conv(net, net_input(net, DIMS(8, 8, 2)), 6, (struct window){3, 1, true, false, 1});
+    x = net_relu(net, net_window(net, GRAPH_MAX_POOL, x, 0, (struct window){2, 2, true, false, 1}));
+    x = net_relu(net, net_bias(net, net_dense(net, net_flat(net, x), 24), false));
+    x = net_relu(net, net_bias(net, net_dense(net, x, 16), false));
+    net_output(net, net_dense(net, x, 6));
+}
+
+static unsigned sign_bits_of(const struct plan *plan, unsigned s)
+{
+    return plan->pub.steps[s].k - plan->pub.steps[s].blind;
+}
+
+static void few_bits_keep_labels(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 0; seed < 4; seed++) {
+        struct net net;
+        struct trial_result exact, blind;
+        make_net(&net, 500 + seed);
+        struct plan *plan = chosen(&net, PLAN_ARGMAX, 0, 20);
+        assert_int_equal(plan->k, 16);
+        assert_true(plan_fits_small_set(plan));
+        assert_int_equal(trial_run(&exact, plan, 77), MP2ML_OK);
+        plan_free(plan);
+        plan = chosen(&net, PLAN_ARGMAX, 0, 0);
+        unsigned blind_steps = 0;
+        for (unsigned s = 0; s < plan->pub.n_steps; s++) {
+            bool sign = plan_may_be_blind(plan, s);
+            assert_true(sign ? sign_bits_of(plan, s) >= PLAN_MIN_SIGN_BITS
+                             : plan->pub.steps[s].blind == 0);
+            blind_steps += plan->pub.steps[s].blind >= 3;
+        }
+        assert_int_equal(blind_steps, 4);
+        /* Another seed of noise than the search had; its estimate varies a little. */
+        assert_int_equal(trial_run(&blind, plan, 77), MP2ML_OK);
+        assert_true(blind.lost <= fmax(3 * exact.lost, 3e-4));
+        assert_true(plan->observed_error[0] > 0);
+        net_done(&net, plan);
+    }
+}
+
+static void few_bits_keep_values(void **state)
+{
+    (void)state;
+    struct net net;
+    struct trial_result exact, blind;
+    make_net(&net, 510);
+    struct plan *plan = chosen(&net, PLAN_LOGITS, 0, 20);
+    assert_int_equal(trial_run(&exact, plan, 77), MP2ML_OK);
+    plan_free(plan);
+    plan = chosen(&net, PLAN_LOGITS, 0, 0);
+    assert_int_equal(trial_run(&blind, plan, 77), MP2ML_OK);
+    assert_true(blind.mean_square[0] <= 2.5 * exact.mean_square[0]);
+    /* A search that takes the fewest bits whatever they cost would be seen here. */
+    plan_free(plan);
+    plan = chosen(&net, PLAN_LOGITS, 0, 6);
+    assert_int_equal(trial_run(&blind, plan, 77), MP2ML_OK);
+    assert_true(blind.mean_square[0] > 10 * exact.mean_square[0]);
+    net_done(&net, plan);
+}
+
+static void what_is_asked_for_is_done(void **state)
+{
+    (void)state;
+    struct net net;
+    make_net(&net, 520);
+    struct plan *plan = chosen(&net, PLAN_TOP, 13, 9);
+    assert_int_equal(plan->k, 13);
+    for (unsigned s = 0; s < plan->pub.n_steps; s++)
+        if (plan_may_be_blind(plan, s))
+            assert_int_equal(sign_bits_of(plan, s), 9);
+    net_done(&net, plan);
+}
+
+/* The sign of a value that is opened behind it stays exact: its error may not depend on weights. */
+static void opened_signs_are_exact(void **state)
+{
+    (void)state;
+    struct net net;
+    net_init(&net, 530);
+    int x = net_relu(&net, net_dense(&net, net_input(&net, DIMS(12)), 8));
+    net_output(&net, net_relu(&net, net_dense(&net, x, 5)));
+    struct plan *plan = chosen(&net, PLAN_LOGITS, 0, 5);
+    net_has_steps(plan, "input linear relu linear relu output");
+    assert_int_equal(sign_bits_of(plan, 2), 5);
+    assert_int_equal(plan->pub.steps[4].blind, 0);
+    net_done(&net, plan);
+}
+
+/* One value and several outputs: nothing to take a label of. */
+static void other_outputs(void **state)
+{
+    (void)state;
+    struct net net;
+    net_init(&net, 540);
+    int x = net_relu(&net, net_dense(&net, net_input(&net, DIMS(20)), 30));
+    net_output(&net, net_dense(&net, x, 1));
+    struct plan *plan = chosen(&net, PLAN_ARGMAX, 0, 0); /* its sign */
+    assert_true(plan->pub.steps[2].blind > 0);
+    plan_free(plan);
+    net_output(&net, net_dense(&net, x, 3));
+    plan = chosen(&net, PLAN_LOGITS, 0, 0);
+    assert_true(plan->pub.steps[2].blind > 0);
+    assert_true(plan->observed_error[0] > 0 && plan->observed_error[1] > 0);
+    net_done(&net, plan);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(few_bits_keep_labels),
+        cmocka_unit_test(few_bits_keep_values),
+        cmocka_unit_test(what_is_asked_for_is_done),
+        cmocka_unit_test(opened_signs_are_exact),
+        cmocka_unit_test(other_outputs),
+    };
+    return cmocka_run_group_tests_name("choose_bits", tests, NULL, NULL);
+}
