@@ -248,7 +248,7 @@ static void hostile_hellos(void **state)
         writer_wipe(&w);
     }
     /* control: the same without a fault goes on to the public key */
-    const struct hello_case honest = {"honest", 1, 6, 4, 1, NULL, 0, 0};
+    const struct hello_case honest = {"honest", SESSION_VERSION, 6, 4, 1, NULL, 0, 0};
     struct writer w = hello_bytes(&honest);
     struct fake f = {.model = label, .hello = &w};
     struct outcome o = meet(&f, "4G", "20");

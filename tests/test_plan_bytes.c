@@ -318,8 +318,6 @@ static void illegal_plans(void **state)
     REFUSED(steps[d.relu].l = steps[d.relu].out_bits = 12);
     REFUSED(steps[d.relu].out_bits--);
     REFUSED(steps[d.relu].set = CKKS_S1);
-    REFUSED(steps[d.relu].blind = 10); /* 3 bits are left */
-    REFUSED(steps[d.max].blind = 255);
     REFUSED(steps[d.relu].n_operands = 0);
     REFUSED(steps[d.relu].n_operands = 2);
     REFUSED(steps[d.reentry].l = steps[d.reentry].out_bits -= 1); /* less than its reader's ring */
@@ -379,6 +377,22 @@ static void illegal_plans(void **state)
     REFUSED(d.pub->outputs[0].scale = 2);
     REFUSED(d.pub->outputs[0].dtype = PLAN_F32);
     REFUSED(d.pub->policy = PLAN_LOGITS);
+    net_done(&net, plan);
+}
+
+static void illegal_signs(void **state)
+{
+    (void)state;
+    struct net net;
+    bool logits = true;
+    struct plan *(*make)(struct net *, bool) = sample_plan;
+    struct plan *plan = make(&net, logits);
+    struct damage d;
+    damage_init(&d, plan);
+    REFUSED(steps[d.relu].blind = 10); /* 3 of 13 bits are left */
+    REFUSED(steps[d.relu].blind = 255);
+    REFUSED(steps[d.max].blind = 10);
+    REFUSED(steps[d.max].blind = 255);
     net_done(&net, plan);
 }
 
@@ -547,6 +561,7 @@ int main(void)
         cmocka_unit_test(seeded_damage),
         cmocka_unit_test(seeded_damage_of_products),
         cmocka_unit_test(illegal_plans),
+        cmocka_unit_test(illegal_signs),
         cmocka_unit_test(illegal_products),
         cmocka_unit_test(illegal_bytes),
         cmocka_unit_test(limits_are_kept),
