@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * mp2ml bench, in the order of its files: cmd_bench.c (the flow), bench_spawn.c (the server as a
- * second process), bench_data.c (inputs), bench_print.c (table and JSON).
+ * second process), bench_data.c (inputs), bench_print.c (table and JSON), bench_trace.c (one trace
+ * of both parties).
  *
  * All runs come first and the comparison with the float model last, so that the client's peak of
  * memory holds no model. */
@@ -38,6 +39,7 @@ struct bench {
     size_t threads, runs, n_batches, batches[BENCH_MAX_BATCHES];
     bool json;
     const char *input_path; /* NULL: random data */
+    const char *trace;      /* NULL: none */
     mp2ml_array input;
     pid_t server;
     uint16_t port;
@@ -57,6 +59,13 @@ void bench_fill(const struct bench *b, float *out, size_t i, const mp2ml_tensor 
                 size_t first, size_t images);
 /* Whether --input fits the model. */
 int bench_check_input(const struct bench *b, const mp2ml_client *client);
+
+/* The file for one connection's spans: part 0 is the server's, part i the client's with batch i
+ * - 1.
+ */
+void bench_trace_part(const struct bench *b, char *path, size_t size, size_t part);
+/* Joins the parts in the file of --trace, removes them, prints where the time went. */
+int bench_trace_end(const struct bench *b);
 
 void bench_print_head(const struct bench *b);
 void bench_print_result(const struct bench *b, const struct bench_result *r);

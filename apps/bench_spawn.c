@@ -39,7 +39,7 @@ static void free_words(char **words)
 /* mp2ml serve --port=0 --listen=127.0.0.1 --threads=N (the model's and server's flags) -- MODEL */
 static char **server_words(const struct bench *b)
 {
-    char threads[32];
+    char threads[32], part[sizeof(b->model) + 16];
     size_t n = 0, capacity = b->cli->n_values + 16;
     char **words = calloc(capacity, sizeof(*words));
     if (!words)
@@ -56,6 +56,10 @@ static char **server_words(const struct bench *b)
             words[n++] = flag(v->name, v->value);
     }
     words[n++] = flag("threads", threads);
+    if (b->trace) {
+        bench_trace_part(b, part, sizeof(part), 0);
+        words[n++] = flag("trace", part);
+    }
     words[n++] = strdup("--");
     words[n++] = strdup(b->model);
     for (size_t i = 0; i < n; i++)

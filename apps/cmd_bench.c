@@ -94,6 +94,9 @@ static int read_flags(struct bench *b)
     char number[32];
     int result = APP_DONE;
     b->json = cli_last(b->cli, "json") != NULL;
+    b->trace = cli_last(b->cli, "trace");
+    if (b->trace && strlen(b->trace) >= sizeof(b->model))
+        return app_usage("bench", "--trace: the path is too long");
     b->runs = DEFAULT_RUNS;
     b->batches[0] = DEFAULT_BATCH;
     if (!batch)
@@ -198,11 +201,19 @@ static int run_batch(struct bench *b, struct bench_result *r)
 {
     mp2ml_error error = {MP2ML_OK, ""};
     mp2ml_client *client = NULL;
+    char part[sizeof(b->model) + 16];
+    int result = APP_DONE;
+    if (b->trace) {
+        bench_trace_part(b, part, sizeof(part), b->done + 1);
+        result = cli_set(b->cli, "trace", part);
+    }
+    if (result != APP_DONE)
+        return result;
     progress_begin(&b->progress, r->batch);
     if (mp2ml_client_new(&client, "127.0.0.1", b->port, b->cli->options, progress_call,
                          &b->progress, &error) != MP2ML_OK)
         return fail(b, &error);
-    int result = run_requests(b, client, r);
+    result = run_requests(b, client, r);
     mp2ml_client_free(client);
     return result;
 }
@@ -302,6 +313,10 @@ static int bench(struct bench *b)
     if (b->done > 0 && !stop_caught(&b->stop)) {
         int reported = report(b);
         result = result == APP_DONE ? reported : result;
+    }
+    if (b->trace && b->port != 0) { /* else there was no server, and no trace */
+        int traced = bench_trace_end(b);
+        result = result == APP_DONE ? traced : result;
     }
     return result;
 }

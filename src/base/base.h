@@ -8,7 +8,8 @@
  *   cost.h     the unit in which protocols state what they cost
  *   cpu.h      which instruction sets this run may use (MP2ML_CPU forces a level)
  *   log.h      one line at a time to a sink that the caller chooses
- *   npy.h      numpy's .npy files */
+ *   npy.h      numpy's .npy files
+ *   trace.h    what a party does when, for Perfetto */
 #ifndef BASE_BASE_H
 #define BASE_BASE_H
 
@@ -19,5 +20,6 @@
 #include "base/log.h"
 #include "base/npy.h"
 #include "base/status.h"
+#include "base/trace.h"
 
 #endif

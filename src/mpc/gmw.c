@@ -39,6 +39,7 @@ static mp2ml_status run_layer(struct mpc *m, uint16_t step, const struct circuit
 {
     const size_t words = mpc_words(n);
     struct layer l;
+    TRACE(m->trace, AND, n * ands);
     TRY(layer_take(m, &l, n, ands));
     size_t at = 0;
     for (size_t i = 0; i < ands; i++) {

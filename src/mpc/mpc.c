@@ -17,6 +17,7 @@ mp2ml_status mpc_new(struct mpc **out, enum party party, struct link *link, stru
     m->ot = ot;
     m->g = g;
     m->kernels = mpc_kernels_pick();
+    m->trace = link_trace(link);
     mp2ml_status status = arena_new(&m->arena, MPC_WORK_BYTES);
     if (status != MP2ML_OK) {
         free(m);
@@ -51,6 +52,7 @@ void mpc_plane_unpack(uint64_t *plane, const uint8_t *frame, size_t *at, size_t 
 mp2ml_status mpc_exchange(struct mpc *m, enum frame_type type, uint16_t step, const uint8_t *out,
                           size_t out_bits, uint8_t *in, size_t in_bits)
 {
+    TRACE(m->trace, EXCHANGE, out_bits + in_bits);
     if (out_bits > 0)
         TRY(frame_send(m->link, type, step, out, bits_size(out_bits, 1)));
     if (in_bits > 0) {

@@ -25,6 +25,7 @@ struct mpc {
     struct prg *g;       /* kept, not owned; the GMW engine draws all masks from random OTs */
     struct arena *arena; /* empty between calls */
     const struct mpc_kernels *kernels;
+    struct trace *trace; /* of the link */
 #ifdef MP2ML_TEST_HOOKS
     unsigned control; /* enum mpc_control */
 #endif

@@ -14,6 +14,7 @@ mp2ml_status mux_sender_take(struct mpc *m, struct mux_sender *s, size_t n)
     s->flip = arena_take(m->arena, mpc_words(n), sizeof *s->flip);
     if (s->key[0] == NULL || s->key[1] == NULL || s->flip == NULL)
         return MP2ML_ERR_MEMORY;
+    TRACE(m->trace, HASH, n);
     ot_take_send(m->ot, s->key[0], s->key[1], n);
 #ifdef MP2ML_TEST_HOOKS
     if (m->control & MPC_CONTROL_KEYS) {
@@ -30,6 +31,7 @@ mp2ml_status mux_receiver_take(struct mpc *m, struct mux_receiver *r, const uint
     r->correction = arena_take(m->arena, mpc_words(n), sizeof *r->correction);
     if (r->key == NULL || r->correction == NULL)
         return MP2ML_ERR_MEMORY;
+    TRACE(m->trace, HASH, n);
     ot_take_recv(m->ot, r->key, r->correction, n);
 #ifdef MP2ML_TEST_HOOKS
     if (m->control & MPC_CONTROL_KEYS) {
@@ -79,6 +81,7 @@ mp2ml_status mux_select(struct mpc *m, uint16_t step, const uint64_t *d,
     const size_t mark = arena_mark(m->arena);
     struct mux_sender s;
     struct mux_receiver r;
+    TRACE(m->trace, MUX, n);
     TRY(take_both(m, &s, &r, d, n));
     TRY(mux_choices(m, step, &r, 1, &s, 1, n));
     unsigned width = 0;

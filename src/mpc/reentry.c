@@ -18,6 +18,7 @@ static mp2ml_status reentry_server(struct mpc *m, uint16_t step, uint64_t *out, 
                                    size_t n, unsigned k, unsigned l)
 {
     struct mux_sender s;
+    TRACE(m->trace, MUX, n);
     TRY(mux_sender_take(m, &s, n));
     TRY(mux_choices(m, step, NULL, 0, &s, 1, n));
     const unsigned h = l - k;
@@ -49,6 +50,7 @@ static mp2ml_status reentry_client(struct mpc *m, uint16_t step, uint64_t *out, 
 {
     const unsigned h = l - k;
     struct mux_receiver r;
+    TRACE(m->trace, MUX, n);
     uint64_t *top = arena_take(m->arena, mpc_words(n), sizeof *top);
     uint64_t *share = arena_take(m->arena, n, sizeof *share);
     uint64_t *message = arena_take(m->arena, n, sizeof *message);

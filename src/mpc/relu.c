@@ -74,6 +74,7 @@ static mp2ml_status extend_server(struct mpc *m, uint16_t step, uint64_t *out, c
     struct mux_sender s[2];
     struct mux_receiver r;
     struct extend_work w;
+    TRACE(m->trace, MUX, n);
     TRY(mux_sender_take(m, &s[0], n));
     TRY(mux_sender_take(m, &s[1], n));
     TRY(mux_receiver_take(m, &r, d, n));
@@ -108,6 +109,7 @@ static mp2ml_status extend_client(struct mpc *m, uint16_t step, uint64_t *out, c
     struct mux_receiver r[2];
     struct mux_sender s;
     struct extend_work w;
+    TRACE(m->trace, MUX, n);
     uint64_t *top = arena_take(m->arena, mpc_words(n), sizeof *top);
     if (top == NULL)
         return MP2ML_ERR_MEMORY;

@@ -34,6 +34,7 @@ mp2ml_status triples_take(struct mpc *m, struct triples *t, size_t n, unsigned c
     t->b = arena_take(m->arena, count, words * sizeof *t->b);
     t->c = arena_take(m->arena, count, words * sizeof *t->c);
     const size_t mark = arena_mark(m->arena);
+    TRACE(m->trace, HASH, 2 * count * n);
     uint64_t *sent = arena_take(m->arena, words, sizeof *sent);
     uint64_t *got = arena_take(m->arena, words, sizeof *got);
     if (t->a == NULL || t->b == NULL || t->c == NULL || sent == NULL || got == NULL)

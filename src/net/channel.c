@@ -68,6 +68,11 @@ void channel_set_tick(struct channel *c, channel_tick tick, void *context)
     c->tick_context = context;
 }
 
+void channel_set_trace(struct channel *c, struct trace *trace)
+{
+    c->trace = trace;
+}
+
 void channel_cancel(struct channel *c)
 {
     net_wake_raise(&c->wake);
@@ -136,6 +141,7 @@ mp2ml_status channel_wait(struct channel *c, short events)
         if (wait < 0 || wait > next)
             wait = next;
     }
+    TRACE(c->trace, WAIT, 0);
     if (poll(fds, 2, (int)wait) < 0 && errno != EINTR)
         return channel_fail(c, MP2ML_ERR_IO);
     if (net_wake_raised(&c->wake))
@@ -274,6 +280,7 @@ static mp2ml_status pump_out(struct channel *c, const uint8_t *data, size_t n, s
 
 mp2ml_status channel_send(struct channel *c, const void *data, size_t n)
 {
+    TRACE(c->trace, SEND, n);
     TRY(channel_enter(c));
     c->stats.bytes_sent += n;
     return pump_out(c, data, n, OUT_LIMIT);
@@ -281,6 +288,7 @@ mp2ml_status channel_send(struct channel *c, const void *data, size_t n)
 
 mp2ml_status channel_flush(struct channel *c)
 {
+    TRACE(c->trace, SEND, 0);
     TRY(channel_enter(c));
     return pump_out(c, NULL, 0, 0);
 }
@@ -322,6 +330,7 @@ mp2ml_status channel_recv(struct channel *c, void *data, size_t n)
     size_t left = n;
     size_t moved = 0;
 
+    TRACE(c->trace, RECEIVE, n);
     TRY(channel_enter(c));
     TRY(write_queue(c, &moved));
     for (;;) {

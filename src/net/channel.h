@@ -12,6 +12,7 @@
 #define NET_CHANNEL_H
 
 #include "base/status.h"
+#include "base/trace.h"
 
 struct channel;
 
@@ -42,6 +43,8 @@ void channel_set_deadline(struct channel *c, int total_ms);
 /* Calls fail with ERR_TIMEOUT when no byte moved for timeout_ms (default 120,000; 0 = for ever). */
 void channel_set_timeout(struct channel *c, int timeout_ms);
 void channel_set_tick(struct channel *c, channel_tick tick, void *context);
+/* Where whoever works over this channel leaves its spans; kept, NULL (the default) for nowhere. */
+void channel_set_trace(struct channel *c, struct trace *trace);
 
 /* Queues n bytes and moves what can be moved. Above 8 MiB queued it waits, still receiving. */
 MUST_CHECK mp2ml_status channel_send(struct channel *c, const void *data, size_t n);

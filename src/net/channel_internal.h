@@ -39,6 +39,7 @@ struct channel {
     struct net_queue out;
     struct net_queue in;
     struct channel_stats stats;
+    struct trace *trace; /* not owned */
 
     struct net_wake wake;
     channel_tick tick;

@@ -75,6 +75,11 @@ struct channel *link_channel(struct link *l)
     return l->channel;
 }
 
+struct trace *link_trace(const struct link *l)
+{
+    return l->channel->trace;
+}
+
 struct link_stats link_stats(const struct link *l)
 {
     return l->stats;

@@ -62,6 +62,7 @@ struct link_stats {
 MUST_CHECK mp2ml_status link_new(struct link **out, struct channel *channel);
 void link_free(struct link *l);
 struct channel *link_channel(struct link *l);
+struct trace *link_trace(const struct link *l); /* the channel's */
 struct link_stats link_stats(const struct link *l);
 
 /* One frame, whole. */

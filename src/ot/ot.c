@@ -255,6 +255,7 @@ static mp2ml_status take_turns(struct ot *ot, uint16_t step, struct softspoken_r
 static mp2ml_status extend(struct ot *ot, uint16_t step, size_t to_send, size_t to_recv)
 {
     struct softspoken_run send = {0}, recv = {0};
+    TRACE(link_trace(ot->link), OT_EXTENSION, (to_send + to_recv) / OT_WIDTH);
     mp2ml_status status = MP2ML_OK;
     if (to_recv > 0)
         status = softspoken_run_begin(&recv, &ot->receiver, ot->link, ot->recv.rows + ot->recv.end,

@@ -273,6 +273,7 @@ mp2ml_status softspoken_run_absorb(struct softspoken_run *a, struct softspoken_r
     if (a->pending == 0)
         return MP2ML_OK;
     const bool both = b != NULL && b->pending > 0;
+    TRACE(link_trace(a->link), OT_DIGEST, a->pending + (both ? b->pending : 0));
     TRY(digest_update_two(a->digest, a->corrections, a->pending, both ? b->digest : NULL,
                           both ? b->corrections : NULL, both ? b->pending : 0));
     a->pending = 0;
@@ -327,6 +328,7 @@ static mp2ml_status finish_receiver(struct softspoken_run *r, struct xof *xof)
 mp2ml_status softspoken_run_finish(struct softspoken_run *r)
 {
     struct xof *xof;
+    TRACE(link_trace(r->link), OT_CHECK, r->tiles);
     assert(r->done == r->tiles);
     TRY(softspoken_run_absorb(r, NULL));
     TRY(challenge_end(&xof, r->digest));

@@ -99,11 +99,26 @@ static mp2ml_status check_outputs(const struct mp2ml_client *c, size_t images, m
     return MP2ML_OK;
 }
 
+/* A whole file after every call that did something. */
+static mp2ml_status write_trace(struct mp2ml_client *c, mp2ml_error *err)
+{
+    return c->trace ? trace_file_add(c->trace_file, c->trace, 1, err) : MP2ML_OK;
+}
+
+static mp2ml_status start_trace(struct mp2ml_client *c, const char *path, mp2ml_error *err)
+{
+    if (!path)
+        return MP2ML_OK;
+    TRY(trace_file_new(&c->trace_file, path, "client", err));
+    return trace_new(&c->trace);
+}
+
 static mp2ml_status start_session(struct mp2ml_client *c, const struct mp2ml_options *o,
                                   mp2ml_error *err)
 {
     channel_set_timeout(c->channel, (int)o->timeout_s * 1000);
     channel_set_tick(c->channel, client_tick, c);
+    channel_set_trace(c->channel, c->trace);
     use_threads(o);
     TRY(link_new(&c->link, c->channel));
     TRY(session_new(&c->session, PARTY_CLIENT, c->link));
@@ -163,6 +178,7 @@ static mp2ml_status connect_client(struct mp2ml_client *c, const char *host, uin
     c->owner = getpid();
     c->fraction = -1;
     TRY(secret_init());
+    TRY(start_trace(c, o->trace, err));
     TRY(channel_tcp_connect(&c->channel, host, port, (int)o->connect_timeout_s * 1000, client_tick,
                             c, err));
     channel_set_tick(c->channel, client_tick, c);
@@ -170,7 +186,7 @@ static mp2ml_status connect_client(struct mp2ml_client *c, const char *host, uin
     TRY(check_transport(c, host, o, err));
     TRY(start_session(c, o, err));
     account_setup(c, started);
-    return MP2ML_OK;
+    return write_trace(c, err);
 }
 
 mp2ml_status mp2ml_client_new(mp2ml_client **out, const char *host, uint16_t port,
@@ -201,6 +217,7 @@ void mp2ml_client_free(mp2ml_client *client)
 {
     if (!client)
         return;
+    (void)!write_trace(client, NULL); /* what a failed call left */
     if (client->last_plan)
         plan_public_wipe(client->last_plan);
     free(client->last_plan);
@@ -208,6 +225,8 @@ void mp2ml_client_free(mp2ml_client *client)
     session_free(client->session);
     link_free(client->link);
     channel_free(client->channel);
+    trace_free(client->trace);
+    trace_file_free(client->trace_file);
     secret_wipe(client, sizeof(*client));
     free(client);
 }
@@ -390,7 +409,7 @@ mp2ml_status mp2ml_client_predict(mp2ml_client *client, size_t images, const flo
     c->stats.predict_seconds += session_seconds() - started;
     if (status == MP2ML_OK) {
         c->stats.images += images;
-        return status;
+        return write_trace(c, error);
     }
     if (status ==
         MP2ML_ERR_REFUSED) /* nothing was computed; the server waits for another request */

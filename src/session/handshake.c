@@ -313,6 +313,7 @@ static mp2ml_status set_up(struct session *s)
 mp2ml_status handshake_client(struct session *s, const char *model_name, unsigned policy,
                               struct hello *hello, mp2ml_error *err)
 {
+    TRACE(link_trace(s->link), SETUP, 0);
     TRY(hello_client_send(s, model_name));
     TRY(hello_server_recv(s, hello, policy, err));
     return set_up(s);
@@ -322,6 +323,7 @@ mp2ml_status handshake_server(struct session *s, const struct mp2ml_model *model
                               const char *model_name)
 {
     enum refusal refusal;
+    TRACE(link_trace(s->link), SETUP, 0);
     TRY(hello_client_recv(s, model, model_name, &refusal));
     if (refusal) {
         TRY(send_refusal(s->link, refusal));

@@ -241,6 +241,7 @@ STRING_SETTER(tls_key)
 STRING_SETTER(ca)
 STRING_SETTER(classes)
 STRING_SETTER(model_name)
+STRING_SETTER(trace)
 
 static mp2ml_status set_server_pin(struct mp2ml_options *o, const char *v, mp2ml_error *err)
 {
@@ -351,6 +352,11 @@ static const struct option_row option_table[] = {
      set_require_reveal},
     {{"timeout", "SECONDS", "120", "give up when nothing moved for so long", S | C, 0},
      set_timeout},
+    {{"trace", "FILE", NULL,
+      "write what this party does when, for Perfetto (Chrome's JSON); docs/performance.md reads "
+      "one",
+      S | C, 0},
+     set_trace},
     {{"connect-timeout", "SECONDS", "5", "keep trying to connect for so long", C, 0},
      set_connect_timeout},
 };
@@ -406,6 +412,7 @@ void options_wipe(struct mp2ml_options *o)
     free(o->ca);
     free(o->model_name);
     free(o->require_reveal);
+    free(o->trace);
     memset(o, 0, sizeof(*o));
 }
 
@@ -414,7 +421,7 @@ struct mp2ml_options options_numbers(const struct mp2ml_options *o)
     struct mp2ml_options n = *o;
     n.n_input_node = n.n_output_node = 0;
     n.calibration_path = n.classes = n.listen = n.tls_cert = n.tls_key = NULL;
-    n.server_pin = n.ca = n.model_name = n.require_reveal = NULL;
+    n.server_pin = n.ca = n.model_name = n.require_reveal = n.trace = NULL;
     return n;
 }
 

@@ -36,6 +36,7 @@ struct mp2ml_server {
     struct worker *workers;
     atomic_uint_fast64_t images;
     atomic_bool stopping;
+    struct trace_file *trace_file; /* NULL unless asked for; under the lock */
 };
 
 static void server_log(void *context, const char *line)
@@ -147,6 +148,29 @@ static mp2ml_status greet(struct worker *w, mp2ml_error *err)
     return MP2ML_OK;
 }
 
+/* A connection without memory for a trace goes without one. */
+static struct trace *start_trace(struct worker *w)
+{
+    struct trace *trace = NULL;
+    if (w->server->trace_file && trace_new(&trace) == MP2ML_OK)
+        channel_set_trace(w->channel, trace);
+    return trace;
+}
+
+static void end_trace(struct worker *w, struct trace *trace, const struct log *log)
+{
+    mp2ml_error err = {MP2ML_OK, ""};
+    if (!trace)
+        return;
+    pthread_mutex_lock(&w->server->lock);
+    mp2ml_status status = trace_file_add(w->server->trace_file, trace, w->number, &err);
+    pthread_mutex_unlock(&w->server->lock);
+    if (status != MP2ML_OK)
+        log_line(log, "client %llu: %s", (unsigned long long)w->number, err.text);
+    channel_set_trace(w->channel, NULL);
+    trace_free(trace);
+}
+
 static void *work(void *argument)
 {
     struct worker *w = argument;
@@ -162,9 +186,11 @@ static void *work(void *argument)
 #endif
     log_line(&log, "client %llu from %s: connected%s", (unsigned long long)w->number, w->peer,
              server->tls ? " by TLS" : " without TLS");
+    struct trace *trace = start_trace(w);
     mp2ml_status status = greet(w, &err);
     if (status == MP2ML_OK)
         status = serve_connection(w->channel, server->model, &options, &counts);
+    end_trace(w, trace, &log);
     struct channel_stats stats = channel_stats(w->channel);
     if (counts.plain_requests > 0)
         log_line(&log, "client %llu: sent inputs in the clear in %llu requests, as it asked",
@@ -293,6 +319,8 @@ static mp2ml_status open_server(struct mp2ml_server *server, const struct mp2ml_
     if (!server->workers || (o->model_name && !server->model_name))
         return status_fail(err, MP2ML_ERR_MEMORY, "out of memory");
     TRY(secret_init());
+    if (o->trace)
+        TRY(trace_file_new(&server->trace_file, o->trace, "server", err));
     TRY(load_tls(server, o, err));
     TRY(listener_new(&server->listener, address, o->port, err));
     if (!listener_is_loopback(server->listener) && !server->tls && !o->insecure)
@@ -360,6 +388,7 @@ void mp2ml_server_free(mp2ml_server *server)
     listener_free(server->listener);
     tls_server_free(server->tls);
     pthread_mutex_destroy(&server->lock);
+    trace_file_free(server->trace_file);
     free(server->workers);
     free(server->model_name);
     free(server);

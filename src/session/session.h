@@ -66,6 +66,7 @@ struct mp2ml_options {
     uint64_t max_batch;
     char *model_name;
     char *require_reveal; /* client: the only policy that it accepts, or NULL */
+    char *trace;          /* file, or NULL */
 };
 void options_init(struct mp2ml_options *o);
 void options_wipe(struct mp2ml_options *o);
@@ -200,6 +201,8 @@ struct mp2ml_client {
     void *progress_context;
     double fraction_base, fraction_scale, fraction; /* of the current call */
     mp2ml_stats stats;
+    struct trace_file *trace_file; /* NULL unless asked for; then trace too */
+    struct trace *trace;
     bool tls;
     unsigned sets, k_ss;           /* as agreed, for the receipt */
     struct plan_public *last_plan; /* of the last request, for the receipt */

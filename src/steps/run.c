@@ -218,18 +218,28 @@ void step_report(struct run *run, unsigned step, double fraction_of_step)
     run->progress(run->progress_context, total > 0 ? done / total : 1);
 }
 
+static mp2ml_status run_step(struct run *run, unsigned s)
+{
+    const struct plan_step *step = &run->pub->steps[s];
+    TRACE_NAMED(run->trace, step_kind_name(step->kind), (int)s, step->count * run->images);
+    size_t mark = arena_mark(run->arena);
+    mp2ml_status status = step_table[step->kind].half[run->party](run, s);
+    arena_rewind(run->arena, mark);
+    return status;
+}
+
 mp2ml_status run_block(struct run *run, size_t images, const float *const *inputs,
                        float *const *outputs)
 {
     assert(images >= 1 && images <= run->max_images);
+    run->trace = link_trace(run->link);
+    TRACE(run->trace, BLOCK, images);
     run->images = images;
     run->inputs = inputs;
     run->outputs = outputs;
     mp2ml_status status = MP2ML_OK;
     for (unsigned s = 0; s < run->pub->n_steps && status == MP2ML_OK; s++) {
-        size_t mark = arena_mark(run->arena);
-        status = step_table[run->pub->steps[s].kind].half[run->party](run, s);
-        arena_rewind(run->arena, mark);
+        status = run_step(run, s);
 #ifdef MP2ML_TEST_HOOKS
         if (status == MP2ML_OK && run->tap)
             run->tap(run->tap_context, run, s);

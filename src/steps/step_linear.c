@@ -29,12 +29,16 @@ static mp2ml_status send_inputs(struct run *run, unsigned s, const struct ckks *
         return MP2ML_ERR_MEMORY;
     for (size_t first = 0; first < inputs; first += per) {
         size_t count = inputs - first < per ? inputs - first : per;
+        TRACE(run->trace, GATHER, count * images);
         gather_operands(x, run->pub, step, run->values, first, count, images, step->l);
+        TRACE_NEXT(ENCRYPT, count);
         TRY(ckks_encrypt(ck, keys->secret[step->set], keys->c1_stream[step->set],
                          keys->c1_counter[step->set], run->prg, run->arena, c0, x, step->l, count,
                          images));
         keys->c1_counter[step->set] += count;
+        TRACE_NEXT(PACK, ckks_ct_in_bytes(params, count, images));
         ckks_ct_in_write(params, body, c0, count, images);
+        TRACE_PAUSE();
         TRY(frame_send(run->link, FRAME_CT_IN, (uint16_t)s, body,
                        ckks_ct_in_bytes(params, count, images)));
         step_report(run, s, 0.5 * (double)(first + count) / (double)inputs);
@@ -58,7 +62,9 @@ static mp2ml_status recv_outputs(struct run *run, unsigned s, const struct ckks 
         uint64_t *y = run->values[s] + first * images;
         TRY(frame_recv(run->link, FRAME_CT_OUT, (uint16_t)s, body,
                        ckks_ct_out_bytes(params, step->k, count, images)));
+        TRACE(run->trace, UNPACK, ckks_ct_out_bytes(params, step->k, count, images));
         TRY(ckks_ct_out_read(params, c1s, y, body, step->k, count, images));
+        TRACE_NEXT(DECODE, count);
         TRY(ckks_decode(ck, run->keys->secret[step->set], run->arena, y, c1s, y, step->k, count,
                         images));
         step_report(run, s, 0.5 + 0.5 * (double)(first + count) / (double)outputs);
@@ -120,7 +126,9 @@ static mp2ml_status recv_inputs(struct run *run, unsigned s, const struct ckks *
         uint64_t *at = c0 + first * params->primes * images;
         TRY(frame_recv(run->link, FRAME_CT_IN, (uint16_t)s, body,
                        ckks_ct_in_bytes(params, count, images)));
+        TRACE(run->trace, UNPACK, ckks_ct_in_bytes(params, count, images));
         TRY(ckks_ct_in_read(params, at, body, count, images));
+        TRACE_NEXT(GATHER, count * images);
         gather_operands(x, run->pub, step, run->values, first, count, images, step->l);
         ckks_add_plain(ck, at, x, step->l, count, images);
     }
@@ -195,13 +203,17 @@ static mp2ml_status send_outputs(struct run *run, unsigned s, const struct ckks 
     TRY(take_row_buffers(&b, run->arena, params, step->k, per, images));
     for (size_t first = 0; first < outputs; first += per) {
         size_t count = outputs - first < per ? outputs - first : per;
+        TRACE(run->trace, PRODUCT, count);
         multiply_rows(ck, lin, &run->rows[s], b.C1, c1, first, count, params->n);
         multiply_rows(ck, lin, &run->rows[s], b.C0, c0, first, count, images);
+        TRACE_NEXT(SWITCH, count);
         TRY(draw_masks(run, b.r, run->values[s] + first * images, count * images, step->k));
         TRY(ckks_rerandomise_switch(ck, run->keys->pk[step->set], run->prg, run->arena, b.c1s,
                                     b.c0s, b.C1, b.C0, lin->bi + first, b.r, step->l, step->k,
                                     count, images));
+        TRACE_NEXT(PACK, ckks_ct_out_bytes(params, step->k, count, images));
         ckks_ct_out_write(params, b.body, b.c1s, b.c0s, step->k, count, images);
+        TRACE_PAUSE();
         TRY(frame_send(run->link, FRAME_CT_OUT, (uint16_t)s, b.body,
                        ckks_ct_out_bytes(params, step->k, count, images)));
         step_report(run, s, (double)(first + count) / (double)outputs);
@@ -262,8 +274,10 @@ mp2ml_status step_linear_server(struct run *run, unsigned s)
     if (!c1 || !c0)
         return MP2ML_ERR_MEMORY;
     TRY(recv_inputs(run, s, ck, c0));
+    TRACE(run->trace, EXPAND_C1, inputs);
     TRY(ckks_expand_c1(ck, keys->c1_stream[step->set], keys->c1_counter[step->set], run->arena, c1,
                        inputs));
+    TRACE_PAUSE();
     keys->c1_counter[step->set] += inputs;
     return send_outputs(run, s, ck, c1, c0);
 }

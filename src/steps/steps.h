@@ -42,6 +42,7 @@ typedef void (*run_progress)(void *context, double fraction_of_block);
 struct run {
     enum party party;
     struct link *link;
+    struct trace *trace; /* of the link */
     struct mpc *mpc;
     struct prg *prg;
     struct run_keys *keys;
