@@ -70,6 +70,7 @@ static void bench_stages(struct party *a, unsigned l, unsigned k, size_t used)
     uint64_t *x = bench_alloc(COUNT * used, 8), *c0 = bench_alloc(COUNT * used, 16);
     uint64_t *c1 = bench_alloc(COUNT * words, 8), *c1s = bench_alloc(COUNT * params->n, 8);
     uint64_t *c0s = bench_alloc(COUNT * used, 8), *r = bench_alloc(COUNT * used, 8);
+    uint64_t *bu = bench_alloc(COUNT * used, 16);
     uint64_t bias[COUNT] = {0};
     uint8_t *in = bench_alloc(ckks_ct_in_bytes(params, COUNT, used), 1);
     uint8_t *out = bench_alloc(ckks_ct_out_bytes(params, k, COUNT, used), 1);
@@ -89,16 +90,17 @@ static void bench_stages(struct party *a, unsigned l, unsigned k, size_t used)
     BENCH_BEST(best, RUNS, must(ckks_expand_c1(a->ck, a->stream, 0, a->arena, c1, COUNT)));
     stage("expand_c1", best);
     BENCH_BEST(best, RUNS,
-               must(ckks_rerandomise_switch(a->ck, a->pk, a->g, a->arena, c1s, c0s, c1, c0, bias, r,
-                                            l, k, COUNT, used)));
-    stage("rerandomise_switch", best);
+               must(ckks_answer_c1(a->ck, a->pk, a->g, a->arena, c1s, bu, c1, k, COUNT, used)));
+    stage("answer_c1", best);
+    BENCH_BEST(best, RUNS, ckks_answer_c0(a->ck, c0s, c0, bu, bias, r, l, k, COUNT, used));
+    stage("answer_c0", best);
     BENCH_BEST(best, RUNS, ckks_ct_out_write(params, out, c1s, c0s, k, COUNT, used));
     stage("ct_out_write", best);
     BENCH_BEST(best, RUNS, must(ckks_ct_out_read(params, c1s, c0s, out, k, COUNT, used)));
     stage("ct_out_read", best);
     BENCH_BEST(best, RUNS, must(ckks_decode(a->ck, a->s, a->arena, c0s, c1s, c0s, k, COUNT, used)));
     stage("decode", best);
-    uint64_t *all[] = {x, c0, c1, c1s, c0s, r};
+    uint64_t *all[] = {x, c0, c1, c1s, c0s, r, bu};
     for (unsigned i = 0; i < sizeof(all) / sizeof(all[0]); i++)
         free(all[i]);
     free(in);

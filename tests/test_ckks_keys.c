@@ -152,15 +152,12 @@ static void test_fresh_and_memory(void **state)
     assert_memory_not_equal(ckks_secret_residues(s), ckks_secret_residues(f.s), 2048 * 8);
     struct arena *tiny;
     uint64_t *x = fixture_alloc(2048, 8), *c0 = fixture_alloc(2048, 8);
-    uint64_t one = 0;
     assert_int_equal(arena_new(&tiny, 4096), MP2ML_OK);
     assert_int_equal(ckks_encrypt(f.ck, f.s, f.client_stream, 0, f.g, tiny, c0, x, 20, 1, 2048),
                      MP2ML_ERR_MEMORY);
     assert_int_equal(ckks_expand_c1(f.ck, f.server_stream, 0, tiny, c0, 1), MP2ML_ERR_MEMORY);
     assert_int_equal(ckks_decode(f.ck, f.s, tiny, c0, x, c0, 12, 1, 1), MP2ML_ERR_MEMORY);
-    assert_int_equal(
-        ckks_rerandomise_switch(f.ck, f.pk, f.g, tiny, x, c0, x, c0, &one, &one, 20, 12, 1, 1),
-        MP2ML_ERR_MEMORY);
+    assert_int_equal(ckks_answer_c1(f.ck, f.pk, f.g, tiny, x, c0, x, 12, 1, 1), MP2ML_ERR_MEMORY);
     assert_int_equal(arena_mark(tiny), 0);
     arena_free(tiny);
     ckks_secret_free(s);

@@ -86,18 +86,21 @@ void ckks_matrix_product(const struct ckks *ck, uint64_t *out, const uint64_t *i
                          const uint32_t *index, const int16_t *weights, size_t rows, size_t cols,
                          size_t width);
 
-/* Re-randomises and switches: for every row
- *   C1 += a*u + e1, C0 += b*u + E(bias),
- *   c1s[row][N] = round(2^(k+g)*C1/q) mod 2^(k+g), c0s[row][used] = round(2^k*C0/q) + r mod 2^k.
- * C1[rows][primes][N] in the NTT domain and C0[rows][primes][used] are overwritten. bias[rows] is
- * in Z_{2^l}; r[rows][used] < 2^k is the caller's fresh uniform mask (its share is -r). Fresh u and
- * e1 for every row. CT: nothing leaks but the sizes. */
-MUST_CHECK mp2ml_status ckks_rerandomise_switch(const struct ckks *ck,
-                                                const struct ckks_public_key *pk, struct prg *g,
-                                                struct arena *arena, uint64_t *c1s, uint64_t *c0s,
-                                                uint64_t *C1, uint64_t *C0, const uint64_t *bias,
-                                                const uint64_t *r, unsigned l, unsigned k,
-                                                size_t rows, size_t used);
+/* Re-randomises and switches, in two halves. The first needs nothing from the client: with fresh u
+ * and e1 for every row
+ *   C1 += a*u + e1,   c1s[row][N] = round(2^(k+g)*C1/q) mod 2^(k+g),   bu[row][primes][used] = b*u.
+ * C1[rows][primes][N], in the NTT domain, is overwritten. CT: nothing leaks but the sizes. */
+MUST_CHECK mp2ml_status ckks_answer_c1(const struct ckks *ck, const struct ckks_public_key *pk,
+                                       struct prg *g, struct arena *arena, uint64_t *c1s,
+                                       uint64_t *bu, uint64_t *C1, unsigned k, size_t rows,
+                                       size_t used);
+/* The second, each bu once:
+ *   C0 += b*u + E(bias),   c0s[row][used] = round(2^k*C0/q) + r mod 2^k.
+ * C0[rows][primes][used] is overwritten. bias[rows] is in Z_{2^l}; r[rows][used] < 2^k is the
+ * caller's fresh uniform mask (its share is -r). CT: nothing leaks but the sizes. */
+void ckks_answer_c0(const struct ckks *ck, uint64_t *c0s, uint64_t *C0, const uint64_t *bu,
+                    const uint64_t *bias, const uint64_t *r, unsigned l, unsigned k, size_t rows,
+                    size_t used);
 
 /* Arena bytes that any of the calls above needs, whatever `count`. */
 size_t ckks_scratch_bytes(const struct ckks_params *params);

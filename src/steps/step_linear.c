@@ -6,7 +6,8 @@
  *   C->S  CT_IN  ...   c0 of every input, plan_ct_in_per_frame to a frame
  *   S->C  CT_OUT ...   c1', c0' of every output, plan_ct_out_per_frame to a frame
  *
- * c1 never travels: both parties take it from the session's stream. Where all operands are inputs
+ * c1 never travels: both parties take it from the session's stream, and the server begins with it
+ * before anything has arrived. Where all operands are inputs
  * in the clear nothing is encrypted: the server computes, shares (x', 0). */
 #include "steps/steps.h"
 
@@ -172,53 +173,92 @@ static mp2ml_status draw_masks(struct run *run, uint64_t *r, uint64_t *share, si
     return MP2ML_OK;
 }
 
-struct row_buffers { /* of one CT_OUT frame */
-    uint64_t *C1, *C0, *c1s, *c0s, *r;
+/* What the server makes of outputs, a frame of CT_OUT after the other. The half of c1 needs nothing
+ * from the client, so the first frames' is ready, in slots, before the client's ciphertexts are. */
+struct answers {
+    const struct ckks *ck;
+    const uint64_t *c1, *c0;     /* of all inputs */
+    size_t per, slots;           /* outputs of a frame; frames made ahead, at least one */
+    uint64_t *c1s, *bu;          /* [slot][per]: c1', b*u */
+    uint64_t *C1, *C0, *c0s, *r; /* of one frame */
     uint8_t *body;
 };
 
-static mp2ml_status take_row_buffers(struct row_buffers *b, struct arena *arena,
-                                     const struct ckks_params *params, unsigned k, size_t per,
-                                     size_t images)
+#define AHEAD_BYTES ((size_t)32 << 20) /* of c1' and b*u */
+
+static size_t slot_bytes(const struct ckks_params *params, size_t per, size_t images)
 {
-    b->C1 = arena_take(arena, per * params->n, params->primes * sizeof(uint64_t));
-    b->C0 = arena_take(arena, per * images, params->primes * sizeof(uint64_t));
-    b->c1s = arena_take(arena, per * params->n, sizeof(uint64_t));
-    b->c0s = arena_take(arena, per * images, sizeof(uint64_t));
-    b->r = arena_take(arena, per * images, sizeof(uint64_t));
-    b->body = arena_take(arena, ckks_ct_out_bytes(params, k, per, images), 1);
-    bool all = b->C1 && b->C0 && b->c1s && b->c0s && b->r && b->body;
+    return per * (params->n + params->primes * images) * sizeof(uint64_t);
+}
+
+static size_t count_slots(const struct ckks_params *params, const struct plan_step *step,
+                          size_t images)
+{
+    const size_t per = plan_ct_out_per_frame(step, images), frames = (step->count + per - 1) / per;
+    const size_t slots = AHEAD_BYTES / slot_bytes(params, per, images);
+    return slots < 1 ? 1 : slots < frames ? slots : frames;
+}
+
+static mp2ml_status answers_take(struct answers *a, struct run *run, unsigned s)
+{
+    const struct plan_step *step = &run->pub->steps[s];
+    const size_t images = run->images, word = sizeof(uint64_t);
+    struct arena *arena = run->arena;
+    a->ck = run->keys->ckks[step->set];
+    const struct ckks_params *params = ckks_params_of(a->ck);
+    a->per = plan_ct_out_per_frame(step, images);
+    a->slots = count_slots(params, step, images);
+    a->c1s = arena_take(arena, a->slots * a->per * params->n, word);
+    a->bu = arena_take(arena, a->slots * a->per * images, params->primes * word);
+    a->C1 = arena_take(arena, a->per * params->n, params->primes * word);
+    a->C0 = arena_take(arena, a->per * images, params->primes * word);
+    a->c0s = arena_take(arena, a->per * images, word);
+    a->r = arena_take(arena, a->per * images, word);
+    a->body = arena_take(arena, ckks_ct_out_bytes(params, step->k, a->per, images), 1);
+    bool all = a->c1s && a->bu && a->C1 && a->C0 && a->c0s && a->r && a->body;
     return all ? MP2ML_OK : MP2ML_ERR_MEMORY;
 }
 
-static mp2ml_status send_outputs(struct run *run, unsigned s, const struct ckks *ck,
-                                 const uint64_t *c1, const uint64_t *c0)
+static size_t frame_outputs(const struct answers *a, const struct plan_step *step, size_t frame)
+{
+    const size_t left = step->count - frame * a->per;
+    return left < a->per ? left : a->per;
+}
+
+/* c1' and b*u of a frame's outputs into its slot, or into the first where it was not ahead. */
+static mp2ml_status answer_c1(struct run *run, unsigned s, const struct answers *a, size_t frame)
 {
     const struct plan_step *step = &run->pub->steps[s];
-    const struct ckks_params *params = ckks_params_of(ck);
+    const struct ckks_params *params = ckks_params_of(a->ck);
+    const size_t slot = frame < a->slots ? frame : 0, count = frame_outputs(a, step, frame);
+    TRACE(run->trace, PRODUCT, count);
+    multiply_rows(a->ck, &run->linear[s], &run->rows[s], a->C1, a->c1, frame * a->per, count,
+                  params->n);
+    TRACE_NEXT(SWITCH, count);
+    return ckks_answer_c1(
+        a->ck, run->keys->pk[step->set], run->prg, run->arena, a->c1s + slot * a->per * params->n,
+        a->bu + slot * a->per * params->primes * run->images, a->C1, step->k, count, run->images);
+}
+
+static mp2ml_status answer_c0(struct run *run, unsigned s, const struct answers *a, size_t frame)
+{
+    const struct plan_step *step = &run->pub->steps[s];
     const struct linear *lin = &run->linear[s];
-    const size_t images = run->images, outputs = step->count;
-    const size_t per = plan_ct_out_per_frame(step, images);
-    struct row_buffers b;
-    TRY(take_row_buffers(&b, run->arena, params, step->k, per, images));
-    for (size_t first = 0; first < outputs; first += per) {
-        size_t count = outputs - first < per ? outputs - first : per;
-        TRACE(run->trace, PRODUCT, count);
-        multiply_rows(ck, lin, &run->rows[s], b.C1, c1, first, count, params->n);
-        multiply_rows(ck, lin, &run->rows[s], b.C0, c0, first, count, images);
-        TRACE_NEXT(SWITCH, count);
-        TRY(draw_masks(run, b.r, run->values[s] + first * images, count * images, step->k));
-        TRY(ckks_rerandomise_switch(ck, run->keys->pk[step->set], run->prg, run->arena, b.c1s,
-                                    b.c0s, b.C1, b.C0, lin->bi + first, b.r, step->l, step->k,
-                                    count, images));
-        TRACE_NEXT(PACK, ckks_ct_out_bytes(params, step->k, count, images));
-        ckks_ct_out_write(params, b.body, b.c1s, b.c0s, step->k, count, images);
-        TRACE_PAUSE();
-        TRY(frame_send(run->link, FRAME_CT_OUT, (uint16_t)s, b.body,
-                       ckks_ct_out_bytes(params, step->k, count, images)));
-        step_report(run, s, (double)(first + count) / (double)outputs);
-    }
-    return MP2ML_OK;
+    const struct ckks_params *params = ckks_params_of(a->ck);
+    const size_t slot = frame < a->slots ? frame : 0, count = frame_outputs(a, step, frame);
+    const size_t first = frame * a->per, images = run->images;
+    const size_t bytes = ckks_ct_out_bytes(params, step->k, count, images);
+    TRACE(run->trace, PRODUCT, count);
+    multiply_rows(a->ck, lin, &run->rows[s], a->C0, a->c0, first, count, images);
+    TRACE_NEXT(SWITCH, count);
+    TRY(draw_masks(run, a->r, run->values[s] + first * images, count * images, step->k));
+    ckks_answer_c0(a->ck, a->c0s, a->C0, a->bu + slot * a->per * params->primes * images,
+                   lin->bi + first, a->r, step->l, step->k, count, images);
+    TRACE_NEXT(PACK, bytes);
+    ckks_ct_out_write(params, a->body, a->c1s + slot * a->per * params->n, a->c0s, step->k, count,
+                      images);
+    TRACE_PAUSE();
+    return frame_send(run->link, FRAME_CT_OUT, (uint16_t)s, a->body, bytes);
 }
 
 /* x' = round(2^(k-l) * (W x + bias)) for inputs that came in the clear. */
@@ -271,15 +311,26 @@ mp2ml_status step_linear_server(struct run *run, unsigned s)
     const size_t inputs = plan_step_inputs(run->pub, step);
     uint64_t *c1 = arena_take(run->arena, inputs * params->n, params->primes * sizeof(*c1));
     uint64_t *c0 = arena_take(run->arena, inputs * run->images, params->primes * sizeof(*c0));
+    struct answers a = {.c1 = c1, .c0 = c0};
     if (!c1 || !c0)
         return MP2ML_ERR_MEMORY;
-    TRY(recv_inputs(run, s, ck, c0));
+    TRY(answers_take(&a, run, s));
     TRACE(run->trace, EXPAND_C1, inputs);
     TRY(ckks_expand_c1(ck, keys->c1_stream[step->set], keys->c1_counter[step->set], run->arena, c1,
                        inputs));
     TRACE_PAUSE();
     keys->c1_counter[step->set] += inputs;
-    return send_outputs(run, s, ck, c1, c0);
+    const size_t frames = (step->count + a.per - 1) / a.per;
+    for (size_t f = 0; f < a.slots; f++)
+        TRY(answer_c1(run, s, &a, f));
+    TRY(recv_inputs(run, s, ck, c0));
+    for (size_t f = 0; f < frames; f++) {
+        if (f >= a.slots)
+            TRY(answer_c1(run, s, &a, f));
+        TRY(answer_c0(run, s, &a, f));
+        step_report(run, s, (double)(f + 1) / (double)frames);
+    }
+    return MP2ML_OK;
 }
 
 /* ---- memory -------------------------------------------------------------------------------- */
@@ -294,11 +345,13 @@ static size_t server_scratch(const struct ckks_params *p, const struct plan_step
         arena_need(inputs * p->n, p->primes * word) + arena_need(inputs * images, p->primes * word);
     size_t receiving =
         arena_need(in * images, word) + arena_need(ckks_ct_in_bytes(p, in, images), 1);
-    size_t sending = arena_need(out * p->n, p->primes * word) +
-                     arena_need(out * images, p->primes * word) + arena_need(out * p->n, word) +
-                     2 * arena_need(out * images, word) +
-                     arena_need(ckks_ct_out_bytes(p, step->k, out, images), 1);
-    return all + (receiving > sending ? receiving : sending) + ckks_scratch_bytes(p);
+    size_t slots = count_slots(p, step, images);
+    size_t sending =
+        arena_need(slots * out * p->n, word) + arena_need(slots * out * images, p->primes * word) +
+        arena_need(out * p->n, p->primes * word) + arena_need(out * images, p->primes * word) +
+        2 * arena_need(out * images, word) +
+        arena_need(ckks_ct_out_bytes(p, step->k, out, images), 1);
+    return all + receiving + sending + ckks_scratch_bytes(p);
 }
 
 static size_t client_scratch(const struct ckks_params *p, const struct plan_step *step,
