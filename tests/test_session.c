@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "net/channel_internal.h"
 #include "two_parties.h"
 
 static mp2ml_model *logits_model, *label_model;
@@ -308,6 +309,37 @@ static void answers_must_fit_the_memory_limit(void **state)
     mp2ml_options_free(o);
 }
 
+/* Unless it is told, the server picks k_ss by where the client is. */
+static void k_ss_by_link(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *option;
+        bool far;
+        unsigned want;
+    } cases[] = {{"k-ss=auto", false, 4}, {"k-ss=auto", true, 8}, {"k-ss=2", true, 2}};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        mp2ml_options *o = make_options("reveal=logits", cases[i].option, NULL);
+        mp2ml_model *model = bundled_model("cryptonets-relu-mnist.pb", o);
+        struct channel *end[2];
+        struct served served;
+        mp2ml_client *client = NULL;
+        mp2ml_error err = {MP2ML_OK, ""};
+        assert_int_equal(channel_pair(&end[0], &end[1]), MP2ML_OK);
+        end[0]->loopback = !cases[i].far;
+        served_start_over(&served, model, end[0]);
+        if (client_over_channel(&client, end[1], o, &err) != MP2ML_OK)
+            fail_msg("%s", err.text);
+        assert_int_equal(client->k_ss, cases[i].want);
+        check_predict(client, model, 2, i);
+        mp2ml_client_free(client);
+        served_join(&served);
+        assert_int_equal(served.status, MP2ML_OK);
+        mp2ml_model_free(model);
+        mp2ml_options_free(o);
+    }
+}
+
 static void class_names_travel(void **state)
 {
     (void)state;
@@ -576,6 +608,7 @@ int main(void)
         cmocka_unit_test(forked_child_is_refused),
         cmocka_unit_test(receipt_remembers_plain_inputs),
         cmocka_unit_test(answers_must_fit_the_memory_limit),
+        cmocka_unit_test(k_ss_by_link),
         cmocka_unit_test(class_names_travel),
         cmocka_unit_test(server_survives_bad_clients),
         cmocka_unit_test(one_client_too_many),

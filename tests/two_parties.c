@@ -169,11 +169,19 @@ static void *serve_thread(void *argument)
 void served_start(struct served *served, const struct mp2ml_model *model,
                   struct channel **client_end)
 {
+    struct channel *channel;
+    assert_int_equal(channel_pair(&channel, client_end), MP2ML_OK);
+    served_start_over(served, model, channel);
+}
+
+void served_start_over(struct served *served, const struct mp2ml_model *model,
+                       struct channel *channel)
+{
     memset(served, 0, sizeof(*served));
     served->model = model;
+    served->channel = channel;
     options_init(&served->server_options);
     served->thread = malloc(sizeof(pthread_t));
-    assert_int_equal(channel_pair(&served->channel, client_end), MP2ML_OK);
     assert_int_equal(pthread_create(served->thread, NULL, serve_thread, served), 0);
 }
 

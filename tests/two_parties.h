@@ -47,6 +47,9 @@ struct served {
 /* Starts the server; *client_end is for the caller (client_over_channel takes it). */
 void served_start(struct served *served, const struct mp2ml_model *model,
                   struct channel **client_end);
+/* The same over a channel of the caller's, which it takes. */
+void served_start_over(struct served *served, const struct mp2ml_model *model,
+                       struct channel *channel);
 /* Waits for the server to end. */
 void served_join(struct served *served);
 

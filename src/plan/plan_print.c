@@ -127,7 +127,7 @@ static void print_tensors(FILE *f, const struct plan *plan)
         (void)fprintf(f, ", expected error %.3g%s\n", plan_expected_error(plan, i),
                       pub->policy != PLAN_LOGITS ? " of the values compared" : "");
     }
-    (void)fprintf(f, "layout  batch, blocks of %d images\n", PLAN_BLOCK_IMAGES);
+    (void)fprintf(f, "layout  batch, blocks of %d images, k_ss %u\n", PLAN_BLOCK_IMAGES, pub->k_ss);
     (void)fprintf(f, "bits    k = %u, opened %u; ranges %s, smallest margin %.1f bits%s\n", plan->k,
                   plan->k_out, ranges_text(plan->options.ranges), smallest_margin(plan),
                   plan->options.ranges == PLAN_RANGES_STRICT

@@ -165,12 +165,14 @@ static mp2ml_status set_sign_bits(struct mp2ml_options *o, const char *v, mp2ml_
 
 static mp2ml_status set_k_ss(struct mp2ml_options *o, const char *v, mp2ml_error *err)
 {
-    unsigned k = 0;
-    TRY(set_unsigned(&k, v, 2, 8, "k-ss", err));
-    if (k != 2 && k != 4 && k != 8)
-        return status_fail(err, MP2ML_ERR_ARGUMENT, "--k-ss takes 2, 4 or 8, not '%s'", v);
-    o->k_ss = k;
-    return MP2ML_OK;
+    static const char *const names[] = {"auto", "2", "4", "8"};
+    static const unsigned values[] = {0, 2, 4, 8};
+    for (size_t i = 0; i < 4; i++)
+        if (strcmp(v, names[i]) == 0) {
+            o->k_ss = values[i];
+            return MP2ML_OK;
+        }
+    return status_fail(err, MP2ML_ERR_ARGUMENT, "--k-ss takes auto, 2, 4 or 8, not '%s'", v);
 }
 
 static mp2ml_status only(const char *name, const char *allowed, const char *v, mp2ml_error *err)
@@ -323,8 +325,10 @@ static const struct option_row option_table[] = {
       "the fewest that keep labels and values nearly as good as exact signs do; 20: exact signs",
       M, 0},
      set_sign_bits},
-    {{"k-ss", "K", "4", "oblivious transfer: 2, 4 or 8; more means fewer bytes and more work", M,
-      0},
+    {{"k-ss", "K", "auto",
+      "oblivious transfer: 2, 4 or 8; more means fewer bytes and more work; auto: 4 for clients on "
+      "this machine, 8 over a network",
+      M, 0},
      set_k_ss},
     {{"nonlinear", "ENGINE", "auto", "engine of the non-linear steps: auto or gmw", M, 0},
      set_nonlinear},
@@ -387,7 +391,7 @@ void options_init(struct mp2ml_options *o)
 {
     memset(o, 0, sizeof(*o));
     o->high = 1;
-    o->k_ss = 4;
+    o->k_ss = 0;
     o->policy = PLAN_ARGMAX;
     o->max_memory = (uint64_t)4 << 30;
     o->port = 34000;

@@ -61,16 +61,18 @@ static size_t choose_block(const struct plan_public *pub, const struct mp2ml_opt
     return block;
 }
 
-static mp2ml_status send_plan(struct link *link, const struct plan_public *pub, size_t block)
+static mp2ml_status send_plan(const struct session *s, const struct plan_public *pub, size_t block)
 {
+    struct plan_public agreed = *pub; /* borrows the steps */
     struct writer w;
+    agreed.k_ss = s->k_ss;
     writer_init(&w);
     writer_u32(&w, (uint32_t)block);
-    mp2ml_status status = plan_public_write(&w, pub);
+    mp2ml_status status = plan_public_write(&w, &agreed);
     if (status == MP2ML_OK)
         status = writer_done(&w);
     if (status == MP2ML_OK)
-        status = frame_send(link, FRAME_ACCEPT, 0, w.data, w.size);
+        status = frame_send(s->link, FRAME_ACCEPT, 0, w.data, w.size);
     writer_wipe(&w);
     return status;
 }
@@ -85,7 +87,7 @@ static mp2ml_status serve_request(struct session *s, const struct mp2ml_model *m
         return MP2ML_ERR_PLAN;
     TRY(run_new(&run, PARTY_SERVER, s->link, s->mpc, s->prg, &s->keys, pub, model->plan->linear,
                 request->plain, block));
-    mp2ml_status status = send_plan(s->link, pub, block);
+    mp2ml_status status = send_plan(s, pub, block);
     for (uint64_t done = 0; done < request->images && status == MP2ML_OK; done += block) {
         uint64_t left = request->images - done;
         status = run_block(run, left < block ? (size_t)left : block, NULL, NULL);

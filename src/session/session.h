@@ -53,8 +53,8 @@ struct mp2ml_options {
     bool policy_given;
     unsigned top;             /* PLAN_TOP: how many */
     unsigned bits, sign_bits; /* k and bits of signs, 0 = auto */
-    unsigned k_ss;
-    unsigned threads; /* 0 = auto */
+    unsigned k_ss;            /* 0 = auto */
+    unsigned threads;         /* 0 = auto */
     uint64_t max_memory;
     uint16_t port;
     char *listen;
@@ -98,7 +98,8 @@ struct mp2ml_model {
     struct graph *graph;
     struct plan *plan;
     mp2ml_tensor inputs[PLAN_MAX_TENSORS], outputs[PLAN_MAX_TENSORS];
-    unsigned sets; /* bit i: the plan uses set i */
+    unsigned sets;     /* bit i: the plan uses set i */
+    bool k_ss_by_link; /* else as the plan says */
     struct class_names classes;
 };
 /* Scales the plan for hidden rings of `bits`, or of the most that fit when it is 0, and for signs
