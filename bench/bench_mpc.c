@@ -30,7 +30,7 @@ static void *body(void *context)
     for (unsigned i = 0; i < 4; i++) {
         sent = link_stats(p->link).bytes_sent;
         const double wall_start = bench_wall(), cpu_start = bench_cpu();
-        OK(mpc_relu(m, 1, out, in, b->n, b->k, b->l, 0));
+        OK(mpc_relu(m, 1, out, in, NULL, b->n, b->k, b->l, 0));
         const double wall_now = bench_wall() - wall_start, cpu_now = bench_cpu() - cpu_start;
         wall = i <= 1 || wall_now < wall ? wall_now : wall;
         cpu = i <= 1 || cpu_now < cpu ? cpu_now : cpu;

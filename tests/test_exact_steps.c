@@ -34,7 +34,7 @@ static mp2ml_status step_half(struct pair *p, enum party party, void *context)
     mp2ml_status status = MP2ML_ERR_ARGUMENT;
     switch (j->kind) {
     case RELU:
-        status = mpc_relu(m, 1, out, in, n, K, L, 0);
+        status = mpc_relu(m, 1, out, in, NULL, n, K, L, 0);
         break;
     case REENTRY:
         status = mpc_reentry(m, 1, out, in, n, K, L);
@@ -56,7 +56,7 @@ static mp2ml_status step_half(struct pair *p, enum party party, void *context)
 static void clear_step(const struct job *j, uint64_t *want)
 {
     if (j->kind == RELU)
-        mpc_relu_clear(want, j->in.x, NULL, j->in.n, K, L, 0);
+        mpc_relu_clear(want, j->in.x, NULL, NULL, j->in.n, K, L, 0);
     else if (j->kind == REENTRY)
         mpc_reentry_clear(want, j->in.x, j->in.n, K, L);
     else if (j->kind == MAX)

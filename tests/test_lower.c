@@ -441,10 +441,12 @@ static void local_sums(void **state)
     (void)state;
     const struct {
         float slope;
+        bool attribute;
         const char *kinds;
-    } cases[] = {{-1.0f, "input linear relu re-entry sum linear output"},
-                 {0.2f, "input linear relu re-entry sum linear output"},
-                 {0.1f, "input linear relu re-entry linear output"}};
+    } cases[] = {{-1.0f, true, "input linear relu re-entry sum linear output"},
+                 {0.2f, true, "input linear relu re-entry sum linear output"},
+                 {0.1f, true, "input linear relu re-entry linear output"},
+                 {0.2f, false, "input linear relu re-entry linear output"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct net net;
         net_init(&net, 132);
@@ -452,6 +454,7 @@ static void local_sums(void **state)
         int one = net_const(&net, 0.0, DIMS(1)), two = net_const(&net, 0.0, DIMS(1));
         net_node(&net, one)->value.f[0] = 1.0f - cases[i].slope;
         net_node(&net, two)->value.f[0] = cases[i].slope;
+        net_node(&net, one)->attribute = net_node(&net, two)->attribute = cases[i].attribute;
         int y = net_same(&net, GRAPH_MUL, net_relu(&net, x), one);
         y = net_same(&net, GRAPH_ADD, y, net_same(&net, GRAPH_MUL, x, two));
         struct plan *plan = net_check(&net, net_dense(&net, y, 3), cases[i].kinds);

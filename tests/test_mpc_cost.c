@@ -31,7 +31,7 @@ static mp2ml_status step_half(struct pair *p, enum party party, void *context)
     mp2ml_status status = MP2ML_ERR_ARGUMENT;
     switch (s->kind) {
     case RELU:
-        status = mpc_relu(m, 1, in, in, s->n, s->k, s->l, s->blind);
+        status = mpc_relu(m, 1, in, in, NULL, s->n, s->k, s->l, s->blind);
         break;
     case REENTRY:
         status = mpc_reentry(m, 1, in, in, s->n, s->k, s->l);

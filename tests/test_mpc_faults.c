@@ -47,7 +47,7 @@ static mp2ml_status fault_half(struct pair *p, enum party party, void *context)
     uint64_t *scratch = words_new(mpc_argmax_scratch(&windows, 1)); /* more than mpc_top's */
     mp2ml_status status = MP2ML_ERR_ARGUMENT;
     if (f->what == RELU)
-        status = mpc_relu(m, 1, out, in, VALUES, 12, 23, 3);
+        status = mpc_relu(m, 1, out, in, NULL, VALUES, 12, 23, 3);
     else if (f->what == REENTRY)
         status = mpc_reentry(m, 1, out, in, VALUES, 12, 23);
     else if (f->what == PRODUCT)

@@ -175,7 +175,7 @@ static void test_extend(void **state)
                                             in.b0,     in.b1,
                                             in.flip_a, in.flip_b,
                                             in.d,      x,
-                                            n};
+                                            in.m,      n};
                 p->extend_send(&s, &e);
                 s.share = g[4];
                 for (unsigned j = 0; j < 4; j++)

@@ -54,7 +54,7 @@ static mp2ml_status step_half(struct pair *p, enum party party, void *context)
     switch (r->kind) {
     case RELU:
     case RELU_SAME_RING:
-        status = mpc_relu(m, 1, out, in, VALUES, k, l, r->kind == RELU ? 3 : 0);
+        status = mpc_relu(m, 1, out, in, NULL, VALUES, k, l, r->kind == RELU ? 3 : 0);
         break;
     case REENTRY:
         status = mpc_reentry(m, 1, out, in, VALUES, k, l);

@@ -9,23 +9,31 @@ struct run {
     const struct shared *in;
     uint64_t *out[2]; /* may be the input's shares */
     unsigned k, l, blind;
+    const uint64_t *negative; /* plane or NULL */
 };
 
 static mp2ml_status relu_half(struct pair *p, enum party party, void *context)
 {
     const struct run *r = (const struct run *)context;
-    return mpc_relu(p->mpc[party], 7, r->out[party], r->in->share[party], r->in->n, r->k, r->l,
-                    r->blind);
+    return mpc_relu(p->mpc[party], 7, r->out[party], r->in->share[party],
+                    party == PARTY_SERVER ? r->negative : NULL, r->in->n, r->k, r->l, r->blind);
 }
 
 static void check_blind(struct pair *p, const struct shared *in, unsigned k, unsigned l,
                         unsigned blind)
 {
-    struct run r = {in, {words_new(in->n), words_new(in->n)}, k, l, blind};
-    uint64_t *want = words_new(in->n);
-    mpc_relu_clear(want, in->x, in->share[1], in->n, k, l, blind);
+    struct run r = {in, {words_new(in->n), words_new(in->n)}, k, l, blind, NULL};
+    uint64_t *want = words_new(in->n), *negative = words_new(mpc_words(in->n)), seed = k + l;
+    mpc_relu_clear(want, in->x, NULL, in->share[1], in->n, k, l, blind);
     pair_run(p, relu_half, &r);
     assert_shares(r.out[0], r.out[1], want, in->n, l);
+    for (size_t i = 0; i < mpc_words(in->n); i++) /* min(0, x) in places */
+        negative[i] = test_random(&seed);
+    r.negative = negative;
+    mpc_relu_clear(want, in->x, negative, in->share[1], in->n, k, l, blind);
+    pair_run(p, relu_half, &r);
+    assert_shares(r.out[0], r.out[1], want, in->n, l);
+    free(negative);
     free(r.out[0]);
     free(r.out[1]);
     free(want);
@@ -42,8 +50,11 @@ static void test_clear(void **state)
     const uint64_t in[] = {0, 1, 7, 8, 15};
     const uint64_t want[] = {0, 1, 7, 0, 0};
     uint64_t out[5];
-    mpc_relu_clear(out, in, NULL, 5, 4, 12, 0);
+    mpc_relu_clear(out, in, NULL, NULL, 5, 4, 12, 0);
     assert_memory_equal(out, want, sizeof want);
+    const uint64_t negative = 0x1f, below[] = {0, 0, 0, 0xff8, 0xfff};
+    mpc_relu_clear(out, in, &negative, NULL, 5, 4, 12, 0);
+    assert_memory_equal(out, below, sizeof below);
 }
 
 static void test_exhaustive(void **state)
@@ -94,7 +105,7 @@ static void test_blind_bound(void **state)
             x[u] = (uint64_t)v & mpc_ring_mask(K);
             low[u] = u;
         }
-        mpc_relu_clear(out, x, low, 2 * HALF, K, L, BLIND);
+        mpc_relu_clear(out, x, NULL, low, 2 * HALF, K, L, BLIND);
         for (unsigned u = 0; u < 2 * HALF; u++) {
             const int64_t got = as_signed(out[u], L);
             assert_true(got == v || got == 0);
@@ -218,8 +229,8 @@ static void test_in_place(void **state)
         struct shared in = shared_new(1000);
         fill(&in, 12, l);
         uint64_t *want = words_new(in.n);
-        mpc_relu_clear(want, in.x, NULL, in.n, 12, l, 0);
-        struct run r = {&in, {in.share[0], in.share[1]}, 12, l, 0};
+        mpc_relu_clear(want, in.x, NULL, NULL, in.n, 12, l, 0);
+        struct run r = {&in, {in.share[0], in.share[1]}, 12, l, 0, NULL};
         pair_run(p, relu_half, &r);
         assert_shares(in.share[0], in.share[1], want, in.n, l);
         free(want);
@@ -234,7 +245,7 @@ static void check_traffic(struct pair *p, size_t n, unsigned k, unsigned l, unsi
     const unsigned h = l - k;
     struct shared in = shared_new(n);
     fill(&in, k, n);
-    struct run r = {&in, {in.share[0], in.share[1]}, k, l, blind};
+    struct run r = {&in, {in.share[0], in.share[1]}, k, l, blind, NULL};
     const struct link_stats before[2] = {link_stats(p->link[0]), link_stats(p->link[1])};
     pair_run(p, relu_half, &r);
     const struct link_stats after[2] = {link_stats(p->link[0]), link_stats(p->link[1])};
@@ -281,7 +292,7 @@ static double share_z(struct pair *p, enum party party, uint64_t x0, uint64_t x1
         in.share[0][i] = x0;
         in.share[1][i] = x1;
     }
-    struct run r = {&in, {in.share[0], in.share[1]}, 5, l, 0};
+    struct run r = {&in, {in.share[0], in.share[1]}, 5, l, 0, NULL};
     pair_run(p, relu_half, &r);
     uint64_t count[256] = {0};
     for (size_t i = 0; i < in.n; i++)

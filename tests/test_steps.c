@@ -55,11 +55,16 @@ static void blind_relu(uint64_t *want, const struct both_runs *both, const struc
                        const struct linear *lin, const uint64_t *in)
 {
     size_t n = (size_t)step->count * both->images;
-    uint64_t *x = malloc(n * sizeof(*x) + 8);
+    uint64_t *x = malloc(n * sizeof(*x) + 8), *negative = calloc(n / 64 + 1, sizeof(*negative));
+    assert_true(x && negative);
     for (size_t i = 0; i < n; i++)
         x[i] = (in[i] + (lin->bi ? lin->bi[i / both->images] : 0)) & (((uint64_t)1 << step->k) - 1);
-    mpc_relu_clear(want, x, both->shares[1][step->operands[0]], n, step->k, step->l, step->blind);
+    for (size_t i = 0; lin->negative && i < n; i++)
+        negative[i / 64] |= (uint64_t)lin->negative[i / both->images] << (i % 64);
+    mpc_relu_clear(want, x, negative, both->shares[1][step->operands[0]], n, step->k, step->l,
+                   step->blind);
     free(x);
+    free(negative);
 }
 
 /* Each round of a maximum with blind signs may lose half a unit of theirs. */

@@ -84,6 +84,7 @@ mp2ml_status expand_scalar(struct graph_expand *x, int *out, const char *suffix,
     float *values;
     TRY(expand_floats(x, out, suffix, NULL, 0, &values));
     values[0] = value;
+    x->b->g->nodes[*out].attribute = true;
     return MP2ML_OK;
 }
 

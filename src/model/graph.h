@@ -158,7 +158,9 @@ struct graph_node {
     unsigned n_inputs;
     int *inputs; /* node numbers, smaller than this node's */
     bool batched;
-    bool integers; /* dtype int64 */
+    bool integers;  /* dtype int64 */
+    bool attribute; /* CONST: follows from operators and their attributes, so everybody may know it
+                     */
     unsigned rank;
     int64_t dims[GRAPH_MAX_RANK];
     struct graph_tensor value;     /* CONST; GATHER: i = for each value of an output sample its

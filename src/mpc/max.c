@@ -38,7 +38,7 @@ mp2ml_status mpc_max(struct mpc *m, uint16_t step, uint64_t *out, const uint64_t
     for (unsigned round = 0; tournament_left(longest, round) > 1; round++) {
         const size_t values = tournament_pairs(windows, 1, round) * batch;
         tournament_differences(diff, slots, windows, 1, batch, round, k);
-        TRY_OUT(mpc_relu(m, step, diff, diff, values, k, k, blind));
+        TRY_OUT(mpc_relu(m, step, diff, diff, NULL, values, k, k, blind));
         tournament_advance(slots, diff, windows, 1, batch, round, k);
     }
     read_winners(out, slots, windows, batch);
@@ -67,7 +67,7 @@ static void max_blind_clear(uint64_t *out, const uint64_t *in, const uint64_t *l
     for (unsigned round = 0; tournament_left(longest, round) > 1; round++) {
         const size_t values = tournament_pairs(windows, 1, round) * batch;
         tournament_differences(diff, scratch, windows, 1, batch, round, k);
-        mpc_relu_clear(diff, diff, low, values, k, k, blind);
+        mpc_relu_clear(diff, diff, NULL, low, values, k, k, blind);
         low += values;
         tournament_advance(scratch, diff, windows, 1, batch, round, k);
     }

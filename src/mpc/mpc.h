@@ -35,12 +35,14 @@ MUST_CHECK mp2ml_status mpc_new(struct mpc **out, enum party party, struct link 
                                 struct ot *ot, struct prg *g);
 void mpc_free(struct mpc *m);
 
-/* out = max(0, x) in Z_{2^l}, k <= l <= 48, 4 <= k <= 32, for any x in Z_{2^k} read as signed. With
- * blind > 0, k - blind >= 4: for |x| < 2^(k-1) - 2^(blind-1), and out is 0 or x where d may be
- * wrong.
+/* out = max(0, x) in Z_{2^l}, k <= l <= 48, 4 <= k <= 32, for any x in Z_{2^k} read as signed;
+ * min(0, x) where bit i % 64 of negative[i / 64] is set, which only the server knows (NULL:
+ * nowhere, and at the client). With blind > 0, k - blind >= 4: for |x| < 2^(k-1) - 2^(blind-1), and
+ * out is 0 or x where d may be wrong.
  */
 MUST_CHECK mp2ml_status mpc_relu(struct mpc *m, uint16_t step, uint64_t *out, const uint64_t *in,
-                                 size_t n, unsigned k, unsigned l, unsigned blind);
+                                 const uint64_t *negative, size_t n, unsigned k, unsigned l,
+                                 unsigned blind);
 /* out = x in Z_{2^l} for -2^(k-2) <= x < 2^(k-2) (linear re-entry). */
 MUST_CHECK mp2ml_status mpc_reentry(struct mpc *m, uint16_t step, uint64_t *out, const uint64_t *in,
                                     size_t n, unsigned k, unsigned l);
@@ -99,8 +101,8 @@ MUST_CHECK mp2ml_status mpc_open_to_client(struct mpc *m, uint16_t step, uint64_
 
 /* low[n] has the client's share of each x (its `blind` lowest bits count), which decides like the
  * protocol; NULL: max(0, x) itself, whatever blind. */
-void mpc_relu_clear(uint64_t *out, const uint64_t *in, const uint64_t *low, size_t n, unsigned k,
-                    unsigned l, unsigned blind);
+void mpc_relu_clear(uint64_t *out, const uint64_t *in, const uint64_t *negative,
+                    const uint64_t *low, size_t n, unsigned k, unsigned l, unsigned blind);
 void mpc_reentry_clear(uint64_t *out, const uint64_t *in, size_t n, unsigned k, unsigned l);
 /* low[mpc_max_pairs(windows) * batch] likewise has the client's share of each difference that is
  * compared, round after round, and then scratch is needed; NULL: the maximum itself. */

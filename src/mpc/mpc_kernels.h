@@ -30,6 +30,7 @@ struct mpc_extend_send {
     const struct block *a0, *a1, *b0, *b1;
     const uint64_t *flip_a, *flip_b; /* planes: key 1 stands for choice 0 where set */
     const uint64_t *d, *x;           /* plane; values of k bits */
+    const uint64_t *negative; /* plane: where d = 1 means that the sum of shares is below 0 */
     size_t n;
 };
 

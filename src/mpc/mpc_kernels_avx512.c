@@ -204,6 +204,7 @@ WIDE static void extend_send_avx512(const struct mpc_extend_send *s, const struc
     const unsigned k = e->k, h = e->h;
     const __m512i low = low_bits(k), high = low_bits(h), top = all((uint64_t)1 << (k - 1));
     const __m512i ring = _mm512_or_si512(low, shift_left(high, k)), one = all(1);
+    const __m512i above = all(~(((uint64_t)1 << k) - 1));
     for (size_t i = 0; i < s->n; i += 8) {
         const __mmask8 m = values_there(s->n, i), d = plane_byte(s->d, i);
         const __mmask8 not_d = (__mmask8)~d;
@@ -212,8 +213,11 @@ WIDE static void extend_send_avx512(const struct mpc_extend_send *s, const struc
         swap_keys(&a0, &a1, plane_byte(s->flip_a, i));
         swap_keys(&b0, &b1, plane_byte(s->flip_b, i));
         const __m512i raw = _mm512_maskz_loadu_epi64(m, s->x + i);
-        const __m512i x = _mm512_sub_epi64(_mm512_xor_si512(raw, top), top); /* signed */
-        const __m512i sign = _mm512_and_si512(shift_right(raw, k - 1), one);
+        const __mmask8 negative = plane_byte(s->negative, i);
+        const __m512i as_signed = _mm512_sub_epi64(_mm512_xor_si512(raw, top), top);
+        const __m512i x = _mm512_mask_or_epi64(as_signed, negative, as_signed, above);
+        const __m512i is_below = _mm512_and_si512(shift_right(raw, k - 1), one);
+        const __m512i sign = _mm512_mask_xor_epi64(is_below, negative, is_below, one);
         const __m512i a00 = slice(&a0, e->a_at[0], h), a01 = slice(&a0, e->a_at[1], h);
         const __m512i a10 = slice(&a1, e->a_at[0], h), a11 = slice(&a1, e->a_at[1], h);
         const __m512i b00 = slice(&b0, e->b_at[0], h), b01 = slice(&b0, e->b_at[1], h);

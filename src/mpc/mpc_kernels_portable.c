@@ -119,8 +119,10 @@ static void portable_mux_recv(uint64_t *share, const uint64_t *message, const st
 }
 
 /* CT: leaks n, k, h. With X = x read as signed and m = its top bit, choice (i, j) is to get
- *   M_ij = -share + (d ^ i) * (X + 2^k * m * j) mod 2^(k+h).
- * j changes the high h bits only. M_00 is the mask of (0, 0), which defines the share. */
+ *   M_ij = -share + (d ^ i) * (X + 2^k * m * j) mod 2^(k+h),
+ * and where the sum is negative X = x - 2^k and 1 - m for m: -2^k * (1-m) * (1-j) mends the wrap of
+ * two shares that are not. j changes the high h bits only. M_00 is the mask of (0, 0), which
+ * defines the share. */
 static void portable_extend_send(const struct mpc_extend_send *s, const struct mpc_extension *e)
 {
     const unsigned k = e->k;
@@ -136,8 +138,9 @@ static void portable_extend_send(const struct mpc_extend_send *s, const struct m
         swap_keys(&a0, &a1, plane_mask(s->flip_a, n));
         swap_keys(&b0, &b1, plane_mask(s->flip_b, n));
         const uint64_t d = plane_mask(s->d, n);
-        const uint64_t x = (s->x[n] ^ top) - top; /* signed */
-        const uint64_t m = s->x[n] >> (k - 1) & 1;
+        const uint64_t negative = plane_mask(s->negative, n);
+        const uint64_t x = ((s->x[n] ^ top) - top) | (negative & ~low); /* signed */
+        const uint64_t m = (s->x[n] >> (k - 1) & 1) ^ (negative & 1);
         const uint64_t got00 = ot_slice(&a0, 0, k) |
                                (ot_slice(&a0, e->a_at[0], h) ^ ot_slice(&b0, e->b_at[0], h)) << k;
         const uint64_t share = (x & d) - got00;

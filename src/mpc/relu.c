@@ -15,7 +15,11 @@
  *      |- OT_CHOICE 2n bits --><- OT_CHOICE n bits ---|   mux_choices
  *      |- OT_MESSAGE l ------><- OT_MESSAGE k + 3h ---|   extend_server, extend_client
  *
- * With h = 0 the 2^k vanishes and mux_select does both terms. */
+ * With h = 0 the 2^k vanishes and mux_select does both terms.
+ *
+ * min(0, x) = (1-d) * x, where the server alone knows which values want that: it flips its share of
+ * d and, since two shares that are not negative wrap there, sends -2^k * (1-m_0) * (1-m_1) instead.
+ */
 #include "mpc/relu.h"
 
 #include <assert.h>
@@ -69,7 +73,8 @@ static mp2ml_status extend_work_take(struct mpc *m, struct extend_work *w,
 
 /* CT: leaks n, k, l. */
 static mp2ml_status extend_server(struct mpc *m, uint16_t step, uint64_t *out, const uint64_t *x,
-                                  const uint64_t *d, const struct mpc_extension *e, size_t n)
+                                  const uint64_t *d, const uint64_t *negative,
+                                  const struct mpc_extension *e, size_t n)
 {
     struct mux_sender s[2];
     struct mux_receiver r;
@@ -80,17 +85,13 @@ static mp2ml_status extend_server(struct mpc *m, uint16_t step, uint64_t *out, c
     TRY(mux_receiver_take(m, &r, d, n));
     TRY(mux_choices(m, step, &r, 1, s, 2, n));
     TRY(extend_work_take(m, &w, e, n));
-    const struct mpc_extend_send send = {out,
-                                         {w.message[0], w.message[1], w.message[2], w.message[3]},
-                                         s[0].key[0],
-                                         s[0].key[1],
-                                         s[1].key[0],
-                                         s[1].key[1],
-                                         s[0].flip,
-                                         s[1].flip,
-                                         d,
-                                         x,
-                                         n};
+    const struct mpc_extend_send send = {
+        out,         {w.message[0], w.message[1], w.message[2], w.message[3]},
+        s[0].key[0], s[0].key[1],
+        s[1].key[0], s[1].key[1],
+        s[0].flip,   s[1].flip,
+        d,           x,
+        negative,    n};
     m->kernels->extend_send(&send, e);
     size_t at = 0;
     for (unsigned i = 0; i < 4; i++)
@@ -138,7 +139,8 @@ static mp2ml_status extend_client(struct mpc *m, uint16_t step, uint64_t *out, c
 }
 
 static mp2ml_status relu_block(struct mpc *m, uint16_t step, uint64_t *out, const uint64_t *in,
-                               size_t n, unsigned k, unsigned l, unsigned blind)
+                               const uint64_t *negative, size_t n, unsigned k, unsigned l,
+                               unsigned blind)
 {
     const size_t from_server = n * relu_ots_from_server(k, l, blind);
     const size_t from_client = n * relu_ots_from_client(k, blind);
@@ -147,43 +149,51 @@ static mp2ml_status relu_block(struct mpc *m, uint16_t step, uint64_t *out, cons
                    server ? from_client : from_server));
     const size_t mark = arena_mark(m->arena);
     uint64_t *d = arena_take(m->arena, mpc_words(n), sizeof *d);
-    if (d == NULL)
+    const uint64_t *none = arena_take(m->arena, mpc_words(n), sizeof *none); /* zeros */
+    if (d == NULL || none == NULL)
         return MP2ML_ERR_MEMORY;
+    negative = negative != NULL ? negative : none;
     TRY(gmw_sign(m, step, d, in, n, k, blind));
+    for (size_t i = 0; i < mpc_words(n); i++)
+        d[i] ^= negative[i];
     const struct mux_field same = {out, in, k};
     const struct mpc_extension e = extension(m, k, l);
     if (l == k)
         TRY(mux_select(m, step, d, &same, 1, n));
     else if (server)
-        TRY(extend_server(m, step, out, in, d, &e, n));
+        TRY(extend_server(m, step, out, in, d, negative, &e, n));
     else
         TRY(extend_client(m, step, out, in, d, &e, n));
     arena_rewind(m->arena, mark);
     return MP2ML_OK;
 }
 
-mp2ml_status mpc_relu(struct mpc *m, uint16_t step, uint64_t *out, const uint64_t *in, size_t n,
-                      unsigned k, unsigned l, unsigned blind)
+mp2ml_status mpc_relu(struct mpc *m, uint16_t step, uint64_t *out, const uint64_t *in,
+                      const uint64_t *negative, size_t n, unsigned k, unsigned l, unsigned blind)
 {
+    assert(negative == NULL || m->party == PARTY_SERVER);
     assert(k >= MPC_MIN_BITS + blind && k <= MPC_MAX_BITS && l >= k && l <= MPC_MAX_RING);
     mp2ml_status status = MP2ML_OK;
     for (size_t done = 0; done < n && status == MP2ML_OK; done += MPC_BLOCK)
-        status = relu_block(m, step, out + done, in + done, mpc_block(n, done), k, l, blind);
+        status = relu_block(m, step, out + done, in + done,
+                            negative != NULL ? negative + done / 64 : NULL, mpc_block(n, done), k,
+                            l, blind);
     return mpc_end(m, status, out, n);
 }
 
 /* Rounding both shares down loses 1 where their low bits carry: (x + half) mod 2^blind is then less
  * than the client's low bits. */
-void mpc_relu_clear(uint64_t *out, const uint64_t *in, const uint64_t *low, size_t n, unsigned k,
-                    unsigned l, unsigned blind)
+void mpc_relu_clear(uint64_t *out, const uint64_t *in, const uint64_t *negative,
+                    const uint64_t *low, size_t n, unsigned k, unsigned l, unsigned blind)
 {
     const uint64_t half = low != NULL && blind > 0 ? (uint64_t)1 << (blind - 1) : 0;
     for (size_t i = 0; i < n; i++) {
         const uint64_t x = in[i] + half;
         const uint64_t unit = (uint64_t)1 << blind, rest = x & (unit - 1);
         const uint64_t carry = low != NULL && (low[i] & (unit - 1)) > rest ? unit : 0;
-        const bool negative = (x - rest - carry) >> (k - 1) & 1;
+        const bool below = (x - rest - carry) >> (k - 1) & 1;
+        const bool wanted = negative != NULL && (negative[i / 64] >> (i % 64) & 1);
         const bool wide = in[i] >> (k - 1) & 1; /* a negative one that passes, read in Z_{2^l} */
-        out[i] = negative ? 0 : in[i] | (wide ? mpc_ring_mask(l) ^ mpc_ring_mask(k) : 0);
+        out[i] = below != wanted ? 0 : in[i] | (wide ? mpc_ring_mask(l) ^ mpc_ring_mask(k) : 0);
     }
 }

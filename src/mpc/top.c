@@ -171,7 +171,7 @@ mp2ml_status mpc_top(struct mpc *m, uint16_t step, uint64_t *out, const uint64_t
         if (n == 0)
             break;
         top_differences(work.diff, work.slots, windows, batch, top, round, bits);
-        TRY_OUT(mpc_relu(m, step, work.diff, work.diff, n, bits, bits, 0));
+        TRY_OUT(mpc_relu(m, step, work.diff, work.diff, NULL, n, bits, bits, 0));
         top_advance(work.next, work.slots, work.diff, windows, batch, top, round, bits);
         uint64_t *swap = work.slots;
         work.slots = work.next;

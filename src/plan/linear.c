@@ -18,6 +18,8 @@ void linear_wipe(struct linear *lin)
     free(lin->wi);
     free(lin->bi);
     free(lin->norm2);
+    free(lin->negative);
+    free(lin->lost);
     memset(lin, 0, sizeof *lin);
 }
 

@@ -9,10 +9,14 @@
  *   out[out_index[out_at + r]] = offset + sum_c weight[weights_at + r*cols + c]
  *                                              * in[in_index[in_at + c]]
  * The float form (w, b) is what the model says; the integer form (wi, bi) is made from it by
- * scales.c for one choice of rings. */
+ * scales.c for one choice of rings.
+ *
+ * A RELU with constants of the server's keeps them in one without groups: b and bi are added first,
+ * and where negative says so the smaller of 0 and the sum is taken, not the larger. */
 #ifndef PLAN_LINEAR_H
 #define PLAN_LINEAR_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -27,11 +31,15 @@ struct linear {
     struct linear_group *groups;
     uint32_t *in_index;
     uint32_t *out_index;
-    float *w;     /* [n_weights] */
-    double *b;    /* [n_out] */
-    int16_t *wi;  /* [n_weights], |wi| <= 2^(b_w-1) - 1; NULL before plan_scale */
-    uint64_t *bi; /* [n_out], in Z_{2^l} */
-    float *norm2; /* [n_out], 2-norm of the integer row */
+    float *w;       /* [n_weights] */
+    double *b;      /* [n_out] */
+    int16_t *wi;    /* [n_weights], |wi| <= 2^(b_w-1) - 1; NULL before plan_scale */
+    uint64_t *bi;   /* [n_out], in Z_{2^l} */
+    float *norm2;   /* [n_out], 2-norm of the integer row */
+    bool *negative; /* RELU: [n_out] */
+    double
+        *lost; /* RELU: [n_out], b less what bi holds of it, where the ring is too small for it and
+                  the sum is never clipped; readers add it to their constants. NULL: nothing */
 };
 
 void linear_wipe(struct linear *lin);

@@ -43,8 +43,11 @@ struct rep {
     size_t count;
     struct rep_value *values;
     struct rep_linear *lin; /* NULL: affine */
-    bool relu_pending;      /* this is the operand of a ReLU that moved behind the max pool */
-    enum plan_post post;    /* operand of a final Softmax, Sigmoid .. that the client does */
+    /* Some constant of the model was multiplied or added. What such constants are decides nothing
+     * about the steps, which the client sees; attributes of operators are no secret. */
+    bool scaled, shifted;
+    bool relu_pending;   /* this is the operand of a ReLU that moved behind the max pool */
+    enum plan_post post; /* operand of a final Softmax, Sigmoid .. that the client does */
 };
 
 /* One element as a combination of base values: constant + sum scale*weight[i]*base[index[i]]. */
@@ -81,7 +84,7 @@ MUST_CHECK mp2ml_status rep_gather(struct rep *out, const struct rep *in, const 
                                    size_t count, double fill);
 MUST_CHECK mp2ml_status rep_copy(struct rep *out, const struct rep *in);
 struct rep_row rep_row(const struct rep *rep, size_t element);
-/* Affine over one base, every element one base value with scale 1 and offset 0. */
+/* Affine over one base, every element one base value that nothing was done to. */
 bool rep_is_pick(const struct rep *rep);
 /* ... and all of them in their order. */
 bool rep_is_step(const struct rep *rep);

@@ -38,6 +38,8 @@ static mp2ml_status join_part(const struct plan *plan, struct parts *p, unsigned
             to += plan->pub.steps[joint->bases[j]].count;
         if (j == PLAN_MAX_OPERANDS)
             return MP2ML_ERR_PLAN;
+        joint->scaled = joint->scaled || rep->scaled;
+        joint->shifted = joint->shifted || rep->shifted;
         if (j == joint->n_bases) {
             joint->bases[joint->n_bases++] = rep->bases[k];
             joint->n_base += count;

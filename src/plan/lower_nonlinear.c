@@ -52,17 +52,21 @@ static mp2ml_status finished_operand(struct lower *lw, struct rep **finished)
     return lower_finish(lw, node);
 }
 
-/* Constants that stand beside base values: offset[n_base], NAN where nobody reads the value. False
- * when max(0, T) is not made of the maxima of base values and constants:
- *   max(0, s*x + c) = s*max(0, x + c/s) for s > 0;  s*r + c >= 0 for r >= 0, s >= 0, c >= 0. */
-static bool relu_of_bases(const struct lower *lw, const struct rep *in, double *offset)
+struct beside { /* a base value that a ReLU reads: what is added, and whether min(0, .) is wanted */
+    double offset;
+    bool read, negative;
+};
+
+/* What stands beside base values. False when max(0, T) is not made of maxima and minima of base
+ * values and constants, whatever the constants of the model:
+ *   max(0, s*x + c) = s*max(0, x + c/s) for s > 0, s*min(0, x + c/s) for s < 0;
+ *   s*r + c >= 0 for r >= 0, s >= 0, c >= 0. */
+static bool relu_of_bases(const struct lower *lw, const struct rep *in, struct beside *beside)
 {
     size_t ends[PLAN_MAX_OPERANDS];
     if (in->lin != NULL)
         return false;
     rep_base_ends(lw->plan, in, ends);
-    for (size_t i = 0; i < in->n_base; i++)
-        offset[i] = NAN;
     for (size_t i = 0; i < in->count; i++) {
         const struct rep_value *v = &in->values[i];
         if (v->src == REP_CONSTANT)
@@ -71,32 +75,34 @@ static bool relu_of_bases(const struct lower *lw, const struct rep *in, double *
         while (v->src >= ends[b])
             b++;
         enum step_kind kind = lw->plan->pub.steps[in->bases[b]].kind;
-        double beside = 0;
+        struct beside now = {0, true, false}, *before = &beside[v->src];
         if (kind == STEP_RELU) {
-            if (!(v->scale >= 0 && v->offset >= 0))
+            if (in->scaled || in->shifted || !(v->scale >= 0 && v->offset >= 0))
                 return false;
-        } else if ((kind == STEP_LINEAR || kind == STEP_MAX) && v->scale > 0) {
-            beside = v->offset / (double)v->scale;
-        } else {
+        } else if (kind != STEP_LINEAR && kind != STEP_MAX) {
             return false;
+        } else if (v->scale < 0 || v->scale > 0) { /* else it is a constant */
+            now.offset = v->offset / (double)v->scale;
+            now.negative = v->scale < 0;
         }
-        if (!isnan(offset[v->src]) && (offset[v->src] < beside || offset[v->src] > beside))
+        bool differs = now.offset < before->offset || now.offset > before->offset ||
+                       now.negative != before->negative;
+        if (before->read && (in->scaled || in->shifted || differs))
             return false;
-        offset[v->src] = beside;
+        *before = now;
     }
     return true;
 }
 
 /* The RELU of a base; with constants the server adds them to its shares. */
-static mp2ml_status relu_of_base(struct lower *lw, unsigned base, double *offset, uint16_t *out)
+static mp2ml_status relu_of_base(struct lower *lw, unsigned base, bool constants,
+                                 const struct beside *beside, uint16_t *out)
 {
     size_t count = lw->plan->pub.steps[base].count;
     unsigned at = base;
-    bool any = false;
-    for (size_t i = 0; i < count; i++) {
-        offset[i] = isnan(offset[i]) ? 0 : offset[i];
-        any = any || offset[i] < 0 || offset[i] > 0;
-    }
+    bool any = constants;
+    for (size_t i = 0; i < count; i++)
+        any = any || beside[i].offset < 0 || beside[i].offset > 0 || beside[i].negative;
     if (lw->plan->pub.steps[base].kind != STEP_RELU && !any)
         TRY(relu_step(lw, base, &at));
     if (lw->plan->pub.steps[base].kind != STEP_RELU && any) {
@@ -104,32 +110,38 @@ static mp2ml_status relu_of_base(struct lower *lw, unsigned base, double *offset
         struct linear *lin = &lw->plan->linear[at];
         lin->n_out = count;
         lin->b = malloc((count + 1) * sizeof *lin->b);
-        if (lin->b == NULL)
+        lin->negative = malloc((count + 1) * sizeof *lin->negative);
+        if (lin->b == NULL || lin->negative == NULL)
             return MP2ML_ERR_MEMORY;
-        memcpy(lin->b, offset, count * sizeof *lin->b);
+        for (size_t i = 0; i < count; i++) {
+            lin->b[i] = beside[i].offset;
+            lin->negative[i] = beside[i].negative;
+        }
     }
     *out = (uint16_t)at;
     return MP2ML_OK;
 }
 
 /* out = max(0, in), whose bases are ReLUs then. */
-static mp2ml_status relu_values(struct lower *lw, const struct rep *in, double *offset,
+static mp2ml_status relu_values(struct lower *lw, const struct rep *in, const struct beside *beside,
                                 struct rep *out)
 {
     uint16_t bases[PLAN_MAX_OPERANDS];
     size_t at = 0;
     for (unsigned b = 0; b < in->n_bases; b++) {
-        TRY(relu_of_base(lw, in->bases[b], offset + at, &bases[b]));
+        TRY(relu_of_base(lw, in->bases[b], in->scaled || in->shifted, beside + at, &bases[b]));
         at += lw->plan->pub.steps[in->bases[b]].count;
     }
     TRY(rep_copy(out, in));
+    out->shifted = false; /* but where there is no value of a base, or one times 0 */
     for (size_t i = 0; i < out->count; i++) {
         struct rep_value *v = &out->values[i];
         unsigned b = 0;
         size_t end = lw->plan->pub.steps[bases[0]].count;
         while (v->src != REP_CONSTANT && v->src >= end)
             end += lw->plan->pub.steps[bases[++b]].count;
-        if (v->src == REP_CONSTANT)
+        bool constant = v->src == REP_CONSTANT || !(v->scale < 0 || v->scale > 0);
+        if (constant)
             v->offset = v->offset > 0 ? v->offset : 0;
         else if (bases[b] != in->bases[b])
             v->offset = 0;
@@ -146,18 +158,18 @@ mp2ml_status lower_relu(struct lower *lw, struct rep *out)
         out->relu_pending = true;
         return MP2ML_OK;
     }
-    double *offset = malloc((in->n_base + 1) * sizeof *offset);
-    mp2ml_status status = offset != NULL ? MP2ML_OK : MP2ML_ERR_MEMORY;
-    if (status == MP2ML_OK && !relu_of_bases(lw, in, offset)) {
+    struct beside *beside = calloc(in->n_base + 1, sizeof *beside);
+    mp2ml_status status = beside != NULL ? MP2ML_OK : MP2ML_ERR_MEMORY;
+    if (status == MP2ML_OK && !relu_of_bases(lw, in, beside)) {
         status = finished_operand(lw, &in);
-        free(offset);
-        offset = status == MP2ML_OK ? calloc(in->n_base + 1, sizeof *offset) : NULL;
-        if (status == MP2ML_OK && offset == NULL)
+        free(beside);
+        beside = status == MP2ML_OK ? calloc(in->n_base + 1, sizeof *beside) : NULL;
+        if (status == MP2ML_OK && beside == NULL)
             status = MP2ML_ERR_MEMORY;
     }
     if (status == MP2ML_OK)
-        status = relu_values(lw, in, offset, out);
-    free(offset);
+        status = relu_values(lw, in, beside, out);
+    free(beside);
     return status;
 }
 
@@ -173,7 +185,8 @@ static bool max_can_read(const struct lower *lw, const struct rep *in)
 {
     if (in_k(lw, in))
         return rep_is_pick(in);
-    if (in->lin != NULL || in->n_bases != 1 || !is_plain_relu(lw->plan, in->bases[0]))
+    if (in->lin != NULL || in->n_bases != 1 || in->scaled || in->shifted ||
+        !is_plain_relu(lw->plan, in->bases[0]))
         return false;
     for (size_t i = 0; i < in->count; i++) {
         const struct rep_value *v = &in->values[i];

@@ -10,7 +10,7 @@
 /* Every element is a value, times a constant, of one step whose shares can be a factor. */
 static bool can_be_factor(const struct lower *lw, const struct rep *rep)
 {
-    if (rep->lin != NULL || rep->n_bases != 1)
+    if (rep->lin != NULL || rep->n_bases != 1 || rep->shifted)
         return false;
     enum step_kind kind = lw->plan->pub.steps[rep->bases[0]].kind;
     if (kind != STEP_LINEAR && kind != STEP_MAX && kind != STEP_RELU && kind != STEP_REENTRY)
@@ -98,6 +98,7 @@ static mp2ml_status product(struct lower *lw, const struct rep *a, const struct 
     }
     lw->plan->pub.steps[at].windows = windows;
     TRY(rep_of_step(out, at, pairs->count));
+    out->scaled = a->scaled || b->scaled;
     for (size_t i = 0; i < pairs->count; i++)
         out->values[i].scale = a->values[pairs->a[i]].scale * b->values[pairs->b[i]].scale;
     return MP2ML_OK;

@@ -122,7 +122,7 @@ struct rep_row rep_row(const struct rep *rep, size_t element)
 
 bool rep_is_pick(const struct rep *rep)
 {
-    if (rep->lin != NULL || rep->n_bases != 1)
+    if (rep->lin != NULL || rep->n_bases != 1 || rep->scaled || rep->shifted)
         return false;
     for (size_t i = 0; i < rep->count; i++) {
         const struct rep_value *v = &rep->values[i];

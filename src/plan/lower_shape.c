@@ -214,6 +214,9 @@ static mp2ml_status with_constant(struct lower *lw, struct rep *out, uint32_t *m
     for (size_t i = 0; status == MP2ML_OK && i < count; i++)
         status = apply_constant(lw, &made.values[i], node->op, (double)constant->value.f[map[i]],
                                 swapped);
+    bool factor = node->op == GRAPH_MUL || node->op == GRAPH_DIV;
+    made.scaled = made.scaled || (factor && !constant->attribute);
+    made.shifted = made.shifted || (!factor && !constant->attribute);
     if (status == MP2ML_OK)
         *out = made;
     else

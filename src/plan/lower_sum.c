@@ -55,7 +55,7 @@ static bool is_local(const struct lower *lw, const struct rep *a, const uint32_t
     unsigned root = root_of(lw, a);
     int log;
     if (root == lw->plan->pub.n_steps || root_of(lw, b) != root || a->bases[0] == b->bases[0] ||
-        count == 0)
+        count == 0 || a->scaled || b->scaled || a->shifted || b->shifted)
         return false;
     double f = (double)a->values[map_a[0]].scale, g = sign * (double)b->values[map_b[0]].scale;
     if (!(f > 0) || !log2_of(fabs(g) / f, &log))

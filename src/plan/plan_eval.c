@@ -51,11 +51,12 @@ static mp2ml_status eval_linear(struct eval *e, const struct plan_step *step, fl
 static void eval_relu(const struct eval *e, const struct plan_step *step, float *out,
                       const float *in)
 {
-    const double *b = e->plan->linear[step - e->plan->pub.steps].b;
+    const struct linear *lin = &e->plan->linear[step - e->plan->pub.steps];
     for (size_t v = 0; v < step->count; v++) {
-        float beside = b != NULL ? (float)b[v] : 0.0f;
+        float beside = lin->b != NULL ? (float)lin->b[v] : 0.0f;
+        bool negative = lin->negative != NULL && lin->negative[v];
         for (size_t i = v * e->images; i < (v + 1) * e->images; i++)
-            out[i] = in[i] + beside > 0 ? in[i] + beside : 0.0f;
+            out[i] = (in[i] + beside > 0) != negative ? in[i] + beside : 0.0f;
     }
 }
 

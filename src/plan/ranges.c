@@ -241,7 +241,7 @@ static int measure_step(void *context, unsigned s, const float *values, size_t i
         for (size_t b = 0; b < images; b++) {
             most = fabsf(row[b]) > most ? fabsf(row[b]) : most;
             squares += row[b] * row[b];
-            active += row[b] > 0 ? 1.0f : 0.0f;
+            active += row[b] < 0 || row[b] > 0 ? 1.0f : 0.0f; /* some are minima */
         }
         numbers = numbers && isfinite(squares);
         top = (double)most > top ? (double)most : top;
@@ -416,10 +416,13 @@ static mp2ml_status prove_step(struct plan *plan, unsigned s, struct interval **
         prove_sum(step, in, values[step->operands[1]], out);
     } else if (step->kind != STEP_ARGMAX) {
         for (size_t i = 0; i < step->count; i++) {
-            const double *b = plan->linear[s].b; /* of a RELU */
-            double floor = step->kind == STEP_RELU ? 0.0 : -INFINITY, beside = b != NULL ? b[i] : 0;
-            out[i] = (struct interval){fmax(in[i].low + beside, floor),
-                                       fmax(in[i].high + beside, floor)};
+            const struct linear *lin = &plan->linear[s]; /* of a RELU */
+            bool negative = lin->negative != NULL && lin->negative[i];
+            double beside = lin->b != NULL ? lin->b[i] : 0;
+            double low = in[i].low + beside, high = in[i].high + beside;
+            out[i] = step->kind != STEP_RELU ? in[i]
+                     : negative              ? (struct interval){fmin(low, 0), fmin(high, 0)}
+                                             : (struct interval){fmax(low, 0), fmax(high, 0)};
         }
     }
     for (size_t i = 0; i < step->count; i++)

@@ -56,15 +56,59 @@ static unsigned choose_set(const struct linear *lin, bool opened, unsigned k, un
     return 0;
 }
 
-static mp2ml_status set_biases(struct linear *lin, double sum_scale, unsigned l)
+/* What is missing from value i of step s because of that, in real units. */
+static double lost_value(const struct plan *plan, unsigned s, size_t i)
 {
-    for (size_t o = 0; o < lin->n_out; o++) {
-        double v = round_half_up(lin->b[o] * sum_scale);
-        if (!(fabs(v) < 0x1p62))
-            return MP2ML_ERR_PLAN;
-        lin->bi[o] = (uint64_t)(int64_t)v & (((uint64_t)1 << l) - 1);
+    const struct plan_step *step = &plan->pub.steps[s];
+    if (step->kind == STEP_RELU && plan->linear[s].lost != NULL)
+        return plan->linear[s].lost[i];
+    if (step->kind != STEP_SUM)
+        return 0;
+    double a = ldexp(lost_value(plan, step->operands[0], i), step->shift[0]);
+    double b = ldexp(lost_value(plan, step->operands[1], i), step->shift[1]);
+    return step->minus ? a - b : a + b;
+}
+
+/* out[o] = the constant of each output, with what is missing from the operands. NULL when memory is
+ * short. */
+static double *whole_constants(const struct plan *plan, unsigned s)
+{
+    const struct plan_step *step = &plan->pub.steps[s];
+    const struct linear *lin = &plan->linear[s];
+    double *lost = calloc(plan_step_inputs(&plan->pub, step) + 1, sizeof *lost);
+    double *out = calloc(lin->n_out + 1, sizeof *out);
+    size_t at = 0;
+    for (unsigned i = 0; lost != NULL && i < step->n_operands; i++)
+        for (size_t v = 0; v < plan->pub.steps[step->operands[i]].count; v++)
+            lost[at++] = lost_value(plan, step->operands[i], v);
+    for (size_t o = 0; lost != NULL && out != NULL && o < lin->n_out; o++)
+        out[o] = lin->b[o];
+    for (size_t g = 0; lost != NULL && out != NULL && g < lin->n_groups; g++) {
+        const struct linear_group *group = &lin->groups[g];
+        for (size_t r = 0; r < group->rows; r++)
+            for (size_t c = 0; c < group->cols; c++)
+                out[lin->out_index[group->out_at + r]] +=
+                    (double)lin->w[group->weights_at + r * group->cols + c] *
+                    lost[lin->in_index[group->in_at + c]];
     }
-    return MP2ML_OK;
+    free(lost);
+    return out;
+}
+
+static mp2ml_status set_biases(struct plan *plan, unsigned s, double sum_scale, unsigned l)
+{
+    struct linear *lin = &plan->linear[s];
+    double *constants = whole_constants(plan, s);
+    mp2ml_status status = constants != NULL ? MP2ML_OK : MP2ML_ERR_MEMORY;
+    for (size_t o = 0; status == MP2ML_OK && o < lin->n_out; o++) {
+        double v = round_half_up(constants[o] * sum_scale);
+        if (!(fabs(v) < 0x1p62))
+            status = MP2ML_ERR_PLAN;
+        else
+            lin->bi[o] = (uint64_t)(int64_t)v & (((uint64_t)1 << l) - 1);
+    }
+    free(constants);
+    return status;
 }
 
 /* One try with b_w bits of weight and the sum's scale `halve` times halved. *set = 0 when nothing
@@ -104,7 +148,7 @@ static mp2ml_status try_weights(struct scaling *sc, unsigned s, const struct ope
     step->scale = ldexp(scale, -(int)t);
     if (strict)
         strict_switch(sc, s, t);
-    return set_biases(lin, scale, step->l);
+    return set_biases(plan, s, scale, step->l);
 }
 
 static mp2ml_status check_leak(struct scaling *sc, unsigned s)
@@ -151,21 +195,24 @@ static mp2ml_status scale_linear(struct scaling *sc, unsigned s)
 
 /* ---- other steps ----------------------------------------------------------------------------- */
 
-/* The server's constants of a ReLU. One that is larger than any value leaves the sign alone; the
- * sum with a value stays within k bits. */
-static mp2ml_status relu_constants(struct linear *lin, double scale, unsigned k)
+/* The server's constants of a ReLU. One that is larger than any value leaves the sign alone: what
+ * is cut off it is then missing from all values that are not 0. */
+static mp2ml_status relu_constants(struct linear *lin, const struct plan_step *step)
 {
     if (lin->b == NULL)
         return MP2ML_OK;
     if (lin->bi == NULL)
         lin->bi = calloc(lin->n_out + 1, sizeof *lin->bi);
-    if (lin->bi == NULL)
+    if (lin->lost == NULL)
+        lin->lost = calloc(lin->n_out + 1, sizeof *lin->lost);
+    if (lin->bi == NULL || lin->lost == NULL)
         return MP2ML_ERR_MEMORY;
-    double most = ldexp(1.0, (int)k - 2) - 1;
     for (size_t i = 0; i < lin->n_out; i++) {
-        double v = round_half_up(lin->b[i] * scale);
-        v = v > most ? most : v < -most ? -most : v;
-        lin->bi[i] = (uint64_t)(int64_t)v & (((uint64_t)1 << k) - 1);
+        double all = round_half_up(lin->b[i] * step->scale);
+        double v = scales_relu_constant(lin->b[i], step);
+        lin->bi[i] = (uint64_t)(int64_t)v & (((uint64_t)1 << step->k) - 1);
+        bool kept = lin->negative[i] ? all < v : all > v; /* else the value is 0 */
+        lin->lost[i] = kept ? (all - v) / step->scale : 0;
     }
     return MP2ML_OK;
 }
@@ -325,8 +372,7 @@ static mp2ml_status scale_step(struct scaling *sc, unsigned s, unsigned *next)
     scale_other(sc, s);
     if (strict)
         strict_other(sc, s);
-    return step->kind == STEP_RELU ? relu_constants(&sc->plan->linear[s], step->scale, step->k)
-                                   : MP2ML_OK;
+    return step->kind == STEP_RELU ? relu_constants(&sc->plan->linear[s], step) : MP2ML_OK;
 }
 
 static mp2ml_status scale_all(struct scaling *sc)

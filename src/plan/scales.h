@@ -34,6 +34,14 @@ static inline double scales_room(unsigned k)
     return ldexp(1.0, (int)k - 2) - NOISE_LSB;
 }
 
+/* A constant beside a ReLU as an integer, small enough for the sum with a value to stay in k bits.
+ */
+static inline double scales_relu_constant(double b, const struct plan_step *step)
+{
+    double most = ldexp(1.0, (int)step->k - 2) - 1;
+    return fmax(-most, fmin(most, round_half_up(b * step->scale)));
+}
+
 /* ---- scales_weights.c ------------------------------------------------------------------------ */
 
 /* What the weights of one operand of a linear step ask for. */

@@ -112,10 +112,13 @@ void strict_other(struct scaling *sc, unsigned s)
             }
         }
     } else if (step->kind == STEP_RELU) {
-        const double *b = sc->plan->linear[s].b;
+        const struct linear *lin = &sc->plan->linear[s];
         for (size_t i = 0; i < step->count; i++) {
-            double beside = b != NULL ? round_half_up(b[i] * step->scale) : 0;
-            out[i] = (struct interval){fmax(in[i].low + beside, 0), fmax(in[i].high + beside, 0)};
+            double beside = lin->b != NULL ? scales_relu_constant(lin->b[i], step) : 0;
+            double low = in[i].low + beside, high = in[i].high + beside;
+            out[i] = lin->negative != NULL && lin->negative[i]
+                         ? (struct interval){fmin(low, 0), fmin(high, 0)}
+                         : (struct interval){fmax(low, 0), fmax(high, 0)};
         }
     } else if (step->kind == STEP_PRODUCT || step->kind == STEP_SQUARE) {
         strict_product(step, in, sc->values[step->operands[step->n_operands - 1]], out);

@@ -152,22 +152,34 @@ static mp2ml_status lost_labels(double *lost, const struct trial *trial, size_t 
     return done ? MP2ML_OK : MP2ML_ERR_MEMORY;
 }
 
+/* Output t alone, whose values begin at `at`. */
+static void judge_output(struct trial_result *result, const struct trial *trial, size_t images,
+                         unsigned t, size_t at, size_t count)
+{
+    double square = 0, largest = 0;
+    for (size_t b = 0; b < images; b++)
+        for (size_t v = b * trial->stride + at; v < b * trial->stride + at + count; v++) {
+            double e = (double)trial->values[v] - (double)trial->plan->sample_outputs[v];
+            square += e * e;
+            largest = fmax(largest, fabs(e));
+        }
+    result->mean_square[t] = square / (double)(images * count);
+    result->largest[t] = largest;
+}
+
 static void judge_values(struct trial_result *result, const struct trial *trial, size_t images)
 {
     const struct plan_public *pub = &trial->plan->pub;
     size_t at = 0;
     for (unsigned t = 0; t < pub->n_outputs; t++) {
-        size_t count = pub->steps[compared_step(pub, t)].count;
-        double square = 0, largest = 0;
-        for (size_t b = 0; b < images; b++)
-            for (size_t v = b * trial->stride + at; v < b * trial->stride + at + count; v++) {
-                double e = (double)trial->values[v] - (double)trial->plan->sample_outputs[v];
-                square += e * e;
-                largest = fmax(largest, fabs(e));
-            }
-        result->mean_square[t] = square / (double)(images * count);
-        result->largest[t] = largest;
-        at += count;
+        unsigned step = compared_step(pub, t), twin = 0;
+        while (compared_step(pub, twin) != step) /* samples of a step that two outputs show stand */
+            twin++;                              /* with the first */
+        if (twin == t)
+            judge_output(result, trial, images, t, at, pub->steps[step].count);
+        result->mean_square[t] = result->mean_square[twin];
+        result->largest[t] = result->largest[twin];
+        at += pub->steps[step].count;
     }
 }
 

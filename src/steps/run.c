@@ -63,6 +63,7 @@ static size_t step_scratch(const struct plan_public *pub, unsigned s, enum party
     switch (step->kind) {
     case STEP_LINEAR:
         return step_linear_scratch(pub, step, party, plain, images);
+    case STEP_RELU:
     case STEP_MAX:
     case STEP_ARGMAX:
     case STEP_PRODUCT:

@@ -24,13 +24,34 @@ static const uint64_t *with_constants(uint64_t *out, const uint64_t *in, const s
     return out;
 }
 
+/* The plane of values of which the server wants min(0, x); plane[] is zero before. */
+static const uint64_t *negative_plane(uint64_t *plane, const struct linear *lin,
+                                      const struct plan_step *step, size_t images)
+{
+    if (!lin || !lin->negative)
+        return NULL;
+    for (size_t v = 0; v < step->count; v++)
+        for (size_t i = v * images; i < (v + 1) * images; i++)
+            plane[i / 64] |= (uint64_t)lin->negative[v] << (i % 64);
+    return plane;
+}
+
+static size_t plane_words(const struct plan_step *step, size_t images)
+{
+    return (values_of(step, images) + 63) / 64;
+}
+
 mp2ml_status step_relu(struct run *run, unsigned s)
 {
     const struct plan_step *step = &run->pub->steps[s];
     const struct linear *lin = run->party == PARTY_SERVER ? &run->linear[s] : NULL;
+    uint64_t *plane = arena_take(run->arena, plane_words(step, run->images), sizeof(*plane));
+    if (!plane)
+        return MP2ML_ERR_MEMORY;
     const uint64_t *in =
         with_constants(run->values[s], run->values[step->operands[0]], lin, step, run->images);
-    return mpc_relu(run->mpc, (uint16_t)s, run->values[s], in, values_of(step, run->images),
+    return mpc_relu(run->mpc, (uint16_t)s, run->values[s], in,
+                    negative_plane(plane, lin, step, run->images), values_of(step, run->images),
                     step->k, step->l, step->blind);
 }
 
@@ -56,11 +77,15 @@ mp2ml_status step_relu_clear(struct clear_run *run, unsigned s)
     const uint64_t *in = with_constants(run->values[s], run->values[step->operands[0]],
                                         &run->plan->linear[s], step, run->images);
     const size_t n = values_of(step, run->images);
-    uint64_t *low = NULL;
-    TRY(client_low_bits(&low, run, step, n));
-    mpc_relu_clear(run->values[s], in, low, n, step->k, step->l, step->blind);
+    uint64_t *low = NULL, *plane = calloc(plane_words(step, run->images) + 1, sizeof(*plane));
+    mp2ml_status status = plane ? client_low_bits(&low, run, step, n) : MP2ML_ERR_MEMORY;
+    if (status == MP2ML_OK)
+        mpc_relu_clear(run->values[s], in,
+                       negative_plane(plane, &run->plan->linear[s], step, run->images), low, n,
+                       step->k, step->l, step->blind);
     free(low);
-    return MP2ML_OK;
+    free(plane);
+    return status;
 }
 
 mp2ml_status step_reentry(struct run *run, unsigned s)
@@ -81,6 +106,8 @@ mp2ml_status step_reentry_clear(struct clear_run *run, unsigned s)
 size_t step_nonlinear_scratch(const struct plan_step *step, size_t images)
 {
     switch (step->kind) {
+    case STEP_RELU:
+        return arena_need(plane_words(step, images), sizeof(uint64_t));
     case STEP_MAX:
         return arena_need(mpc_max_scratch(&step->windows, images), sizeof(uint64_t));
     case STEP_ARGMAX:
