@@ -5,7 +5,7 @@ PREFIX ?= /usr/local
 PYTHON := .venv/bin/python
 MODELS := examples/mnist/models
 
-.PHONY: all program python demo test test-all bench check privacy asan install wheel clean help
+.PHONY: all program python demo test test-all bench bench-plots check privacy asan install wheel clean help
 .DEFAULT_GOAL := all
 
 all: program python ## the program, build/release/mp2ml, and the Python package, in .venv
@@ -32,8 +32,13 @@ test-all: test ## also the tests that need TensorFlow, which it installs
 	@tools/setup.sh training
 	@$(PYTHON) -m pytest -q -m tensorflow tests/python
 
-bench: program ## both parties on this machine: speed, traffic, memory
-	@$(BUILD)/mp2ml bench $(MODELS)/cryptonets-relu-mnist.pb
+bench: program ## kernels, protocols, networks, beside limits; BENCH=long for more runs
+	@tools/build.sh release bench_micro bench_protocol
+	@tools/bench.sh $(BENCH)
+
+bench-plots: ## pictures of what `make bench` measured, in build/bench
+	@tools/setup.sh plots
+	@$(PYTHON) tools/bench_plots.py build/bench
 
 check: ## format, layers, sizes, documents, symbols, warnings of gcc and clang
 	@tools/setup.sh build check venv format
@@ -62,4 +67,4 @@ clean: ## everything that was built; .venv stays
 	@rm -rf build dist
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile

@@ -8,7 +8,6 @@
 #include <fcntl.h>
 #include <math.h>
 #include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -87,26 +86,26 @@ char *app_shape(char *text, size_t size, const char *first, const size_t *dims, 
     return text;
 }
 
-void app_json_string(const char *text)
+void app_json_string(FILE *f, const char *text)
 {
-    putchar('"');
+    fputc('"', f);
     for (const char *c = text; *c != '\0'; c++) {
         if (*c == '"' || *c == '\\')
-            printf("\\%c", *c);
+            fprintf(f, "\\%c", *c);
         else if ((unsigned char)*c < ' ')
-            printf("\\u%04x", (unsigned)(unsigned char)*c);
+            fprintf(f, "\\u%04x", (unsigned)(unsigned char)*c);
         else
-            putchar(*c);
+            fputc(*c, f);
     }
-    putchar('"');
+    fputc('"', f);
 }
 
-void app_json_number(const char *key, double value)
+void app_json_number(FILE *f, const char *key, double value)
 {
     if (isfinite(value))
-        printf(", \"%s\": %.9g", key, value);
+        fprintf(f, ", \"%s\": %.9g", key, value);
     else
-        printf(", \"%s\": null", key);
+        fprintf(f, ", \"%s\": null", key);
 }
 
 bool app_number(const char *text, size_t low, size_t high, size_t *out)

@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "mp2ml.h"
 
@@ -35,9 +36,9 @@ char *app_bytes(char *text, size_t size, double bytes);
 /* "(n, 28, 28, 1)", with first = NULL without the n. text[size] is returned. */
 char *app_shape(char *text, size_t size, const char *first, const size_t *dims, unsigned rank);
 /* Writes text as a JSON string, quotes included. */
-void app_json_string(const char *text);
+void app_json_string(FILE *f, const char *text);
 /* A number, or null where JSON has none. */
-void app_json_number(const char *key, double value);
+void app_json_number(FILE *f, const char *key, double value);
 
 /* Splits HOST, HOST:PORT, [V6], [V6]:PORT or a bare V6 address. False when the text is none. */
 bool app_address(const char *text, char *host, size_t host_size, uint16_t *port);

@@ -12,6 +12,7 @@
 #include <sys/types.h>
 
 #include "cli.h"
+#include "limits.h"
 #include "progress.h"
 
 #define BENCH_SEED 1
@@ -28,7 +29,9 @@ struct bench_result { /* of one batch size: one connection, `runs` requests */
     double setup_bytes_to_server, setup_bytes_to_client, setup_flights;
     double client_rss, server_rss; /* peak since the process began */
     double max_error, agreement;   /* against the float model */
-    bool shows_values;             /* the outputs are values, so that max_error means something */
+    /* of the time, what these alone would take at their limits (bench_print.c); NaN: unknown */
+    double aes_share, multiply_add_share, socket_share;
+    bool shows_values; /* the outputs are values, so that max_error means something */
 };
 
 struct bench {
@@ -38,6 +41,9 @@ struct bench {
     char model[4096];
     size_t threads, runs, n_batches, batches[BENCH_MAX_BATCHES];
     bool json;
+    FILE *save;           /* NULL: none */
+    struct limits limits; /* after the runs */
+    double loopback;
     const char *input_path; /* NULL: random data */
     const char *trace;      /* NULL: none */
     mp2ml_array input;
@@ -67,6 +73,9 @@ void bench_trace_part(const struct bench *b, char *path, size_t size, size_t par
 /* Joins the parts in the file of --trace, removes them, prints where the time went. */
 int bench_trace_end(const struct bench *b);
 
+/* Fills the shares of the limits. */
+mp2ml_status bench_compare_limits(const struct bench *b, const mp2ml_model *model,
+                                  struct bench_result *r, mp2ml_error *error);
 void bench_print_head(const struct bench *b);
 void bench_print_result(const struct bench *b, const struct bench_result *r);
 

@@ -2,6 +2,7 @@
  *
  * mp2ml bench: both parties on this machine as two processes, over the loopback interface. */
 #define _GNU_SOURCE /* sched_getaffinity */
+#include <errno.h>
 #include <math.h>
 #include <sched.h>
 #include <stdio.h>
@@ -290,10 +291,13 @@ static int report(struct bench *b)
     mp2ml_model *model = NULL;
     if (mp2ml_model_load(&model, b->model, b->cli->options, &error) != MP2ML_OK)
         return app_fail_error(&error);
+    limits_measure(&b->limits, limits_level());
+    b->loopback = limits_loopback();
     bench_print_head(b);
     int result = APP_DONE;
     for (size_t i = 0; i < b->done && result == APP_DONE; i++) {
-        if (compare_result(b, model, &b->results[i], &error) != MP2ML_OK)
+        if (compare_result(b, model, &b->results[i], &error) != MP2ML_OK ||
+            bench_compare_limits(b, model, &b->results[i], &error) != MP2ML_OK)
             result = app_fail_error(&error);
         else
             bench_print_result(b, &b->results[i]);
@@ -309,11 +313,16 @@ static int bench(struct bench *b)
         result = read_input(b);
     if (result != APP_DONE)
         return result;
+    const char *save = cli_last(b->cli, "save");
+    if (save && !(b->save = fopen(save, "a")))
+        return app_fail("--save %s: cannot write: %s", save, strerror(errno));
     result = run_all(b);
     if (b->done > 0 && !stop_caught(&b->stop)) {
         int reported = report(b);
         result = result == APP_DONE ? reported : result;
     }
+    if (b->save && fclose(b->save) != 0 && result == APP_DONE)
+        result = app_fail("--save %s: cannot write", cli_last(b->cli, "save"));
     if (b->trace && b->port != 0) { /* else there was no server, and no trace */
         int traced = bench_trace_end(b);
         result = result == APP_DONE ? traced : result;
@@ -349,6 +358,7 @@ static const struct cli_flag flags[] = {
     {"runs", "R", "requests on each connection; their median time is shown (default: 3)", 1},
     {"input", "FILE.npy", "samples to use instead of random ones", 1},
     {"json", NULL, "print one JSON object a line", 0},
+    {"save", "FILE", "append these lines to a file as well", 1},
     {NULL, NULL, NULL, 0},
 };
 

@@ -3,7 +3,7 @@
 # Installs what a target of the Makefile lacks, and nothing else. For Debian 12 and later.
 #
 #   tools/setup.sh SET...      SET: build, python, check, fashion (Debian packages)
-#                              or venv, format, training (Python packages in .venv)
+#                              or venv, format, plots, training (Python packages in .venv)
 #
 # Debian packages come from apt-get, through sudo unless root; one line says which. Nothing asks a
 # question. Without apt-get the line names what is taken for granted.
@@ -109,6 +109,7 @@ need() {
     format) # one version, since each formats a little differently
         need_venv clang-format==14.0.6
         ;;
+    plots) need_venv matplotlib ;;
     training) need_venv tensorflow-cpu ;;
     *) fail "unknown set '$1'" ;;
     esac

@@ -317,6 +317,20 @@ static json_t *json_leaks(const struct plan *plan)
     return list;
 }
 
+/* Of all matrix products, in both halves of the ciphertexts. */
+static uint64_t multiply_adds(const struct plan *plan, size_t images)
+{
+    const uint64_t blocks = (images + PLAN_BLOCK_IMAGES - 1) / PLAN_BLOCK_IMAGES;
+    uint64_t sum = 0;
+    for (unsigned s = 0; s < plan->pub.n_steps; s++) {
+        const struct ckks_params *params = ckks_params(plan->pub.steps[s].set);
+        if (plan->pub.steps[s].kind == STEP_LINEAR)
+            sum +=
+                linear_products(&plan->linear[s]) * params->primes * (blocks * params->n + images);
+    }
+    return sum;
+}
+
 static json_t *json_all(const struct plan *plan, size_t images)
 {
     const struct plan_public *pub = &plan->pub;
@@ -336,6 +350,7 @@ static json_t *json_all(const struct plan *plan, size_t images)
     struct cost c = plan_cost(plan, images, 0);
     (void)json_object_set_new(totals, "images", json_count(images));
     json_cost(totals, &c);
+    (void)json_object_set_new(totals, "multiply_adds", json_count(multiply_adds(plan, images)));
     (void)json_object_set_new(o, "inputs", inputs);
     (void)json_object_set_new(o, "outputs", outputs);
     (void)json_object_set_new(o, "layout", json_string("batch"));

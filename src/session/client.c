@@ -99,10 +99,12 @@ static mp2ml_status check_outputs(const struct mp2ml_client *c, size_t images, m
     return MP2ML_OK;
 }
 
-/* A whole file after every call that did something. */
+/* A whole file after every call that did something. A forked child leaves it to its owner. */
 static mp2ml_status write_trace(struct mp2ml_client *c, mp2ml_error *err)
 {
-    return c->trace ? trace_file_add(c->trace_file, c->trace, 1, err) : MP2ML_OK;
+    if (!c->trace || c->owner != getpid())
+        return MP2ML_OK;
+    return trace_file_add(c->trace_file, c->trace, 1, err);
 }
 
 static mp2ml_status start_trace(struct mp2ml_client *c, const char *path, mp2ml_error *err)

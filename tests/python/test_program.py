@@ -166,6 +166,14 @@ def test_plan(program: str) -> None:
     assert {"inputs", "outputs", "layout", "steps", "totals", "leaks"} <= plan.keys()
     assert plan["inputs"][0]["name"] == "input" and plan["inputs"][0]["shape"] == [-1, 28, 28, 1]
     assert plan["layout"] in ("batch", "image")
+    more = json.loads(done(run(program, "plan", MODEL, "--json", "--batch", 2100)))
+    linear = [step for step in plan["steps"] if step["kind"] == "linear"]
+    # 645 weights lie outside of the picture.
+    assert [step["products"] for step in linear] == [169 * 5 * 25 - 645, 845 * 100, 100 * 10]
+    for totals, blocks, images in ((plan["totals"], 1, 10), (more["totals"], 2, 2100)):
+        halves = {"S1": blocks * 2048 + images, "S2": 2 * (blocks * 4096 + images)}
+        assert totals["multiply_adds"] == sum(step["products"] * halves[step["set"]]
+                                              for step in linear)
     text = done(run(program, "plan", MODEL, "--batch=10"))
     assert "relu" in text and "10 images" in text
 
@@ -504,8 +512,10 @@ def test_tls_files_that_do_not_fit(program: str, tmp_path: Path,
 # ---- bench and convert -------------------------------------------------------------------------
 
 def test_bench(program: str, tmp_path: Path) -> None:
-    lines = done(run(program, "bench", MODEL, "--batch", "1,3", "--runs", 2, "--json")).splitlines()
-    assert len(lines) == 2
+    saved_lines = tmp_path / "lines.json"
+    lines = done(run(program, "bench", MODEL, "--batch", "1,3", "--runs", 2, "--json", "--save",
+                     saved_lines)).splitlines()
+    assert len(lines) == 2 and saved_lines.read_text().splitlines() == lines
     for batch, line in zip((1, 3), lines):
         row = json.loads(line)
         assert row["model"] == str(MODEL) and row["batch"] == batch and row["runs"] == 2
@@ -516,9 +526,17 @@ def test_bench(program: str, tmp_path: Path) -> None:
         for key in ("client_peak_rss_bytes", "server_peak_rss_bytes"):
             assert 1e6 < row[key] < 2e9
         assert 0 < row["max_error"] < 1 and 0 <= row["label_agreement"] <= 1
+        assert row["seconds_fastest"] <= row["seconds"] <= row["seconds_slowest"]
+        for key in ("copy_bytes", "loopback_bytes"):
+            assert 1e7 < row[f"limit_{key}_per_second"] < 1e13
+        # Nothing is faster than its limit; an unknown one (without AES instructions) is null.
+        for key in ("aes_share", "multiply_add_share", "socket_share"):
+            assert row[key] is None or 0 < row[key] < 1
     table = done(run(program, "bench", MODEL, "--runs", 1, "--reveal", "argmax", "--input",
                      saved(tmp_path, "x.npy", random_images(2))))
     assert "images/s" in table and re.search(r"^ +2 ", table, re.MULTILINE)
+    run(program, "bench", MODEL, "--batch", 1, "--runs", 1, "--save", saved_lines)
+    assert len(saved_lines.read_text().splitlines()) == 3  # appended
 
 
 def test_bench_refuses(program: str, tmp_path: Path) -> None:
@@ -527,6 +545,7 @@ def test_bench_refuses(program: str, tmp_path: Path) -> None:
     refused(run(program, "bench", MODEL, "--input", saved(tmp_path, "w.npy", np.zeros((2, 5)))),
             "(2, 5)", "(n, 28, 28, 1)")
     refused(run(program, "bench", MODEL, "--output-node", "no/such"), "no/such")
+    refused(run(program, "bench", MODEL, "--save", tmp_path), "--save", str(tmp_path))
 
 
 def test_bench_leaves_no_server_behind(program: str) -> None:
