@@ -89,45 +89,20 @@ static void test_labels_apart(void **state)
     assert_memory_not_equal(a, b, sizeof a);
 }
 
-/* Twins, in pieces of all sizes and side by side with others, are the plain digests. */
-static void test_twins(void **state)
+/* Leaves are plain SHA-256 of the parts, whose padding fits their last block or does not. */
+static void test_leaves(void **state)
 {
     (void)state;
-    static uint8_t data[2][1000];
+    static uint8_t data[DIGEST_LEAVES * 300];
     for (size_t i = 0; i < sizeof data; i++)
-        ((uint8_t *)data)[i] = (uint8_t)(i * i / 7);
-    for (size_t n = 0; n <= 330; n++) {
-        struct digest *twin[2], *alone, *plain[2];
-        const size_t second = n * 3 % 211; /* another size beside it */
-        uint8_t a[DIGEST_BYTES], b[DIGEST_BYTES];
-        assert_int_equal(digest_new_twin(&alone, "zero"), MP2ML_OK);
-        for (unsigned i = 0; i < 2; i++) {
-            assert_int_equal(digest_new_twin(&twin[i], i == 0 ? "zero" : "a longer label"),
-                             MP2ML_OK);
-            assert_int_equal(digest_new(&plain[i], i == 0 ? "zero" : "a longer label"), MP2ML_OK);
-        }
-        for (unsigned round = 0; round < 3; round++) { /* partial blocks are held between */
-            assert_int_equal(
-                digest_update_two(twin[0], data[0], n, twin[1], data[1] + round, second), MP2ML_OK);
-            assert_int_equal(digest_update_two(alone, data[0], n, NULL, NULL, 0), MP2ML_OK);
-            assert_int_equal(digest_update(plain[0], data[0], n), MP2ML_OK);
-            assert_int_equal(digest_update(plain[1], data[1] + round, second), MP2ML_OK);
-            assert_int_equal(digest_now(alone, a), MP2ML_OK); /* changes nothing */
-            for (unsigned i = 0; i < 2; i++) {
-                assert_int_equal(digest_now(twin[i], a), MP2ML_OK);
-                assert_int_equal(digest_now(plain[i], b), MP2ML_OK);
-                assert_memory_equal(a, b, sizeof a);
-            }
-            assert_int_equal(digest_update_two(twin[1], data[0], 5, plain[1], data[0], 5),
-                             MP2ML_OK);
-        }
-        assert_int_equal(digest_now(alone, a), MP2ML_OK);
-        assert_int_equal(digest_now(plain[0], b), MP2ML_OK);
-        assert_memory_equal(a, b, sizeof a);
-        digest_free(alone);
-        for (unsigned i = 0; i < 2; i++) {
-            digest_free(twin[i]);
-            digest_free(plain[i]);
+        data[i] = (uint8_t)(i * i / 7);
+    for (size_t n = 0; n <= 300; n++) {
+        uint8_t leaves[DIGEST_LEAVES * DIGEST_BYTES], want[DIGEST_BYTES];
+        assert_int_equal(digest_leaves(crypto_kernels_pick(), leaves, data, DIGEST_LEAVES * n),
+                         MP2ML_OK);
+        for (size_t i = 0; i < DIGEST_LEAVES; i++) {
+            assert_int_equal(EVP_Digest(data + i * n, n, want, NULL, EVP_sha256(), NULL), 1);
+            assert_memory_equal(leaves + i * DIGEST_BYTES, want, sizeof want);
         }
     }
 }
@@ -135,7 +110,7 @@ static void test_twins(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_twins),        cmocka_unit_test(test_raw),
+        cmocka_unit_test(test_leaves),       cmocka_unit_test(test_raw),
         cmocka_unit_test(test_known),        cmocka_unit_test(test_running),
         cmocka_unit_test(test_labels_apart),
     };

@@ -73,7 +73,7 @@ static bool is_zero(struct block a)
 static void check_fold_and_place(const struct ot_kernels *k)
 {
     static struct block leaves[16 * OT_STRIP], planes[8 * OT_STRIP], before[4 * OT_STRIP];
-    static struct block sum[OT_STRIP], tiles[OT_STRIP * OT_WIDTH], correction[OT_STRIP];
+    static struct block sum[OT_STRIP], tiles[OT_STRIP * OT_TILE_STRIDE], correction[OT_STRIP];
     const uint64_t mask[4] = {0, UINT64_MAX, UINT64_MAX, 0};
     for (unsigned bits = 1; bits <= 4; bits++)
         for (size_t blocks = 1; blocks <= OT_STRIP; blocks += 42) {
@@ -96,14 +96,14 @@ static void check_fold_and_place(const struct ot_kernels *k)
                     assert_true(same(planes[b * OT_STRIP + t], want));
                     if (mask[b] != 0)
                         want = add(want, correction[t]);
-                    assert_true(same(tiles[t * OT_WIDTH + 8 + b], want));
+                    assert_true(same(tiles[t * OT_TILE_STRIDE + 8 + b], want));
                 }
             }
             k->place(tiles, planes, NULL, NULL, blocks, bits);
-            assert_true(same(tiles[(blocks - 1) * OT_WIDTH], planes[blocks - 1]));
+            assert_true(same(tiles[(blocks - 1) * OT_TILE_STRIDE], planes[blocks - 1]));
             k->place(tiles + 16, planes, NULL, NULL, blocks, 8);
             for (unsigned b = 0; b < 8; b++)
-                assert_true(same(tiles[(blocks - 1) * OT_WIDTH + 16 + b],
+                assert_true(same(tiles[(blocks - 1) * OT_TILE_STRIDE + 16 + b],
                                  planes[b * OT_STRIP + blocks - 1]));
         }
 }

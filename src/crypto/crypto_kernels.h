@@ -40,6 +40,10 @@ struct crypto_kernels {
      * neither input. */
     void (*gf128_accumulate)(struct block acc[2], const struct block *a, const struct block *b,
                              size_t n);
+
+    /* out[32*i ..] = SHA-256 of the i-th of sixteen strings of `bytes` bytes that follow one
+     * another. NULL in tables that do it no faster than OpenSSL. */
+    void (*sha256_parts)(uint8_t *out, const uint8_t *data, size_t bytes);
 };
 
 /* tccr_pair and tccr_bits out of a table's tccr, for tables without faster ones. */

@@ -12,6 +12,7 @@
 
 #include "crypto/crypto_aes512.h"
 #include "crypto/crypto_tccr_avx512.h"
+#include "crypto/sha256.h"
 
 /* y = sigma(x): the upper half is xL ^ xR, the lower half xL. */
 INLINE_VAES __m512i sigma(__m512i x)
@@ -302,6 +303,7 @@ const struct crypto_kernels *crypto_kernels_avx512(void)
         .tccr_pair = crypto_tccr_pair_avx512,
         .tccr_bits = crypto_tccr_bits_avx512,
         .gf128_accumulate = gf128_accumulate_avx512,
+        .sha256_parts = sha256_parts_avx512,
     };
     return cpu_level() >= CPU_AVX512 ? &table : NULL;
 }

@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * H by OpenSSL's SHA-256; twins by our own where the processor has instructions for it. */
+ * H by OpenSSL's SHA-256; leaves by a kernel where the table has one. */
 #include "crypto/digest.h"
 
+#include <assert.h>
 #include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "crypto/sha256.h"
+#include "crypto/crypto_kernels.h"
 
 static const char prefix[] = "mp2ml/1/";
 
 struct digest {
-    EVP_MD_CTX *state; /* NULL: a twin, in `twin` */
-    struct sha256 twin;
+    EVP_MD_CTX *state;
 };
 
 mp2ml_status digest_new(struct digest **out, const char *label)
@@ -43,51 +43,18 @@ void digest_free(struct digest *d)
     if (d == NULL)
         return;
     EVP_MD_CTX_free(d->state); /* wipes */
-    explicit_bzero(&d->twin, sizeof d->twin);
     free(d);
-}
-
-mp2ml_status digest_new_twin(struct digest **out, const char *label)
-{
-    if (!sha256_available())
-        return digest_new(out, label);
-    struct digest *d = calloc(1, sizeof *d);
-    *out = d;
-    if (d == NULL)
-        return MP2ML_ERR_MEMORY;
-    sha256_init(&d->twin);
-    TRY(digest_update(d, prefix, sizeof prefix - 1)); /* a twin cannot fail */
-    return digest_update(d, label, strlen(label) + 1);
-}
-
-mp2ml_status digest_update_two(struct digest *a, const void *x, size_t x_bytes, struct digest *b,
-                               const void *y, size_t y_bytes)
-{
-    if (a->state == NULL && (b == NULL || b->state == NULL)) {
-        sha256_update_two(&a->twin, x, x_bytes, b != NULL ? &b->twin : NULL, y, y_bytes);
-        return MP2ML_OK;
-    }
-    TRY(digest_update(a, x, x_bytes));
-    return b != NULL ? digest_update(b, y, y_bytes) : MP2ML_OK;
 }
 
 mp2ml_status digest_update(struct digest *d, const void *data, size_t n)
 {
     if (n == 0)
         return MP2ML_OK;
-    if (d->state == NULL) {
-        sha256_update_two(&d->twin, data, n, NULL, NULL, 0);
-        return MP2ML_OK;
-    }
     return EVP_DigestUpdate(d->state, data, n) == 1 ? MP2ML_OK : MP2ML_ERR_CRYPTO;
 }
 
 mp2ml_status digest_now(const struct digest *d, uint8_t out[DIGEST_BYTES])
 {
-    if (d->state == NULL) {
-        sha256_now(&d->twin, out);
-        return MP2ML_OK;
-    }
     EVP_MD_CTX *copy = EVP_MD_CTX_new();
     if (copy == NULL)
         return MP2ML_ERR_MEMORY;
@@ -115,4 +82,23 @@ mp2ml_status digest_parts(uint8_t out[DIGEST_BYTES], const char *label,
 out:
     digest_free(d);
     return status;
+}
+
+mp2ml_status digest_leaves(const struct crypto_kernels *k,
+                           uint8_t out[DIGEST_LEAVES * DIGEST_BYTES], const void *data, size_t n)
+{
+    const size_t size = n / DIGEST_LEAVES;
+    assert(n % DIGEST_LEAVES == 0);
+    if (k->sha256_parts != NULL) {
+        k->sha256_parts(out, data, size);
+        return MP2ML_OK;
+    }
+    EVP_MD_CTX *state = EVP_MD_CTX_new();
+    bool good = state != NULL;
+    for (size_t i = 0; i < DIGEST_LEAVES && good; i++)
+        good = EVP_DigestInit_ex(state, i == 0 ? EVP_sha256() : NULL, NULL) == 1 &&
+               EVP_DigestUpdate(state, (const uint8_t *)data + i * size, size) == 1 &&
+               EVP_DigestFinal_ex(state, out + i * DIGEST_BYTES, NULL) == 1;
+    EVP_MD_CTX_free(state);
+    return good ? MP2ML_OK : MP2ML_ERR_CRYPTO;
 }

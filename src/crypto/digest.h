@@ -6,6 +6,7 @@
 #define CRYPTO_DIGEST_H
 
 #include "base/status.h"
+#include "crypto/block.h"
 
 #define DIGEST_BYTES 32
 
@@ -31,11 +32,13 @@ static inline mp2ml_status digest_once(uint8_t out[DIGEST_BYTES], const char *la
     return digest_parts(out, label, &part, 1);
 }
 
-/* A digest for digest_update_two; gives the same hash. */
-MUST_CHECK mp2ml_status digest_new_twin(struct digest **out, const char *label);
-/* digest_update of two twins, which takes hardly longer than that of one. b may be NULL, with no
- * data then. */
-MUST_CHECK mp2ml_status digest_update_two(struct digest *a, const void *x, size_t x_bytes,
-                                          struct digest *b, const void *y, size_t y_bytes);
+/* SHA-256, without a label, of each of the equal parts into which n bytes are cut, n a multiple of
+ * DIGEST_LEAVES: the lower level of a hash of much data, which takes a fraction of the time of one
+ * long hash. A caller that hashes the result together with n hashes the data: two different strings
+ * with one result collide in a part. CT: time depends on n only. */
+#define DIGEST_LEAVES 16
+MUST_CHECK mp2ml_status digest_leaves(const struct crypto_kernels *k,
+                                      uint8_t out[DIGEST_LEAVES * DIGEST_BYTES], const void *data,
+                                      size_t n);
 
 #endif

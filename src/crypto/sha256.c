@@ -1,26 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * SHA-256 by instructions: a *quad* is four rounds and the four words of the message schedule that
- * are needed sixteen rounds later; the last four quads make words that nobody needs. */
+ * SHA-256 on 512-bit registers: word i of a register belongs to string i. */
 #include "crypto/sha256.h"
 
-#include "base/cpu.h"
-
 #if defined(__x86_64__)
-#include <cpuid.h>
 #include <immintrin.h>
 #include <string.h>
 
-#include "base/bytes.h"
+#define WIDE __attribute__((target("avx512f,avx512bw")))
+#define INLINE_WIDE __attribute__((target("avx512f,avx512bw"), always_inline)) static inline
 
-#define SHA __attribute__((target("sha,ssse3,sse4.1")))
-#define INLINE_SHA __attribute__((target("sha,ssse3,sse4.1"), always_inline)) static inline
-
-bool sha256_available(void)
-{
-    unsigned a = 0, b = 0, c = 0, d = 0;
-    return cpu_has_aes() && __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b >> 29 & 1) != 0;
-}
+#define XOR3 0x96     /* truth tables: a ^ b ^ c, */
+#define CHOOSE 0xca   /* a ? b : c, */
+#define MAJORITY 0xe8 /* and that of the three */
 
 /* The first 32 bits of the fractions of the cube roots of the first 64 primes. */
 static const uint32_t constants[64] = {
@@ -33,169 +25,155 @@ static const uint32_t constants[64] = {
     0x19a4c116, 0x1e376c08, 0x2748774c, 0x34b0bcb5, 0x391c0cb3, 0x4ed8aa4a, 0x5b9cca4f, 0x682e6ff3,
     0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2};
 
-/* The same of the square roots of the first eight, in the order of struct sha256. */
-void sha256_init(struct sha256 *h)
-{
-    static const uint32_t start[8] = {0x9b05688c, 0x510e527f, 0xbb67ae85, 0x6a09e667,
-                                      0x5be0cd19, 0x1f83d9ab, 0xa54ff53a, 0x3c6ef372};
-    memset(h, 0, sizeof *h);
-    memcpy(h->state, start, sizeof start);
-}
-
-struct lane {
-    __m128i abef, cdgh;
-    __m128i word[4]; /* sixteen words of the schedule */
-    const uint8_t *from;
-};
-
-INLINE_SHA void quad(struct lane *l, unsigned lanes, unsigned q)
-{
-    const __m128i k = _mm_loadu_si128((const __m128i *)(const void *)(constants + 4 * q));
-    for (unsigned j = 0; j < lanes; j++) {
-        __m128i *w = l[j].word;
-        const __m128i in = _mm_add_epi32(w[q % 4], k);
-        l[j].cdgh = _mm_sha256rnds2_epu32(l[j].cdgh, l[j].abef, in);
-        l[j].abef = _mm_sha256rnds2_epu32(l[j].abef, l[j].cdgh, _mm_shuffle_epi32(in, 0x0e));
-        const __m128i t = _mm_add_epi32(_mm_sha256msg1_epu32(w[q % 4], w[(q + 1) % 4]),
-                                        _mm_alignr_epi8(w[(q + 3) % 4], w[(q + 2) % 4], 4));
-        w[q % 4] = _mm_sha256msg2_epu32(t, w[(q + 3) % 4]);
-    }
-}
-
-INLINE_SHA void block(struct lane *l, unsigned lanes)
-{
-    const __m128i big_endian = _mm_set_epi8(12, 13, 14, 15, 8, 9, 10, 11, 4, 5, 6, 7, 0, 1, 2, 3);
-    __m128i abef[2], cdgh[2];
-    for (unsigned j = 0; j < lanes; j++) {
-        const __m128i *m = (const __m128i *)(const void *)l[j].from;
-        for (unsigned i = 0; i < 4; i++)
-            l[j].word[i] = _mm_shuffle_epi8(_mm_loadu_si128(m + i), big_endian);
-        abef[j] = l[j].abef;
-        cdgh[j] = l[j].cdgh;
-        l[j].from += 64;
-    }
-    for (unsigned q = 0; q < 16; q += 4) { /* four written out: words stay in registers */
-        quad(l, lanes, q);
-        quad(l, lanes, q + 1);
-        quad(l, lanes, q + 2);
-        quad(l, lanes, q + 3);
-    }
-    for (unsigned j = 0; j < lanes; j++) {
-        l[j].abef = _mm_add_epi32(l[j].abef, abef[j]);
-        l[j].cdgh = _mm_add_epi32(l[j].cdgh, cdgh[j]);
-    }
-}
-
-INLINE_SHA void lane_load(struct lane *l, const struct sha256 *h, const uint8_t *from)
-{
-    const __m128i *s = (const __m128i *)(const void *)h->state;
-    l->abef = _mm_loadu_si128(s);
-    l->cdgh = _mm_loadu_si128(s + 1);
-    l->from = from;
-}
-INLINE_SHA void lane_store(struct sha256 *h, const struct lane *l)
-{
-    __m128i *s = (__m128i *)(void *)h->state;
-    _mm_storeu_si128(s, l->abef);
-    _mm_storeu_si128(s + 1, l->cdgh);
-}
-
-SHA static void blocks_one(struct sha256 *h, const uint8_t *from, size_t blocks)
-{
-    struct lane l[1];
-    lane_load(&l[0], h, from);
-    for (; blocks > 0; blocks--)
-        block(l, 1);
-    lane_store(h, &l[0]);
-}
-
-SHA static void blocks_two(struct sha256 *a, const uint8_t *x, struct sha256 *b, const uint8_t *y,
-                           size_t blocks)
-{
-    struct lane l[2];
-    lane_load(&l[0], a, x);
-    lane_load(&l[1], b, y);
-    for (; blocks > 0; blocks--)
-        block(l, 2);
-    lane_store(a, &l[0]);
-    lane_store(b, &l[1]);
-}
-
-/* Adds to the bytes held, up to a whole block, which is hashed; returns how many were taken. */
-static size_t complete(struct sha256 *h, const uint8_t *x, size_t n)
-{
-    const size_t held = h->bytes % 64;
-    const size_t take = held == 0 ? 0 : n < 64 - held ? n : 64 - held;
-    if (take == 0)
-        return 0;
-    memcpy(h->held + held, x, take);
-    h->bytes += take;
-    if (held + take == 64)
-        blocks_one(h, h->held, 1);
-    return take;
-}
-
-/* Counts whole blocks that were hashed, and holds what is left of n bytes: less than a block. */
-static void keep(struct sha256 *h, const uint8_t *x, size_t n)
-{
-    if (n % 64 > 0)
-        memcpy(h->held, x + n / 64 * 64, n % 64);
-    h->bytes += n;
-}
-
-void sha256_update_two(struct sha256 *a, const uint8_t *x, size_t x_bytes, struct sha256 *b,
-                       const uint8_t *y, size_t y_bytes)
-{
-    const size_t from_x = x_bytes > 0 ? complete(a, x, x_bytes) : 0;
-    const size_t from_y = y_bytes > 0 ? complete(b, y, y_bytes) : 0;
-    const size_t left_x = x_bytes - from_x, left_y = y_bytes - from_y;
-    const size_t blocks_x = left_x / 64, blocks_y = left_y / 64;
-    const size_t both = blocks_x < blocks_y ? blocks_x : blocks_y;
-    if (both > 0)
-        blocks_two(a, x + from_x, b, y + from_y, both);
-    if (blocks_x > both)
-        blocks_one(a, x + from_x + 64 * both, blocks_x - both);
-    if (blocks_y > both)
-        blocks_one(b, y + from_y + 64 * both, blocks_y - both);
-    if (left_x > 0)
-        keep(a, x + from_x, left_x);
-    if (left_y > 0)
-        keep(b, y + from_y, left_y);
-}
+/* The same of the square roots of the first eight. */
+static const uint32_t start[8] = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
+                                  0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
 
 /* Padding: a bit 1, zeros, the number of bits in the last eight bytes, big-endian. */
-void sha256_now(const struct sha256 *h, uint8_t out[32])
+static size_t tail_of(uint8_t tail[128], const uint8_t *part, size_t bytes)
 {
-    static const uint8_t order[8] = {3, 2, 7, 6, 1, 0, 5, 4}; /* where a, b ... h are */
-    struct sha256 end = *h;
-    uint8_t last[128] = {0};
-    const size_t held = h->bytes % 64, size = held < 56 ? 64 : 128;
-    memcpy(last, h->held, held);
-    last[held] = 0x80;
+    const size_t held = bytes % 64, size = held < 56 ? 64 : 128;
+    memset(tail, 0, 128);
+    memcpy(tail, part + bytes - held, held);
+    tail[held] = 0x80;
     for (unsigned i = 0; i < 8; i++)
-        last[size - 1 - i] = (uint8_t)(8 * h->bytes >> 8 * i);
-    blocks_one(&end, last, size / 64);
-    for (unsigned i = 0; i < 32; i++)
-        out[i] = (uint8_t)(end.state[order[i / 4]] >> (24 - 8 * (i % 4)));
-    explicit_bzero(&end, sizeof end);
-    explicit_bzero(last, sizeof last);
+        tail[size - 1 - i] = (uint8_t)(8 * (uint64_t)bytes >> 8 * i);
+    return size / 64;
 }
-#else
-bool sha256_available(void)
+
+/* Compilers may change the order of sums, which makes the chain from round to round longer. */
+#define KEEP(x) __asm__("" : "+v"(x))
+
+INLINE_WIDE __m512i add(__m512i a, __m512i b)
 {
-    return false;
+    return _mm512_add_epi32(a, b);
 }
-void sha256_init(struct sha256 *h)
+INLINE_WIDE __m512i xor3(__m512i a, __m512i b, __m512i c)
 {
-    (void)h;
+    return _mm512_ternarylogic_epi32(a, b, c, XOR3);
 }
-void sha256_update_two(struct sha256 *a, const uint8_t *x, size_t x_bytes, struct sha256 *b,
-                       const uint8_t *y, size_t y_bytes)
+
+/* Sixteen words of each string, the strings `stride` bytes apart: w[i] = word i of all. */
+INLINE_WIDE void load_words(__m512i w[16], const uint8_t *data, size_t stride)
 {
-    (void)a, (void)x, (void)x_bytes, (void)b, (void)y, (void)y_bytes;
+    const __m512i big_endian =
+        _mm512_broadcast_i32x4(_mm_set_epi8(12, 13, 14, 15, 8, 9, 10, 11, 4, 5, 6, 7, 0, 1, 2, 3));
+    __m512i a[16];
+    for (unsigned i = 0; i < 16; i++)
+        a[i] = _mm512_loadu_si512(data + i * stride);
+    for (unsigned i = 0; i < 16; i += 2) { /* pairs of words, then of pairs */
+        w[i] = _mm512_unpacklo_epi32(a[i], a[i + 1]);
+        w[i + 1] = _mm512_unpackhi_epi32(a[i], a[i + 1]);
+    }
+    for (unsigned i = 0; i < 16; i += 4) {
+        a[i] = _mm512_unpacklo_epi64(w[i], w[i + 2]);
+        a[i + 1] = _mm512_unpackhi_epi64(w[i], w[i + 2]);
+        a[i + 2] = _mm512_unpacklo_epi64(w[i + 1], w[i + 3]);
+        a[i + 3] = _mm512_unpackhi_epi64(w[i + 1], w[i + 3]);
+    }
+    for (unsigned j = 0; j < 4; j++) { /* a[4*i + j]: in lane l word 4*l + j of strings 4*i .. */
+        const __m512i p = _mm512_shuffle_i32x4(a[j], a[4 + j], 0x88);
+        const __m512i q = _mm512_shuffle_i32x4(a[j], a[4 + j], 0xdd);
+        const __m512i r = _mm512_shuffle_i32x4(a[8 + j], a[12 + j], 0x88);
+        const __m512i s = _mm512_shuffle_i32x4(a[8 + j], a[12 + j], 0xdd);
+        w[j] = _mm512_shuffle_i32x4(p, r, 0x88);
+        w[4 + j] = _mm512_shuffle_i32x4(q, s, 0x88);
+        w[8 + j] = _mm512_shuffle_i32x4(p, r, 0xdd);
+        w[12 + j] = _mm512_shuffle_i32x4(q, s, 0xdd);
+    }
+    for (unsigned i = 0; i < 16; i++)
+        w[i] = _mm512_shuffle_epi8(w[i], big_endian);
 }
-void sha256_now(const struct sha256 *h, uint8_t out[32])
+
+/* Word t + 16 of the schedule takes the place of word t. */
+INLINE_WIDE void next_word(__m512i w[16], unsigned t)
 {
-    (void)h, (void)out;
+    const __m512i x = w[(t + 1) % 16], y = w[(t + 14) % 16];
+    const __m512i s0 =
+        xor3(_mm512_ror_epi32(x, 7), _mm512_ror_epi32(x, 18), _mm512_srli_epi32(x, 3));
+    const __m512i s1 =
+        xor3(_mm512_ror_epi32(y, 17), _mm512_ror_epi32(y, 19), _mm512_srli_epi32(y, 10));
+    w[t] = add(add(w[t], s0), add(w[(t + 9) % 16], s1));
+}
+
+/* Round t; the roles of the state's words move on by one each round. */
+INLINE_WIDE void one_round(__m512i s[8], __m512i word, const uint32_t *constant, unsigned t)
+{
+    const __m512i a = s[(8 - t) % 8], b = s[(9 - t) % 8], c = s[(10 - t) % 8];
+    const __m512i e = s[(12 - t) % 8], f = s[(13 - t) % 8], g = s[(14 - t) % 8];
+    __m512i *d = &s[(11 - t) % 8], *h = &s[(15 - t) % 8];
+    const __m512i s1 =
+        xor3(_mm512_ror_epi32(e, 6), _mm512_ror_epi32(e, 11), _mm512_ror_epi32(e, 25));
+    const __m512i s0 =
+        xor3(_mm512_ror_epi32(a, 2), _mm512_ror_epi32(a, 13), _mm512_ror_epi32(a, 22));
+    const __m512i choice = _mm512_ternarylogic_epi32(e, f, g, CHOOSE);
+    __m512i early = add(*h, add(word, _mm512_set1_epi32((int)*constant)));
+    KEEP(early); /* s1 comes last: add it last */
+    early = add(early, choice);
+    KEEP(early);
+    const __m512i t1 = add(early, s1);
+    *d = add(*d, t1);
+    *h = add(add(t1, _mm512_ternarylogic_epi32(a, b, c, MAJORITY)), s0);
+}
+
+INLINE_WIDE void step(__m512i s[8], __m512i w[16], unsigned t, const uint32_t *constant, bool last)
+{
+    one_round(s, w[t], constant + t, t % 8);
+    if (!last)
+        next_word(w, t);
+}
+
+/* Written out: a loop keeps state and words in memory. */
+INLINE_WIDE void sixteen_rounds(__m512i s[8], __m512i w[16], const uint32_t *constant, bool last)
+{
+    step(s, w, 0, constant, last);
+    step(s, w, 1, constant, last);
+    step(s, w, 2, constant, last);
+    step(s, w, 3, constant, last);
+    step(s, w, 4, constant, last);
+    step(s, w, 5, constant, last);
+    step(s, w, 6, constant, last);
+    step(s, w, 7, constant, last);
+    step(s, w, 8, constant, last);
+    step(s, w, 9, constant, last);
+    step(s, w, 10, constant, last);
+    step(s, w, 11, constant, last);
+    step(s, w, 12, constant, last);
+    step(s, w, 13, constant, last);
+    step(s, w, 14, constant, last);
+    step(s, w, 15, constant, last);
+}
+
+INLINE_WIDE void block(__m512i s[8], const uint8_t *data, size_t stride)
+{
+    __m512i w[16], before[8];
+    load_words(w, data, stride);
+    for (unsigned i = 0; i < 8; i++)
+        before[i] = s[i];
+    for (unsigned from = 0; from < 48; from += 16)
+        sixteen_rounds(s, w, constants + from, false);
+    sixteen_rounds(s, w, constants + 48, true);
+    for (unsigned i = 0; i < 8; i++)
+        s[i] = add(s[i], before[i]);
+}
+
+WIDE void sha256_parts_avx512(uint8_t *out, const uint8_t *data, size_t bytes)
+{
+    uint8_t tail[SHA256_PARTS][128];
+    uint32_t end[8][SHA256_PARTS];
+    __m512i s[8];
+    size_t blocks = 0;
+    for (unsigned i = 0; i < 8; i++)
+        s[i] = _mm512_set1_epi32((int)start[i]);
+    for (size_t at = 0; at + 64 <= bytes; at += 64)
+        block(s, data + at, bytes);
+    for (unsigned i = 0; i < SHA256_PARTS; i++)
+        blocks = tail_of(tail[i], data + i * bytes, bytes);
+    for (size_t i = 0; i < blocks; i++)
+        block(s, tail[0] + 64 * i, sizeof tail[0]);
+    for (unsigned i = 0; i < 8; i++)
+        _mm512_storeu_si512(end[i], s[i]);
+    for (unsigned i = 0; i < 32 * SHA256_PARTS; i++)
+        out[i] = (uint8_t)(end[i / 4 % 8][i / 32] >> (24 - 8 * (i % 4)));
 }
 #endif

@@ -237,13 +237,11 @@ static mp2ml_status take_turns(struct ot *ot, uint16_t step, struct softspoken_r
         TRY(frame_recv_begin(ot->link, FRAME_OT_EXTEND, step,
                              softspoken_body_bytes(ot->k, send->tiles)));
     while (recv->done < recv->tiles || send->done < send->tiles) {
-        TRY(softspoken_run_absorb(recv, send));
         if (recv->done < recv->tiles)
             TRY(softspoken_run_strip(recv));
         if (send->done < send->tiles)
             TRY(softspoken_run_strip(send));
     }
-    TRY(softspoken_run_absorb(recv, send));
     if (recv->tiles > 0)
         TRY(softspoken_run_finish(recv));
     if (send->tiles > 0)

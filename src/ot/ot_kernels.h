@@ -16,6 +16,9 @@
 
 #define OT_WIDTH 128 /* columns: bits of an offset Delta, transfers of a tile */
 #define OT_STRIP 128 /* tiles */
+/* Blocks from tile to tile while a strip is made: a cache line more than a tile, or one column's
+ * blocks of all tiles would share a few lines of the cache. */
+#define OT_TILE_STRIDE (OT_WIDTH + 4)
 
 /* Blocks travel as they lie in memory. */
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "little-endian machines only");
@@ -29,8 +32,8 @@ struct ot_kernels {
     void (*fold)(struct block *planes, struct block *sum, const struct block *leaves, size_t blocks,
                  unsigned bits);
 
-    /* tiles[t*128 + b] = planes[b*OT_STRIP + t] ^ (correction[t] & mask[b]), t < blocks, b < bits;
-     * each mask is all ones or all zeros. correction may be NULL for zeros. */
+    /* tiles[t*OT_TILE_STRIDE + b] = planes[b*OT_STRIP + t] ^ (correction[t] & mask[b]), t < blocks,
+     * b < bits; each mask is all ones or all zeros. correction may be NULL for zeros. */
     void (*place)(struct block *tiles, const struct block *planes, const struct block *correction,
                   const uint64_t *mask, size_t blocks, unsigned bits);
 
@@ -42,7 +45,8 @@ struct ot_kernels {
     /* Transposes each tile in place. */
     void (*transpose)(struct block *tiles, size_t tile_count);
 
-    /* Copies tiles that will not be needed soon; fastest where both are aligned to 64 bytes. */
+    /* Copies tiles, OT_TILE_STRIDE apart, to where they lie side by side and will not be needed
+     * soon; fastest where `to` is aligned to 64 bytes. */
     void (*copy)(struct block *to, const struct block *tiles, size_t tile_count);
 };
 

@@ -84,7 +84,7 @@ WIDE static void place_avx2(struct block *tiles, const struct block *planes,
                     _mm_loadu_si128((const __m128i *)(const void *)(correction + t)));
                 two = _mm256_xor_si256(two, _mm256_and_si256(d, m));
             }
-            store(tiles + t * OT_WIDTH + b, two);
+            store(tiles + t * OT_TILE_STRIDE + b, two);
         }
     }
 }
@@ -140,7 +140,8 @@ WIDE static void transpose_avx2(struct block *tiles, size_t tile_count)
 
 static void copy_avx2(struct block *to, const struct block *tiles, size_t tile_count)
 {
-    memcpy(to, tiles, tile_count * OT_WIDTH * sizeof *to);
+    for (size_t t = 0; t < tile_count; t++)
+        memcpy(to + t * OT_WIDTH, tiles + t * OT_TILE_STRIDE, OT_WIDTH * sizeof *to);
 }
 
 const struct ot_kernels *ot_kernels_avx2(void)

@@ -82,7 +82,7 @@ INLINE_WIDE void place_four(struct block *tiles, const struct block *planes, __m
                              _mm512_shuffle_i64x2(a, e, 0xdd), _mm512_shuffle_i64x2(b, f, 0xdd)};
     const __mmask8 wanted = (__mmask8)(0xffU >> (8 - 2 * bits));
     for (size_t t = 0; t < 4 && t < tile_count; t++)
-        _mm512_mask_storeu_epi64(tiles + t * OT_WIDTH, wanted, rows[t]);
+        _mm512_mask_storeu_epi64(tiles + t * OT_TILE_STRIDE, wanted, rows[t]);
 }
 
 WIDE static void place_avx512(struct block *tiles, const struct block *planes,
@@ -96,7 +96,7 @@ WIDE static void place_avx512(struct block *tiles, const struct block *planes,
         for (unsigned b = 0; b < bits; b += 4) {
             const unsigned some = bits - b < 4 ? bits - b : 4;
             const uint64_t *m = correction != NULL ? mask + b : NULL;
-            struct block *to = tiles + t * OT_WIDTH + b;
+            struct block *to = tiles + t * OT_TILE_STRIDE + b;
             const struct block *from = planes + b * OT_STRIP + t;
             if (some == 4)
                 place_four(to, from, d, m, blocks - t, there, 4);
@@ -240,11 +240,12 @@ WIDE static void transpose_avx512(struct block *tiles, size_t tile_count)
 WIDE static void copy_avx512(struct block *to, const struct block *tiles, size_t tile_count)
 {
     if ((uintptr_t)to % 64 != 0) { /* a caller's small piece */
-        memcpy(to, tiles, tile_count * OT_WIDTH * sizeof *to);
+        ot_kernels_portable()->copy(to, tiles, tile_count);
         return;
     }
-    for (size_t i = 0; i < tile_count * OT_WIDTH; i += 4)
-        _mm512_stream_si512((__m512i *)(void *)(to + i), _mm512_loadu_si512(tiles + i));
+    for (size_t t = 0; t < tile_count; t++, tiles += OT_TILE_STRIDE, to += OT_WIDTH)
+        for (size_t i = 0; i < OT_WIDTH; i += 4)
+            _mm512_stream_si512((__m512i *)(void *)(to + i), _mm512_loadu_si512(tiles + i));
     _mm_sfence();
 }
 

@@ -73,7 +73,7 @@ static void place_portable(struct block *tiles, const struct block *planes,
             pair p = get(planes + b * OT_STRIP + t);
             if (correction != NULL)
                 p ^= get(correction + t) & mask[b];
-            put(tiles + t * OT_WIDTH + b, p);
+            put(tiles + t * OT_TILE_STRIDE + b, p);
         }
 }
 
@@ -132,7 +132,8 @@ static void transpose_portable(struct block *tiles, size_t tile_count)
 
 static void copy_portable(struct block *to, const struct block *tiles, size_t tile_count)
 {
-    memcpy(to, tiles, tile_count * OT_WIDTH * sizeof *to);
+    for (size_t t = 0; t < tile_count; t++)
+        memcpy(to + t * OT_WIDTH, tiles + t * OT_TILE_STRIDE, OT_WIDTH * sizeof *to);
 }
 
 const struct ot_kernels *ot_kernels_portable(void)

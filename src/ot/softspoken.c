@@ -22,8 +22,10 @@
  *
  * The challenge is H over session, direction, position and all corrections (Fiat-Shamir), and the
  * session is a hash that covers the trees: it is fixed only after trees and corrections are, costs
- * no flight, and since 2^-117 is the chance of a single
- * try, a receiver that searches offline for a good challenge needs about 2^117 hashes.
+ * no flight, and since 2^-117 is the chance of a single try, a receiver that searches offline for a
+ * good challenge needs about 2^117 hashes. Corrections enter as the hashes of a strip's sixteen
+ * parts, whose number and sizes follow from the position: other corrections with the same challenge
+ * would be a collision of SHA-256, in a part or in H.
  *
  * The sender sends nothing, so there is nothing to check about it; trees are checked when made. */
 #include "ot/softspoken.h"
@@ -43,8 +45,8 @@ struct softspoken_work {
     struct block sum[STRIP];
     struct block choice[STRIP];
     struct block
-        tiles[OT_WIDTH * STRIP]; /* written here in any order, then to the rows in theirs */
-    struct block corrections[2][63 * STRIP]; /* of the sender, of the receiver */
+        tiles[OT_TILE_STRIDE * STRIP]; /* written here in any order, then to the rows in theirs */
+    struct block corrections[63 * STRIP];
     struct block chi[STRIP];
     struct block acc[OT_WIDTH][2];
     struct block columns[OT_WIDTH];
@@ -129,7 +131,7 @@ static void strip_receiver(struct softspoken *s, struct block *tiles, size_t fir
                            size_t blocks)
 {
     struct softspoken_work *w = s->work;
-    struct block *corrections = w->corrections[1];
+    struct block *corrections = w->corrections;
     for (unsigned i = 0; i < OT_WIDTH / s->k; i++) {
         expand_tree(s, i, blocks);
         s->kernels->place(tiles + (size_t)i * s->k, w->planes, NULL, NULL, blocks, s->k);
@@ -152,7 +154,7 @@ static void strip_sender(struct softspoken *s, struct block *tiles, size_t block
 {
     struct softspoken_work *w = s->work;
     for (unsigned i = 0; i < OT_WIDTH / s->k; i++) {
-        const struct block *d = i > 0 ? w->corrections[0] + (i - 1) * blocks : NULL;
+        const struct block *d = i > 0 ? w->corrections + (i - 1) * blocks : NULL;
         expand_tree(s, i, blocks);
         s->kernels->place(tiles + (size_t)i * s->k, w->planes, d, s->mask + i * s->k, blocks, s->k);
     }
@@ -173,7 +175,7 @@ static struct softspoken_position position_of(const struct softspoken *s, size_t
 static mp2ml_status challenge_begin(struct digest **d, const struct softspoken *s,
                                     const struct softspoken_position *p)
 {
-    TRY(digest_new_twin(d, "ot-challenge"));
+    TRY(digest_new(d, "ot-challenge"));
     mp2ml_status status = digest_update(*d, s->session, 32);
     if (status == MP2ML_OK)
         status = digest_update(*d, p->bytes, sizeof p->bytes);
@@ -182,6 +184,13 @@ static mp2ml_status challenge_begin(struct digest **d, const struct softspoken *
         *d = NULL;
     }
     return status;
+}
+
+static mp2ml_status challenge_add(struct digest *d, const struct softspoken *s, size_t bytes)
+{
+    uint8_t leaves[DIGEST_LEAVES * DIGEST_BYTES];
+    TRY(digest_leaves(s->crypto, leaves, s->work->corrections, bytes));
+    return digest_update(d, leaves, sizeof leaves);
 }
 
 static mp2ml_status challenge_end(struct xof **chi, const struct digest *d)
@@ -266,22 +275,6 @@ mp2ml_status softspoken_run_begin(struct softspoken_run *r, struct softspoken *s
     return challenge_begin(&r->digest, s, &r->position);
 }
 
-mp2ml_status softspoken_run_absorb(struct softspoken_run *a, struct softspoken_run *b)
-{
-    if (b != NULL && b->pending > 0 && a->pending == 0)
-        return softspoken_run_absorb(b, NULL);
-    if (a->pending == 0)
-        return MP2ML_OK;
-    const bool both = b != NULL && b->pending > 0;
-    TRACE(link_trace(a->link), OT_DIGEST, a->pending + (both ? b->pending : 0));
-    TRY(digest_update_two(a->digest, a->corrections, a->pending, both ? b->digest : NULL,
-                          both ? b->corrections : NULL, both ? b->pending : 0));
-    a->pending = 0;
-    if (both)
-        b->pending = 0;
-    return MP2ML_OK;
-}
-
 mp2ml_status softspoken_run_strip(struct softspoken_run *r)
 {
     struct softspoken *s = r->s;
@@ -291,17 +284,17 @@ mp2ml_status softspoken_run_strip(struct softspoken_run *r)
     const size_t bytes = blocks * (OT_WIDTH / s->k - 1) * sizeof(struct block);
     struct block *strip = r->rows + r->done * OT_WIDTH;
     assert(left > 0);
-    TRY(softspoken_run_absorb(r, NULL));
-    r->corrections = w->corrections[r->choice != NULL];
-    r->pending = bytes;
     if (r->choice == NULL) {
-        TRY(frame_recv_part(r->link, w->corrections[0], bytes));
+        TRY(frame_recv_part(r->link, w->corrections, bytes));
         strip_sender(s, w->tiles, blocks);
     } else {
         strip_receiver(s, w->tiles, r->done, blocks);
         memcpy(r->choice + 2 * r->done, w->choice, blocks * sizeof *w->choice);
-        TRY(frame_send_part(r->link, w->corrections[1], bytes));
+        TRY(frame_send_part(r->link, w->corrections, bytes));
     }
+    TRACE(link_trace(r->link), OT_DIGEST, bytes);
+    TRY(challenge_add(r->digest, s, bytes));
+    TRACE_PAUSE();
     s->kernels->copy(strip, w->tiles, blocks);
     r->done += blocks;
     return MP2ML_OK;
@@ -330,7 +323,6 @@ mp2ml_status softspoken_run_finish(struct softspoken_run *r)
     struct xof *xof;
     TRACE(link_trace(r->link), OT_CHECK, r->tiles);
     assert(r->done == r->tiles);
-    TRY(softspoken_run_absorb(r, NULL));
     TRY(challenge_end(&xof, r->digest));
     mp2ml_status status = r->choice == NULL ? finish_sender(r, xof) : finish_receiver(r, xof);
     xof_free(xof);

@@ -77,19 +77,13 @@ struct softspoken_run {
     uint64_t *choice; /* NULL at the sender */
     size_t tiles, done;
     struct softspoken_position position;
-    struct digest *digest;   /* of the corrections but the last strip's: */
-    const void *corrections; /* in the work memory, */
-    size_t pending;          /* so many bytes */
+    struct digest *digest; /* the challenge, so far */
 };
 MUST_CHECK mp2ml_status softspoken_run_begin(struct softspoken_run *r, struct softspoken *s,
                                              struct link *link, struct block *rows,
                                              uint64_t *choice, size_t tiles);
-/* The next strip of up to OT_STRIP tiles: a part of the frame and its columns. Of all runs with one
- * work memory, one sender and one receiver may be under way. */
+/* The next strip of up to OT_STRIP tiles: a part of the frame and its columns. */
 MUST_CHECK mp2ml_status softspoken_run_strip(struct softspoken_run *r);
-/* Hashes the corrections of the last strips of one run or two together, which is faster than each
- * before its next strip. */
-MUST_CHECK mp2ml_status softspoken_run_absorb(struct softspoken_run *a, struct softspoken_run *b);
 /* The check: the frame's last part. Tiles stay as columns: the caller transposes them. */
 MUST_CHECK mp2ml_status softspoken_run_finish(struct softspoken_run *r);
 /* Releases what begin took and wipes the sacrificed tile, or all when status is a failure; returns

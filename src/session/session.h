@@ -31,7 +31,7 @@
 #include "plan/plan.h"
 #include "steps/steps.h"
 
-#define SESSION_VERSION 2u
+#define SESSION_VERSION 3u
 #define SESSION_MAX_HELLO 65536u
 #define SESSION_MAX_ACCEPT 16777216u
 #define SESSION_NONCE_BYTES 32

@@ -6,6 +6,7 @@ Written from the formulas, leaf by leaf and bit by bit, with none of the folding
 Usage: ot_reference.py > ot_vectors.h
 """
 import struct
+from hashlib import sha256
 
 from crypto_reference import c_bytes, clmul, h, prg, reduce, stream, tccr, xof, xor
 
@@ -59,7 +60,9 @@ def extend(k, trees):
             columns.append(total([s for x, s in enumerate(r) if x >> b & 1], 16 * TILES))
     body = b"".join(xor(v, u[0]) for v in u[1:])
     place = bytes([DIRECTION]) + struct.pack("<QQ", OFFSET, TILES)
-    challenge = h("ot-challenge", SID + place + body)
+    part = len(body) // 16  # one strip: sixteen parts
+    parts = b"".join(sha256(body[i * part : (i + 1) * part]).digest() for i in range(16))
+    challenge = h("ot-challenge", SID + place + parts)
     chi = [number(xof(challenge, "ot-chi", "", 0, 16 * t, 16)) for t in range(TILES - 1)] + [1]
 
     def hashed(column):
