@@ -16,7 +16,6 @@
 
 #define OUT_LIMIT ((size_t)8 << 20)     /* send waits above this */
 #define IN_LIMIT ((size_t)128 << 20)    /* no honest peer is that far ahead */
-#define JOIN_BYTES ((size_t)64 << 10)   /* sends up to this share packets with what is queued */
 #define DIRECT_BYTES ((size_t)16 << 10) /* reads from this size on skip the in-queue */
 #define READ_BYTES ((size_t)256 << 10)  /* read at once into the in-queue */
 #define TICK_MS 100
@@ -170,21 +169,46 @@ static mp2ml_status end_direction(struct channel *c, mp2ml_status *direction, mp
     return MP2ML_OK;
 }
 
-/* Sends from the out-queue without waiting; adds what left to *moved. */
-static mp2ml_status write_queue(struct channel *c, size_t *moved)
+/* For struct iovec, which knows no const. */
+static void *unconst(const uint8_t *data)
 {
-    while (net_queue_size(&c->out) > 0 && c->write_failure == MP2ML_OK) {
+    void *plain;
+    memcpy(&plain, &data, sizeof plain);
+    return plain;
+}
+
+/* Sends from the out-queue and then from *data, at once and without waiting; adds what left to
+ * *moved. */
+static mp2ml_status write_both(struct channel *c, const uint8_t **data, size_t *n, size_t *moved)
+{
+    while (net_queue_size(&c->out) + *n > 0 && c->write_failure == MP2ML_OK) {
+        const size_t queued = net_queue_size(&c->out);
+        struct iovec parts[CHANNEL_PARTS] = {{NULL, 0}, {NULL, 0}}, *part = parts;
         size_t done = 0;
-        mp2ml_status status =
-            c->ops->write_some(c, net_queue_front(&c->out), net_queue_size(&c->out), &done);
+        if (queued > 0)
+            *part++ = (struct iovec){unconst(net_queue_front(&c->out)), queued};
+        if (*n > 0)
+            *part = (struct iovec){unconst(*data), *n};
+        mp2ml_status status = c->ops->write_some(c, parts, &done);
         if (status != MP2ML_OK)
             return end_direction(c, &c->write_failure, status);
         if (done == 0)
             break;
-        net_queue_drop(&c->out, done);
+        const size_t taken = done < queued ? done : queued;
+        if (taken > 0)
+            net_queue_drop(&c->out, taken);
+        *data += done - taken;
+        *n -= done - taken;
         *moved += done;
     }
     return MP2ML_OK;
+}
+
+static mp2ml_status write_queue(struct channel *c, size_t *moved)
+{
+    const uint8_t *nothing = NULL;
+    size_t n = 0;
+    return write_both(c, &nothing, &n, moved);
 }
 
 /* Reads into the in-queue without waiting. */
@@ -207,23 +231,6 @@ static mp2ml_status read_queue(struct channel *c, size_t *moved)
     return MP2ML_OK;
 }
 
-/* Sends from the caller's memory when nothing is queued before it. */
-static mp2ml_status write_direct(struct channel *c, const uint8_t **data, size_t *n, size_t *moved)
-{
-    while (*n > 0 && net_queue_size(&c->out) == 0 && c->write_failure == MP2ML_OK) {
-        size_t done = 0;
-        mp2ml_status status = c->ops->write_some(c, *data, *n, &done);
-        if (status != MP2ML_OK)
-            return end_direction(c, &c->write_failure, status);
-        if (done == 0)
-            break;
-        *data += done;
-        *n -= done;
-        *moved += done;
-    }
-    return MP2ML_OK;
-}
-
 mp2ml_status channel_enqueue(struct channel *c, const void *data, size_t n)
 {
     if (c->failure != MP2ML_OK)
@@ -233,32 +240,12 @@ mp2ml_status channel_enqueue(struct channel *c, const void *data, size_t n)
     return status == MP2ML_OK ? MP2ML_OK : channel_fail(c, status);
 }
 
-/* Joins the beginning of a message to what is queued, so that small pieces leave together. */
-static mp2ml_status join(struct channel *c, const uint8_t **data, size_t *n)
-{
-    size_t queued = net_queue_size(&c->out);
-    size_t take = queued < JOIN_BYTES ? JOIN_BYTES - queued : 0;
-
-    if (queued == 0)
-        return MP2ML_OK;
-    if (take > *n)
-        take = *n;
-    mp2ml_status status = net_queue_append(&c->out, *data, take);
-    if (status != MP2ML_OK)
-        return channel_fail(c, status);
-    *data += take;
-    *n -= take;
-    return MP2ML_OK;
-}
-
 /* Sends n more bytes after the queue; leaves at most `limit` bytes queued. */
 static mp2ml_status pump_out(struct channel *c, const uint8_t *data, size_t n, size_t limit)
 {
-    TRY(join(c, &data, &n));
     for (;;) {
         size_t moved = 0;
-        TRY(write_queue(c, &moved));
-        TRY(write_direct(c, &data, &n, &moved));
+        TRY(write_both(c, &data, &n, &moved));
         if (c->write_failure != MP2ML_OK)
             return channel_fail(c, c->write_failure);
         if (n == 0 && net_queue_size(&c->out) == 0)

@@ -7,17 +7,20 @@
 #define NET_CHANNEL_INTERNAL_H
 
 #include <sys/types.h>
+#include <sys/uio.h>
 
 #include "net/channel.h"
 #include "net/net_queue.h"
 #include "net/net_wake.h"
+
+#define CHANNEL_PARTS 2 /* of one write, which leave together: empty ones at the end */
 
 /* Both set *done and never wait. OK with *done == 0: nothing can be moved now; then read_want or
  * write_want of the channel holds the poll() event after which it is worth trying again. A peer
  * that closed is ERR_CLOSED. n > 0. */
 struct channel_ops {
     mp2ml_status (*read_some)(struct channel *c, uint8_t *data, size_t n, size_t *done);
-    mp2ml_status (*write_some)(struct channel *c, const uint8_t *data, size_t n, size_t *done);
+    mp2ml_status (*write_some)(struct channel *c, const struct iovec *parts, size_t *done);
     void (*close)(struct channel *c); /* says goodbye without waiting and frees the transport */
 };
 

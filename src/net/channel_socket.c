@@ -29,14 +29,19 @@ static mp2ml_status socket_read_some(struct channel *c, uint8_t *data, size_t n,
     return MP2ML_OK;
 }
 
-static mp2ml_status socket_write_some(struct channel *c, const uint8_t *data, size_t n,
-                                      size_t *done)
+static mp2ml_status socket_write_some(struct channel *c, const struct iovec *parts, size_t *done)
 {
+    struct iovec copy[CHANNEL_PARTS]; /* the system takes them without const */
+    struct msghdr message;
     ssize_t sent;
 
     *done = 0;
+    memcpy(copy, parts, sizeof copy);
+    memset(&message, 0, sizeof message);
+    message.msg_iov = copy;
+    message.msg_iovlen = CHANNEL_PARTS;
     do {
-        sent = send(c->fd, data, n, MSG_NOSIGNAL);
+        sent = sendmsg(c->fd, &message, MSG_NOSIGNAL);
     } while (sent < 0 && errno == EINTR);
     if (sent > 0)
         *done = (size_t)sent;

@@ -16,12 +16,15 @@
 
 #include "net/net_socket.h"
 
+#define RECORD_BYTES ((size_t)16 << 10) /* most that a record holds */
+
 struct tls_session {
     SSL *ssl;
     BIO_METHOD *method;
     int fd;               /* the channel's */
     int socket_error;     /* errno of the transfer that failed, 0 otherwise */
     mp2ml_status failure; /* after a fatal error OpenSSL allows no more calls, not even a goodbye */
+    uint8_t joined[RECORD_BYTES];
 };
 
 static int bio_write(BIO *bio, const char *data, int n)
@@ -131,17 +134,47 @@ static mp2ml_status tls_read_some(struct channel *c, uint8_t *data, size_t n, si
     return MP2ML_OK;
 }
 
-static mp2ml_status tls_write_some(struct channel *c, const uint8_t *data, size_t n, size_t *done)
+/* What the next record is made of: a part, or the end of one and the beginning of the next, so that
+ * a header does not become a record of its own. A record that did not leave is made anew from the
+ * same bytes. */
+static size_t next_record(struct tls_session *s, const struct iovec *parts, size_t skip,
+                          const uint8_t **data)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < CHANNEL_PARTS; i++) {
+        const uint8_t *part = parts[i].iov_base;
+        size_t left = parts[i].iov_len;
+        if (skip >= left) {
+            skip -= left;
+            continue;
+        }
+        left -= skip;
+        if (n == 0 && (left >= RECORD_BYTES || i + 1 == CHANNEL_PARTS)) {
+            *data = part + skip;
+            return left;
+        }
+        left = left < RECORD_BYTES - n ? left : RECORD_BYTES - n;
+        memcpy(s->joined + n, part + skip, left);
+        n += left;
+        skip = 0;
+    }
+    *data = s->joined;
+    return n;
+}
+
+static mp2ml_status tls_write_some(struct channel *c, const struct iovec *parts, size_t *done)
 {
     struct tls_session *s = c->transport;
+    const uint8_t *data;
+    size_t n;
 
     *done = 0;
     if (s->failure != MP2ML_OK)
         return s->failure;
-    while (*done < n) {
+    while ((n = next_record(s, parts, *done, &data)) > 0) {
         size_t sent = 0;
         ERR_clear_error();
-        int result = SSL_write_ex(s->ssl, data + *done, n - *done, &sent);
+        int result = SSL_write_ex(s->ssl, data, n, &sent);
         if (result != 1) {
             mp2ml_status status = outcome(s, result, &c->write_want);
             return *done > 0 ? MP2ML_OK : status;
