@@ -16,7 +16,7 @@ static mp2ml_status sign_half(struct pair *p, enum party party, void *context)
     struct sign_run *r = (struct sign_run *)context;
     const size_t n = r->in->n;
     TRY(ot_reserve(p->ot[party], 1, (r->k - 1) * n, (r->k - 1) * n));
-    TRY(gmw_sign(p->mpc[party], 1, r->d[party], r->in->share[party], n, r->k, 0));
+    TRY(gmw_sign(p->mpc[party], 1, r->d[party], r->in->share[party], n, r->k));
     return mpc_end(p->mpc[party], MP2ML_OK, NULL, 0);
 }
 
@@ -81,7 +81,9 @@ static mp2ml_status wide_half(struct pair *p, enum party party, void *context)
 {
     struct wide_run *r = (struct wide_run *)context;
     TRY(ot_reserve(p->ot[party], 1, wide.ands * r->n, wide.ands * r->n));
-    TRY(gmw_run(p->mpc[party], 1, &wide, r->wires[party], r->n));
+    struct gmw_job job = {.n = r->n, .wires = r->wires[party]};
+    TRY(triples_take(p->mpc[party], &job.triples, r->n, wide.ands));
+    TRY(gmw_run(p->mpc[party], 1, &wide, &job, 1));
     return mpc_end(p->mpc[party], MP2ML_OK, NULL, 0);
 }
 

@@ -85,7 +85,7 @@ static struct cost step_cost(struct ot_ledger *ledger, const struct step *s)
     case OPEN:
         break;
     }
-    return mpc_cost_open(s->n, s->k);
+    return mpc_cost_open(ledger, s->n, s->k);
 }
 
 static const struct step steps[] = {

@@ -35,7 +35,8 @@ static void check_open(struct pair *p, size_t n, unsigned k, bool in_place)
     assert_int_equal(after.bytes_sent, before.bytes_sent);
     assert_int_equal(after.bytes_received - before.bytes_received,
                      n > 0 ? FRAME_HEADER_BYTES + (n * k + 7) / 8 : 0);
-    const struct cost cost = mpc_cost_open(n, k);
+    struct ot_ledger ledger = {.k_ss = 4};
+    const struct cost cost = mpc_cost_open(&ledger, n, k);
     assert_int_equal(after.bytes_received - before.bytes_received, cost.bytes_to_client);
     assert_int_equal(cost.bytes_to_server, 0);
     assert_int_equal(cost.flights, n > 0);

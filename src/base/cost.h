@@ -10,13 +10,26 @@
 struct cost {
     uint64_t bytes_to_server; /* frame headers included; exact */
     uint64_t bytes_to_client;
-    uint64_t flights;         /* runs of frames in one direction, both directions together */
+    uint64_t flights; /* runs of frames in one direction as the client sees them, both together */
     uint64_t ots_from_server; /* random OTs with the server as sender */
     uint64_t ots_from_client; /* random OTs with the client as sender */
     uint64_t memory;          /* bytes of working memory at the larger party, while it runs */
     double client_seconds;    /* rough, one core, this machine's kernels */
     double server_seconds;
 };
+
+enum cost_way { COST_NOWHERE, COST_TO_SERVER, COST_TO_CLIENT };
+
+/* One more frame of so many bytes; *last is the way of the frame before it and becomes this one's.
+ */
+static inline void cost_frame(struct cost *sum, enum cost_way *last, enum cost_way way,
+                              uint64_t bytes)
+{
+    sum->bytes_to_server += way == COST_TO_SERVER ? bytes : 0;
+    sum->bytes_to_client += way == COST_TO_CLIENT ? bytes : 0;
+    sum->flights += *last != way;
+    *last = way;
+}
 
 static inline void cost_add(struct cost *sum, const struct cost *c)
 {

@@ -71,7 +71,7 @@ static mp2ml_status argmax_block(struct mpc *m, uint16_t step, uint64_t *value, 
     uint64_t *d = arena_take(m->arena, mpc_words(n), sizeof *d);
     if (d == NULL)
         return MP2ML_ERR_MEMORY;
-    TRY(gmw_sign(m, step, d, value, n, k, 0));
+    TRY(gmw_sign(m, step, d, value, n, k));
     const struct mux_field fields[2] = {{index, index, index_bits}, {value, value, k}};
     TRY(mux_select(m, step, d, fields, last ? 1 : 2, n));
     arena_rewind(m->arena, mark);

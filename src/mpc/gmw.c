@@ -9,13 +9,7 @@
 
 #include "mpc/triples.h"
 
-struct layer {
-    uint64_t *own[2], *peer[2]; /* d and e, one plane for each AND of the layer */
-    uint8_t *sent, *received;
-    size_t bits;
-};
-
-static mp2ml_status layer_take(struct mpc *m, struct layer *l, size_t n, unsigned ands)
+static mp2ml_status layer_take(struct mpc *m, struct gmw_layer *l, size_t n, unsigned ands)
 {
     const size_t plane_bytes = mpc_words(n) * sizeof(uint64_t);
     bool complete = true;
@@ -32,38 +26,49 @@ static mp2ml_status layer_take(struct mpc *m, struct layer *l, size_t n, unsigne
     return MP2ML_OK;
 }
 
-/* Gates first .. first + ands - 1 with the triples from plane `used` on. */
-static mp2ml_status run_layer(struct mpc *m, uint16_t step, const struct circuit *c, unsigned first,
-                              unsigned ands, uint64_t *wires, size_t n, const struct triples *t,
-                              size_t used)
+/* Masks and sends the inputs of gates first .. first + ands - 1. */
+static mp2ml_status layer_open(struct mpc *m, uint16_t step, const struct circuit *c,
+                               unsigned first, unsigned ands, struct gmw_job *job)
 {
-    const size_t words = mpc_words(n);
-    struct layer l;
+    const size_t n = job->n, words = mpc_words(n);
+    struct gmw_layer *l = &job->layer;
     TRACE(m->trace, AND, n * ands);
-    TRY(layer_take(m, &l, n, ands));
+    TRY(layer_take(m, l, n, ands));
     size_t at = 0;
     for (size_t i = 0; i < ands; i++) {
         const struct circuit_gate *g = &c->gate[first + i];
         const size_t plane = i * words;
-        const size_t triple = (used + i) * words;
-        m->kernels->and_open(l.own[0] + plane, l.own[1] + plane, wires + g->left * words,
-                             wires + g->right * words, t->a + triple, t->b + triple, words);
-        mpc_plane_pack(l.sent, &at, l.own[0] + plane, n);
-        mpc_plane_pack(l.sent, &at, l.own[1] + plane, n);
+        const size_t triple = (job->used + i) * words;
+        m->kernels->and_open(l->own[0] + plane, l->own[1] + plane, job->wires + g->left * words,
+                             job->wires + g->right * words, job->triples.a + triple,
+                             job->triples.b + triple, words);
+        mpc_plane_pack(l->sent, &at, l->own[0] + plane, n);
+        mpc_plane_pack(l->sent, &at, l->own[1] + plane, n);
     }
-    TRY(mpc_exchange(m, FRAME_AND_OPEN, step, l.sent, l.bits, l.received, l.bits));
-    at = 0;
+    return mpc_exchange_begin(m, FRAME_AND_OPEN, step, l->sent, l->bits);
+}
+
+static mp2ml_status layer_close(struct mpc *m, uint16_t step, const struct circuit *c,
+                                unsigned first, unsigned ands, struct gmw_job *job)
+{
+    const size_t n = job->n, words = mpc_words(n);
+    struct gmw_layer *l = &job->layer;
+    TRACE(m->trace, AND, n * ands);
+    TRY(mpc_exchange_end(m, FRAME_AND_OPEN, step, l->received, l->bits));
+    size_t at = 0;
     for (size_t i = 0; i < ands; i++) {
         const size_t plane = i * words;
-        const size_t triple = (used + i) * words;
-        mpc_plane_unpack(l.peer[0] + plane, l.received, &at, n);
-        mpc_plane_unpack(l.peer[1] + plane, l.received, &at, n);
-        const uint64_t *d[2] = {l.own[0] + plane, l.peer[0] + plane};
-        const uint64_t *e[2] = {l.own[1] + plane, l.peer[1] + plane};
-        const uint64_t *abc[3] = {t->a + triple, t->b + triple, t->c + triple};
-        m->kernels->and_close(wires + (2 * c->bits + first + i) * words, d, e, abc,
+        const size_t triple = (job->used + i) * words;
+        mpc_plane_unpack(l->peer[0] + plane, l->received, &at, n);
+        mpc_plane_unpack(l->peer[1] + plane, l->received, &at, n);
+        const uint64_t *d[2] = {l->own[0] + plane, l->peer[0] + plane};
+        const uint64_t *e[2] = {l->own[1] + plane, l->peer[1] + plane};
+        const uint64_t *abc[3] = {job->triples.a + triple, job->triples.b + triple,
+                                  job->triples.c + triple};
+        m->kernels->and_close(job->wires + (2 * c->bits + first + i) * words, d, e, abc,
                               m->party == PARTY_SERVER ? UINT64_MAX : 0, words);
     }
+    job->used += ands;
     return MP2ML_OK;
 }
 
@@ -84,26 +89,30 @@ static void run_local(const struct mpc *m, const struct circuit *c, unsigned gat
     }
 }
 
-mp2ml_status gmw_run(struct mpc *m, uint16_t step, const struct circuit *c, uint64_t *wires,
-                     size_t n)
+/* A layer of all jobs: the frames of the others are under way while one is worked on. */
+static mp2ml_status run_layer(struct mpc *m, uint16_t step, const struct circuit *c, unsigned first,
+                              unsigned ands, struct gmw_job *jobs, unsigned count)
 {
-    const size_t outer = arena_mark(m->arena);
-    struct triples t;
-    TRY(triples_take(m, &t, n, c->ands));
-    size_t used = 0;
+    const size_t mark = arena_mark(m->arena);
+    for (unsigned j = 0; j < count; j++)
+        TRY(layer_open(m, step, c, first, ands, &jobs[j]));
+    for (unsigned j = 0; j < count; j++)
+        TRY(layer_close(m, step, c, first, ands, &jobs[j]));
+    arena_rewind(m->arena, mark);
+    return MP2ML_OK;
+}
+
+mp2ml_status gmw_run(struct mpc *m, uint16_t step, const struct circuit *c, struct gmw_job *jobs,
+                     unsigned count)
+{
     for (unsigned gate = 0; gate < c->gates;) {
         const unsigned ands = circuit_layer(c, gate);
-        if (ands == 0) {
-            run_local(m, c, gate++, wires, mpc_words(n));
-            continue;
-        }
-        const size_t mark = arena_mark(m->arena);
-        TRY(run_layer(m, step, c, gate, ands, wires, n, &t, used));
-        arena_rewind(m->arena, mark);
-        used += ands;
-        gate += ands;
+        for (unsigned j = 0; ands == 0 && j < count; j++)
+            run_local(m, c, gate, jobs[j].wires, mpc_words(jobs[j].n));
+        if (ands > 0)
+            TRY(run_layer(m, step, c, gate, ands, jobs, count));
+        gate += ands > 0 ? ands : 1;
     }
-    arena_rewind(m->arena, outer);
     return MP2ML_OK;
 }
 
@@ -125,23 +134,45 @@ static mp2ml_status slice_share(struct mpc *m, uint64_t *planes, const uint64_t 
     return MP2ML_OK;
 }
 
-mp2ml_status gmw_sign(struct mpc *m, uint16_t step, uint64_t *d, const uint64_t *x, size_t n,
-                      unsigned k, unsigned blind)
+mp2ml_status gmw_sign_begin(struct mpc *m, struct gmw_job *job, const uint64_t *x, size_t n,
+                            unsigned k, unsigned blind)
 {
     const size_t words = mpc_words(n);
-    const size_t mark = arena_mark(m->arena);
     struct circuit c;
     circuit_sign(&c, k - blind);
-    uint64_t *wires = arena_take(m->arena, 2 * c.bits + c.gates, words * sizeof *wires);
-    if (wires == NULL)
+    *job = (struct gmw_job){.n = n};
+    job->wires = arena_take(m->arena, 2 * c.bits + c.gates, words * sizeof *job->wires);
+    if (job->wires == NULL)
         return MP2ML_ERR_MEMORY;
+    TRY(triples_take(m, &job->triples, n, c.ands));
     /* A party's share of the other's input bits is zero, as the arena's memory is. */
-    uint64_t *own = m->party == PARTY_SERVER ? wires : wires + c.bits * words;
-    const size_t sliced = arena_mark(m->arena);
+    const size_t mark = arena_mark(m->arena);
+    uint64_t *own = m->party == PARTY_SERVER ? job->wires : job->wires + c.bits * words;
     TRY(slice_share(m, own, x, n, k, blind));
-    arena_rewind(m->arena, sliced);
-    TRY(gmw_run(m, step, &c, wires, n));
-    memcpy(d, wires + c.result * words, words * sizeof *d);
+    arena_rewind(m->arena, mark);
+    return MP2ML_OK;
+}
+
+mp2ml_status gmw_signs(struct mpc *m, uint16_t step, uint64_t *const *d, struct gmw_job *jobs,
+                       unsigned count, unsigned k, unsigned blind)
+{
+    struct circuit c;
+    circuit_sign(&c, k - blind);
+    TRY(gmw_run(m, step, &c, jobs, count));
+    for (unsigned j = 0; j < count; j++) {
+        const size_t words = mpc_words(jobs[j].n);
+        memcpy(d[j], jobs[j].wires + c.result * words, words * sizeof *d[j]);
+    }
+    return MP2ML_OK;
+}
+
+mp2ml_status gmw_sign(struct mpc *m, uint16_t step, uint64_t *d, const uint64_t *x, size_t n,
+                      unsigned k)
+{
+    const size_t mark = arena_mark(m->arena);
+    struct gmw_job job;
+    TRY(gmw_sign_begin(m, &job, x, n, k, 0));
+    TRY(gmw_signs(m, step, &d, &job, 1, k, 0));
     arena_rewind(m->arena, mark);
     return MP2ML_OK;
 }

@@ -7,16 +7,36 @@
 
 #include "mpc/circuit.h"
 #include "mpc/mpc_state.h"
+#include "mpc/triples.h"
 
-/* wires: one plane of mpc_words(n) words a wire, this party's shares; inputs come filled. Needs
- * ands * n reserved OTs in each direction. CT: leaks the circuit and n. */
+struct gmw_layer {              /* what is opened in one layer; of the run */
+    uint64_t *own[2], *peer[2]; /* d and e, one plane for each AND */
+    uint8_t *sent, *received;
+    size_t bits;
+};
+
+struct gmw_job { /* one block of values; memory of the arena */
+    size_t n;
+    uint64_t
+        *wires; /* one plane of mpc_words(n) words a wire, this party's shares; inputs filled */
+    struct triples triples;
+    size_t used; /* planes of triples */
+    struct gmw_layer layer;
+};
+
+/* Runs the circuit on all jobs side by side. CT: leaks the circuit and n. */
 MUST_CHECK mp2ml_status gmw_run(struct mpc *m, uint16_t step, const struct circuit *c,
-                                uint64_t *wires, size_t n);
+                                struct gmw_job *jobs, unsigned count);
 
-/* d = shares of [x >= 0] for n <= MPC_BLOCK values of k bits, decided without the `blind` lowest
- * bits of the shares (mpc.h). Needs (k-1-blind)*n reserved OTs in each direction. CT: leaks n, k
- * and blind. */
+/* Signs of up to MPC_GROUP_BLOCKS blocks, each first begun: shares of [x >= 0], decided without the
+ * `blind` lowest bits of the shares (mpc.h). Begin needs (k-1-blind)*n reserved OTs in each
+ * direction and takes them. d[j] = the plane of job j. CT: leaks n, k and blind. */
+MUST_CHECK mp2ml_status gmw_sign_begin(struct mpc *m, struct gmw_job *job, const uint64_t *x,
+                                       size_t n, unsigned k, unsigned blind);
+MUST_CHECK mp2ml_status gmw_signs(struct mpc *m, uint16_t step, uint64_t *const *d,
+                                  struct gmw_job *jobs, unsigned count, unsigned k, unsigned blind);
+/* One block alone, exact. */
 MUST_CHECK mp2ml_status gmw_sign(struct mpc *m, uint16_t step, uint64_t *d, const uint64_t *x,
-                                 size_t n, unsigned k, unsigned blind);
+                                 size_t n, unsigned k);
 
 #endif

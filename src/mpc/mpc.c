@@ -49,18 +49,28 @@ void mpc_plane_unpack(uint64_t *plane, const uint8_t *frame, size_t *at, size_t 
         bits_unpack(plane + n / 64, frame, at, 1, (unsigned)(n % 64));
 }
 
+mp2ml_status mpc_exchange_begin(struct mpc *m, enum frame_type type, uint16_t step,
+                                const uint8_t *out, size_t bits)
+{
+    TRACE(m->trace, EXCHANGE, bits);
+    return bits > 0 ? frame_send(m->link, type, step, out, bits_size(bits, 1)) : MP2ML_OK;
+}
+
+mp2ml_status mpc_exchange_end(struct mpc *m, enum frame_type type, uint16_t step, uint8_t *in,
+                              size_t bits)
+{
+    TRACE(m->trace, EXCHANGE, bits);
+    if (bits == 0)
+        return MP2ML_OK;
+    TRY(frame_recv(m->link, type, step, in, bits_size(bits, 1)));
+    return bits_padding_is_zero(in, bits) ? MP2ML_OK : MP2ML_ERR_PROTOCOL;
+}
+
 mp2ml_status mpc_exchange(struct mpc *m, enum frame_type type, uint16_t step, const uint8_t *out,
                           size_t out_bits, uint8_t *in, size_t in_bits)
 {
-    TRACE(m->trace, EXCHANGE, out_bits + in_bits);
-    if (out_bits > 0)
-        TRY(frame_send(m->link, type, step, out, bits_size(out_bits, 1)));
-    if (in_bits > 0) {
-        TRY(frame_recv(m->link, type, step, in, bits_size(in_bits, 1)));
-        if (!bits_padding_is_zero(in, in_bits))
-            return MP2ML_ERR_PROTOCOL;
-    }
-    return MP2ML_OK;
+    TRY(mpc_exchange_begin(m, type, step, out, out_bits));
+    return mpc_exchange_end(m, type, step, in, in_bits);
 }
 
 mp2ml_status mpc_end(struct mpc *m, mp2ml_status status, uint64_t *out, size_t n)

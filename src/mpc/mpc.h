@@ -6,13 +6,17 @@
  * Words.
  *   value      |x| < 2^(k-2) where a comparison follows, two's complement; share = its k low bits
  *   sign       d = [x >= 0] as XOR shares, by a ripple-carry circuit with k-1 ANDs
- *   blind      bits at the low end of both shares that a sign does not look at, which saves as many
- *              ANDs: d may be wrong where -2^(blind-1) <= x < 2^(blind-1), more often the nearer to
- * 0 [arXiv 2106.08475], and a ReLU is then off by |x| GMW        the engine: bit-sliced over a
- * block of values, one exchange per AND, triples from random OTs extension  the output ring Z_{2^l}
- * may be larger than the input ring, l = k + h block      at most MPC_BLOCK values go through the
- * exchanges together Shares are uint64_t, one value each, bits above the ring zero. Arrays of n
- * values; out may be in unless said otherwise.
+ *   blind      bits at the low end of both shares that a sign does not look at, which saves as
+ *              many ANDs: d may be wrong where -2^(blind-1) <= x < 2^(blind-1), more often the
+ *              nearer to 0 [arXiv 2106.08475], and a ReLU is then off by |x|
+ *   GMW        the engine: bit-sliced over a block of values, one exchange per AND, triples from
+ *              random OTs
+ *   extension  the output ring Z_{2^l} may be larger than the input ring, l = k + h
+ *   block      at most MPC_BLOCK values go through an exchange together
+ *   group      blocks whose signs are found side by side, so that the exchanges of one hide behind
+ *              the work on the others
+ * Shares are uint64_t, one value each, bits above the ring zero. Arrays of n values; out may be in
+ * unless said otherwise.
  *
  * Both parties make the same calls in the same order. Each function has a twin in the clear, named
  * *_clear, that the tests and the clear run of a plan use.
@@ -26,7 +30,8 @@
 #include "base/status.h"
 #include "ot/ot.h"
 
-#define MPC_BLOCK 65536u /* values */
+#define MPC_BLOCK 65536u           /* values */
+#define MPC_GROUP (4u * MPC_BLOCK) /* values */
 
 struct mpc;
 
@@ -133,6 +138,6 @@ struct cost mpc_cost_top(struct ot_ledger *ledger, const struct mpc_windows *win
 struct cost mpc_cost_product(struct ot_ledger *ledger, size_t n, unsigned k_a, unsigned k_b,
                              unsigned l);
 struct cost mpc_cost_square(struct ot_ledger *ledger, size_t n, unsigned k, unsigned l);
-struct cost mpc_cost_open(size_t n, unsigned k);
+struct cost mpc_cost_open(struct ot_ledger *ledger, size_t n, unsigned k);
 
 #endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What the steps cost: the same blocks, frames and OTs as the protocols, counted. A flight is a run
- * of frames as the client sees it, so an exchange is two. */
+ * What the steps cost: the same blocks, frames and OTs as the protocols, counted. */
 #include "mpc/mpc_state.h"
 #include "mpc/product.h"
 #include "mpc/relu.h"
@@ -13,16 +12,16 @@
 #define MUX_SECONDS 20e-9
 #define CROSS_SECONDS 10e-9 /* a bit of a cross term */
 
-static void add_exchange(struct cost *sum, uint64_t bits_to_client, uint64_t bits_to_server)
+/* Both send, then both receive; a direction with no bits has no frame. */
+static void add_exchange(struct cost *sum, struct ot_ledger *ledger, uint64_t bits_to_client,
+                         uint64_t bits_to_server)
 {
-    if (bits_to_client > 0) {
-        sum->bytes_to_client += FRAME_HEADER_BYTES + (bits_to_client + 7) / 8;
-        sum->flights++;
-    }
-    if (bits_to_server > 0) {
-        sum->bytes_to_server += FRAME_HEADER_BYTES + (bits_to_server + 7) / 8;
-        sum->flights++;
-    }
+    if (bits_to_server > 0)
+        cost_frame(sum, &ledger->last, COST_TO_SERVER,
+                   FRAME_HEADER_BYTES + (bits_to_server + 7) / 8);
+    if (bits_to_client > 0)
+        cost_frame(sum, &ledger->last, COST_TO_CLIENT,
+                   FRAME_HEADER_BYTES + (bits_to_client + 7) / 8);
 }
 
 static void add_seconds(struct cost *sum, double seconds)
@@ -31,24 +30,23 @@ static void add_seconds(struct cost *sum, double seconds)
     sum->server_seconds += seconds;
 }
 
-/* bits: those that the sign looks at. */
-static void add_sign(struct cost *sum, uint64_t n, unsigned bits)
+/* The signs of n values in one group of blocks, looking at so many bits: in each layer all blocks
+ * send, then all receive. */
+static void add_signs(struct cost *sum, struct ot_ledger *ledger, uint64_t n, unsigned bits)
 {
     for (unsigned i = 0; i < bits - 1; i++)
-        add_exchange(sum, 2 * n, 2 * n);
+        for (unsigned way = COST_TO_SERVER; way <= COST_TO_CLIENT; way++)
+            for (uint64_t done = 0; done < n; done += MPC_BLOCK)
+                cost_frame(sum, &ledger->last, (enum cost_way)way,
+                           FRAME_HEADER_BYTES + (2 * mpc_block(n, done) + 7) / 8);
     add_seconds(sum, AND_SECONDS * (double)n * (bits - 1));
 }
 
-/* Rounds of extension in both directions are two flights each. A rest in one direction is part of a
- * neighbour's flight: after it the client sends, and before it the client received. */
 static void add_ots(struct cost *sum, struct ot_ledger *ledger, uint64_t from_server,
                     uint64_t from_client)
 {
-    struct cost extension = {0};
-    ot_cost_reserve(&extension, ledger, from_server, from_client);
+    ot_cost_reserve(sum, ledger, from_server, from_client);
     ot_cost_take(ledger, from_server, from_client);
-    extension.flights -= extension.flights % 2;
-    cost_add(sum, &extension);
 }
 
 static struct cost cost_start(void)
@@ -57,20 +55,35 @@ static struct cost cost_start(void)
     return none;
 }
 
+static void add_relu_group(struct cost *sum, struct ot_ledger *ledger, uint64_t n, unsigned k,
+                           unsigned l, unsigned blind)
+{
+    const unsigned h = l - k, ands = k - 1 - blind;
+    const unsigned from_server = relu_ots_from_server(k, l, blind) - ands;
+    const unsigned from_client = relu_ots_from_client(k, blind) - ands;
+    for (uint64_t done = 0; done < n; done += MPC_BLOCK) {
+        const uint64_t block = mpc_block(n, done), now = block * ands;
+        /* The multiplexers' transfers wait until all signs are there. */
+        ot_cost_reserve(sum, ledger, now + (done + block) * from_server,
+                        now + (done + block) * from_client);
+        ot_cost_take(ledger, now, now);
+    }
+    add_signs(sum, ledger, n, k - blind);
+    for (uint64_t done = 0; done < n; done += MPC_BLOCK) {
+        const uint64_t block = mpc_block(n, done);
+        ot_cost_take(ledger, block * from_server, block * from_client);
+        add_exchange(sum, ledger, block, (h > 0 ? 2 : 1) * block);
+        add_exchange(sum, ledger, block * (k + 3 * h), block * l);
+        add_seconds(sum, MUX_SECONDS * (double)block);
+    }
+}
+
 struct cost mpc_cost_relu(struct ot_ledger *ledger, size_t n, unsigned k, unsigned l,
                           unsigned blind)
 {
     struct cost sum = cost_start();
-    const unsigned h = l - k;
-    for (size_t done = 0; done < n; done += MPC_BLOCK) {
-        const uint64_t block = mpc_block(n, done);
-        add_ots(&sum, ledger, block * relu_ots_from_server(k, l, blind),
-                block * relu_ots_from_client(k, blind));
-        add_sign(&sum, block, k - blind);
-        add_exchange(&sum, block, (h > 0 ? 2 : 1) * block);
-        add_exchange(&sum, block * (k + 3 * h), block * l);
-        add_seconds(&sum, MUX_SECONDS * (double)block);
-    }
+    for (size_t done = 0; done < n; done += MPC_GROUP)
+        add_relu_group(&sum, ledger, n - done < MPC_GROUP ? n - done : MPC_GROUP, k, l, blind);
     return sum;
 }
 
@@ -80,8 +93,8 @@ struct cost mpc_cost_reentry(struct ot_ledger *ledger, size_t n, unsigned k, uns
     for (size_t done = 0; l > k && done < n; done += MPC_BLOCK) {
         const uint64_t block = mpc_block(n, done);
         add_ots(&sum, ledger, block, 0);
-        add_exchange(&sum, 0, block);
-        add_exchange(&sum, block * (l - k), 0);
+        add_exchange(&sum, ledger, 0, block);
+        add_exchange(&sum, ledger, block * (l - k), 0);
         add_seconds(&sum, MUX_SECONDS * (double)block);
     }
     return sum;
@@ -113,9 +126,9 @@ struct cost mpc_cost_argmax(struct ot_ledger *ledger, const struct mpc_windows *
         for (size_t done = 0; done < n; done += MPC_BLOCK) {
             const uint64_t block = mpc_block(n, done);
             add_ots(&sum, ledger, block * k, block * k);
-            add_sign(&sum, block, k);
-            add_exchange(&sum, block, block);
-            add_exchange(&sum, block * width, block * width);
+            add_signs(&sum, ledger, block, k);
+            add_exchange(&sum, ledger, block, block);
+            add_exchange(&sum, ledger, block * width, block * width);
             add_seconds(&sum, MUX_SECONDS * (double)block);
         }
     }
@@ -148,8 +161,9 @@ struct cost mpc_cost_product(struct ot_ledger *ledger, size_t n, unsigned k_a, u
     for (size_t done = 0; done < n; done += PRODUCT_BLOCK) {
         const uint64_t block = product_block(n, done);
         add_ots(&sum, ledger, block * main.bits, block * (main.bits + wrap.bits));
-        add_exchange(&sum, block * (main.bits + wrap.bits), block * main.bits);
-        add_exchange(&sum, block * cross_bits(main), block * (cross_bits(main) + cross_bits(wrap)));
+        add_exchange(&sum, ledger, block * (main.bits + wrap.bits), block * main.bits);
+        add_exchange(&sum, ledger, block * cross_bits(main),
+                     block * (cross_bits(main) + cross_bits(wrap)));
         add_seconds(&sum, CROSS_SECONDS * (double)block * (2 * main.bits + 1));
     }
     return sum;
@@ -163,16 +177,16 @@ struct cost mpc_cost_square(struct ot_ledger *ledger, size_t n, unsigned k, unsi
     for (size_t done = 0; done < n; done += PRODUCT_BLOCK) {
         const uint64_t block = product_block(n, done);
         add_ots(&sum, ledger, block * main.bits, block * wrap.bits);
-        add_exchange(&sum, block * wrap.bits, block * main.bits);
-        add_exchange(&sum, block * cross_bits(main), block * cross_bits(wrap));
+        add_exchange(&sum, ledger, block * wrap.bits, block * main.bits);
+        add_exchange(&sum, ledger, block * cross_bits(main), block * cross_bits(wrap));
         add_seconds(&sum, CROSS_SECONDS * (double)block * (main.bits + 1));
     }
     return sum;
 }
 
-struct cost mpc_cost_open(size_t n, unsigned k)
+struct cost mpc_cost_open(struct ot_ledger *ledger, size_t n, unsigned k)
 {
     struct cost sum = cost_start();
-    add_exchange(&sum, (uint64_t)n * k, 0);
+    add_exchange(&sum, ledger, (uint64_t)n * k, 0);
     return sum;
 }

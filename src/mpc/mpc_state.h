@@ -15,8 +15,12 @@
 #define MPC_MAX_RING 48u   /* of any output */
 
 /* All pieces that one block ever takes: at most five keys and four message words a value, messages
- * of k + 3h <= 136 bits one way and l bits the other, and below 320 planes. */
-#define MPC_WORK_BYTES ((size_t)MPC_BLOCK * (5 * 16 + 4 * 8 + (136 + 48) / 8 + 1 + 320 / 8))
+ * of k + 3h <= 136 bits one way and l bits the other; and of each block of a group a word a value
+ * and below 320 planes. */
+#define MPC_GROUP_BLOCKS (MPC_GROUP / MPC_BLOCK)
+#define MPC_WORK_BYTES                                                                             \
+    ((size_t)MPC_BLOCK *                                                                           \
+     (5 * 16 + 4 * 8 + (136 + 48) / 8 + 1 + (size_t)MPC_GROUP_BLOCKS * (8 + 320 / 8)))
 
 struct mpc {
     enum party party;
@@ -49,8 +53,12 @@ static inline size_t mpc_block(size_t n, size_t done)
 void mpc_plane_pack(uint8_t *frame, size_t *at, const uint64_t *plane, size_t n);
 void mpc_plane_unpack(uint64_t *plane, const uint8_t *frame, size_t *at, size_t n);
 
-/* Both parties send a frame, then receive one; a direction with no bits has none. ERR_PROTOCOL when
- * the padding of what came is not zero. */
+/* Both parties send a frame (begin), then receive one (end); a direction with no bits has none.
+ * ERR_PROTOCOL when the padding of what came is not zero. */
+MUST_CHECK mp2ml_status mpc_exchange_begin(struct mpc *m, enum frame_type type, uint16_t step,
+                                           const uint8_t *out, size_t bits);
+MUST_CHECK mp2ml_status mpc_exchange_end(struct mpc *m, enum frame_type type, uint16_t step,
+                                         uint8_t *in, size_t bits);
 MUST_CHECK mp2ml_status mpc_exchange(struct mpc *m, enum frame_type type, uint16_t step,
                                      const uint8_t *out, size_t out_bits, uint8_t *in,
                                      size_t in_bits);

@@ -6,9 +6,9 @@
  *   ReLU(x) = d * (X_0 + X_1 + 2^k * m_0 * m_1)      over the integers:
  *
  * where d = 1, x = X_0 + X_1 up to a multiple of 2^k, and only two negative shares can wrap.
- *   term 1  (d0 ^ d1) * (X_0 + 2^k m_0 m_1)   server sends, choices (d1, m_1); the low k bits do
- * not depend on m_1: 1 of 2 for them, 1 of 4 for the high h bits term 2  (d1 ^ d0) * X_1 client
- * sends, choice d0
+ *   term 1  (d0 ^ d1) * (X_0 + 2^k m_0 m_1)   server sends, choices (d1, m_1); the low k bits do not
+ *           depend on m_1: 1 of 2 for them, 1 of 4 for the high h bits
+ *   term 2  (d1 ^ d0) * X_1                   client sends, choice d0
  *
  *   client                                  server
  *      |------ AND_OPEN ------><------ AND_OPEN ------|   k-1-blind times: gmw_sign
@@ -138,32 +138,78 @@ static mp2ml_status extend_client(struct mpc *m, uint16_t step, uint64_t *out, c
     return MP2ML_OK;
 }
 
-static mp2ml_status relu_block(struct mpc *m, uint16_t step, uint64_t *out, const uint64_t *in,
-                               const uint64_t *negative, size_t n, unsigned k, unsigned l,
-                               unsigned blind)
+struct relu_job { /* one block of a group */
+    uint64_t *out;
+    const uint64_t *in;
+    const uint64_t *negative; /* plane */
+    size_t n;
+};
+
+/* What is left to do once the signs are there. */
+static mp2ml_status relu_block(struct mpc *m, uint16_t step, const struct relu_job *job,
+                               const uint64_t *d, unsigned k, unsigned l)
 {
-    const size_t from_server = n * relu_ots_from_server(k, l, blind);
-    const size_t from_client = n * relu_ots_from_client(k, blind);
-    const bool server = m->party == PARTY_SERVER;
-    TRY(ot_reserve(m->ot, step, server ? from_server : from_client,
-                   server ? from_client : from_server));
     const size_t mark = arena_mark(m->arena);
-    uint64_t *d = arena_take(m->arena, mpc_words(n), sizeof *d);
-    const uint64_t *none = arena_take(m->arena, mpc_words(n), sizeof *none); /* zeros */
-    if (d == NULL || none == NULL)
-        return MP2ML_ERR_MEMORY;
-    negative = negative != NULL ? negative : none;
-    TRY(gmw_sign(m, step, d, in, n, k, blind));
-    for (size_t i = 0; i < mpc_words(n); i++)
-        d[i] ^= negative[i];
-    const struct mux_field same = {out, in, k};
+    const struct mux_field same = {job->out, job->in, k};
     const struct mpc_extension e = extension(m, k, l);
     if (l == k)
-        TRY(mux_select(m, step, d, &same, 1, n));
-    else if (server)
-        TRY(extend_server(m, step, out, in, d, negative, &e, n));
+        TRY(mux_select(m, step, d, &same, 1, job->n));
+    else if (m->party == PARTY_SERVER)
+        TRY(extend_server(m, step, job->out, job->in, d, job->negative, &e, job->n));
     else
-        TRY(extend_client(m, step, out, in, d, &e, n));
+        TRY(extend_client(m, step, job->out, job->in, d, &e, job->n));
+    arena_rewind(m->arena, mark);
+    return MP2ML_OK;
+}
+
+/* Reserves for block after block, so that the rows of one are used while the caches hold them;
+ * those of the multiplexers wait in the pool. */
+static mp2ml_status relu_signs(struct mpc *m, uint16_t step, uint64_t *const *d,
+                               const struct relu_job *jobs, unsigned count, unsigned k, unsigned l,
+                               unsigned blind)
+{
+    const bool server = m->party == PARTY_SERVER;
+    const size_t mark = arena_mark(m->arena), ands = k - 1 - blind;
+    struct gmw_job gmw[MPC_GROUP_BLOCKS];
+    size_t values = 0;
+    for (unsigned j = 0; j < count; j++) {
+        values += jobs[j].n;
+        const size_t now = jobs[j].n * ands;
+        const size_t from_server = now + values * (relu_ots_from_server(k, l, blind) - ands);
+        const size_t from_client = now + values * (relu_ots_from_client(k, blind) - ands);
+        TRY(ot_reserve(m->ot, step, server ? from_server : from_client,
+                       server ? from_client : from_server));
+        TRY(gmw_sign_begin(m, &gmw[j], jobs[j].in, jobs[j].n, k, blind));
+    }
+    TRY(gmw_signs(m, step, d, gmw, count, k, blind));
+    for (unsigned j = 0; j < count; j++)
+        for (size_t i = 0; i < mpc_words(jobs[j].n); i++)
+            d[j][i] ^= jobs[j].negative[i];
+    arena_rewind(m->arena, mark);
+    return MP2ML_OK;
+}
+
+static mp2ml_status relu_group(struct mpc *m, uint16_t step, const struct relu_job *whole,
+                               unsigned k, unsigned l, unsigned blind)
+{
+    const size_t mark = arena_mark(m->arena);
+    struct relu_job jobs[MPC_GROUP_BLOCKS];
+    uint64_t *d[MPC_GROUP_BLOCKS];
+    unsigned count = 0;
+    const uint64_t *none = arena_take(m->arena, mpc_words(whole->n), sizeof *none); /* zeros */
+    const uint64_t *negative = whole->negative != NULL ? whole->negative : none;
+    if (none == NULL)
+        return MP2ML_ERR_MEMORY;
+    for (size_t done = 0; done < whole->n; done += MPC_BLOCK, count++) {
+        jobs[count] = (struct relu_job){whole->out + done, whole->in + done, negative + done / 64,
+                                        mpc_block(whole->n, done)};
+        d[count] = arena_take(m->arena, mpc_words(jobs[count].n), sizeof *d[count]);
+        if (d[count] == NULL)
+            return MP2ML_ERR_MEMORY;
+    }
+    TRY(relu_signs(m, step, d, jobs, count, k, l, blind));
+    for (unsigned j = 0; j < count; j++)
+        TRY(relu_block(m, step, &jobs[j], d[j], k, l));
     arena_rewind(m->arena, mark);
     return MP2ML_OK;
 }
@@ -174,10 +220,12 @@ mp2ml_status mpc_relu(struct mpc *m, uint16_t step, uint64_t *out, const uint64_
     assert(negative == NULL || m->party == PARTY_SERVER);
     assert(k >= MPC_MIN_BITS + blind && k <= MPC_MAX_BITS && l >= k && l <= MPC_MAX_RING);
     mp2ml_status status = MP2ML_OK;
-    for (size_t done = 0; done < n && status == MP2ML_OK; done += MPC_BLOCK)
-        status = relu_block(m, step, out + done, in + done,
-                            negative != NULL ? negative + done / 64 : NULL, mpc_block(n, done), k,
-                            l, blind);
+    for (size_t done = 0; done < n && status == MP2ML_OK; done += MPC_GROUP) {
+        const struct relu_job group = {out + done, in + done,
+                                       negative != NULL ? negative + done / 64 : NULL,
+                                       n - done < MPC_GROUP ? n - done : MPC_GROUP};
+        status = relu_group(m, step, &group, k, l, blind);
+    }
     return mpc_end(m, status, out, n);
 }
 

@@ -100,6 +100,7 @@ void ot_test_skip_check(struct ot *ot);
 struct ot_ledger {
     uint64_t from_server, from_client; /* transfers left, by direction of sending */
     unsigned k_ss;
+    enum cost_way last; /* way of the last frame of all: the next one may go on with its flight */
 };
 /* Adds the frames and work of ot_reserve for this many transfers to *sum and updates the ledger. */
 void ot_cost_reserve(struct cost *sum, struct ot_ledger *ledger, uint64_t from_server,

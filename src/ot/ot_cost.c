@@ -35,17 +35,13 @@ void ot_cost_reserve(struct cost *sum, struct ot_ledger *ledger, uint64_t from_s
         (ledger->from_server + ledger->from_client + 2 * OT_WIDTH) * 16 +
         (ledger->from_server > ledger->from_client ? ledger->from_server : ledger->from_client) / 8;
     c.client_seconds = c.server_seconds = (double)(s + r) * seconds_each(ledger->k_ss);
-    unsigned before = 0; /* directions of the round before: 1 from server, 2 from client */
     while (s > 0 || r > 0) {
         const size_t send = ot_piece(s), recv = ot_piece(r);
-        const unsigned now = (send > 0) | (unsigned)(recv > 0) << 1;
-        /* The receiver of transfers sends the corrections. */
+        /* The receiver of transfers sends the corrections; both parties send first. */
         if (send > 0)
-            c.bytes_to_server += extend_bytes(ledger->k_ss, send);
+            cost_frame(&c, &ledger->last, COST_TO_SERVER, extend_bytes(ledger->k_ss, send));
         if (recv > 0)
-            c.bytes_to_client += extend_bytes(ledger->k_ss, recv);
-        c.flights += now == 3 ? 2 : now != before;
-        before = now;
+            cost_frame(&c, &ledger->last, COST_TO_CLIENT, extend_bytes(ledger->k_ss, recv));
         s -= send;
         r -= recv;
     }

@@ -6,8 +6,10 @@
  *
  *   body, receiver -> sender, `tiles` * (128/k - 1) * 16 + 48 bytes:
  *     for each strip of up to OT_STRIP tiles, for each tree but the first: one correction block a
- * tile 16 bytes  hash of the choice bits 32 bytes  H("ot-check", ...) of the hashes of the 128
- * columns of t The last tile is sacrificed to the check. */
+ *         tile
+ *     16 bytes  hash of the choice bits
+ *     32 bytes  H("ot-check", ...) of the hashes of the 128 columns of t
+ * The last tile is sacrificed to the check. */
 #ifndef OT_SOFTSPOKEN_H
 #define OT_SOFTSPOKEN_H
 

@@ -5,10 +5,11 @@
  * Words.
  *   step       one row of work for both parties; its result is a *value set*: `count` values per
  *              image, in memory [value][image], shares or (in the clear) the values themselves
- *   public     what both parties know: kinds, operands, counts, rings, sets, windows. Travels to
- * the client as bytes (plan_bytes.c) and is checked there against the client's limits private the
- * server's alone: the integer matrix of every linear step scale S    integer = round-half-up(real *
- * S) k, l, t    a linear step reads values in Z_{2^l} and writes shares in Z_{2^k}; t = l - k
+ *   public     what both parties know: kinds, operands, counts, rings, sets, windows. Travels to the
+ *              client as bytes (plan_bytes.c) and is checked there against the client's limits
+ *   private    the server's alone: the integer matrix of every linear step
+ *   scale S    integer = round-half-up(real * S)
+ *   k, l, t    a linear step reads values in Z_{2^l} and writes shares in Z_{2^k}; t = l - k
  *
  * The way: plan_new lowers the graph (lower.c: linear chains merged into one float matrix a step,
  * merge.c) and measures ranges (ranges.c); plan_scale picks scales and quantises (scales.c) and may

@@ -5,10 +5,10 @@
  *   head     u8 policy, u8 top, u8 k_ss, u8 inputs, u8 outputs, tensors, u16 steps
  *   tensor   string name, u8 rank, u32 dims.., u8 dtype, f64 low, f64 high, u8 bits, f64 scale,
  *            u8 post
- *   step     u8 kind, u8 operands, per operand u16 step (LINEAR, SUM: and u8 shift), u32 count, u8
- * k, u8 l, u8 out_bits, u8 set, u8 tensor; RELU, MAX: u8 blind; MAX and ARGMAX: u32 windows, per
- * window u32 members, u32 member..; PRODUCT: u32 0, or u32 count and per value u32, u32 the values
- * that it multiplies
+ *   step     u8 kind, u8 operands, per operand u16 step (LINEAR, SUM: and u8 shift), u32 count,
+ *            u8 k, u8 l, u8 out_bits, u8 set, u8 tensor; SUM: u8 minus; RELU, MAX: u8 blind; MAX and
+ *            ARGMAX: u32 windows, per window u32 members, u32 member..; PRODUCT: u32 0, or u32 count
+ *            and per value u32, u32 the values that it multiplies
  *
  * The scale of a step travels for none of them: those of inputs and outputs stand in the tensors,
  * the others are the server's. What a reader demands is written in check_step. */

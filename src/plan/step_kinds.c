@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The table of step kinds and what each costs: exact bytes of its frames, and in which direction
- * the first and the last of them goes. */
+ * The table of step kinds and what each costs: the frames that the halves in steps/ send. */
 #include "plan/step_kinds.h"
 
 size_t plan_ct_in_per_frame(const struct plan_step *step, size_t images)
@@ -19,24 +18,21 @@ size_t plan_ct_out_per_frame(const struct plan_step *step, size_t images)
     return n != 0 ? n : 1;
 }
 
-static struct step_cost cost_nothing(const struct plan *plan, const struct plan_step *step,
-                                     size_t images, uint64_t plain, struct ot_ledger *ledger)
+static struct cost cost_nothing(const struct plan *plan, const struct plan_step *step,
+                                size_t images, uint64_t plain, struct ot_ledger *ledger)
 {
     (void)plan, (void)step, (void)images, (void)plain, (void)ledger;
-    return (struct step_cost){0};
+    return (struct cost){0};
 }
 
-static struct step_cost cost_input(const struct plan *plan, const struct plan_step *step,
-                                   size_t images, uint64_t plain, struct ot_ledger *ledger)
+static struct cost cost_input(const struct plan *plan, const struct plan_step *step, size_t images,
+                              uint64_t plain, struct ot_ledger *ledger)
 {
-    (void)plan, (void)ledger;
-    struct step_cost c = {0};
-    c.cost.memory = 8 * (uint64_t)step->count * images;
-    if ((plain >> step->tensor & 1) == 0)
-        return c;
-    c.cost.bytes_to_server = FRAME_HEADER_BYTES + 4 * (uint64_t)step->count * images;
-    c.cost.flights = 1;
-    c.first = c.last = PLAN_TO_SERVER;
+    (void)plan;
+    struct cost c = {.memory = 8 * (uint64_t)step->count * images};
+    if ((plain >> step->tensor & 1) != 0)
+        cost_frame(&c, &ledger->last, COST_TO_SERVER,
+                   FRAME_HEADER_BYTES + 4 * (uint64_t)step->count * images);
     return c;
 }
 
@@ -51,122 +47,109 @@ static bool is_plain(const struct plan_public *pub, const struct plan_step *step
     return true;
 }
 
-static uint64_t frames(size_t count, size_t per)
+static struct cost cost_linear(const struct plan *plan, const struct plan_step *step, size_t images,
+                               uint64_t plain, struct ot_ledger *ledger)
 {
-    return (count + per - 1) / per;
-}
-
-static struct step_cost cost_linear(const struct plan *plan, const struct plan_step *step,
-                                    size_t images, uint64_t plain, struct ot_ledger *ledger)
-{
-    (void)ledger;
     const struct ckks_params *params = ckks_params(step->set);
     const struct linear *lin = &plan->linear[step - plan->pub.steps];
     size_t inputs = plan_step_inputs(&plan->pub, step), outputs = step->count;
-    struct step_cost c = {0};
+    struct cost c = {0};
     if (params == NULL)
         return c;
     size_t in = plan_ct_in_per_frame(step, images), out = plan_ct_out_per_frame(step, images);
-    c.cost = ckks_cost_linear(params, inputs, outputs, linear_products(lin), step->k, images);
+    c = ckks_cost_linear(params, inputs, outputs, linear_products(lin), step->k, images);
     /* All inputs are held, outputs leave frame by frame. */
-    c.cost.memory =
+    c.memory =
         ckks_cost_linear(params, inputs, outputs < out ? outputs : out, 0, step->k, images).memory +
         8 * (uint64_t)(inputs + outputs) * images;
     if (is_plain(&plan->pub, step, plain)) {
-        c.cost.bytes_to_server = c.cost.bytes_to_client = c.cost.flights = 0;
-        c.cost.client_seconds = 0;
-        c.cost.memory = 8 * (uint64_t)(inputs + outputs) * images;
+        c.bytes_to_server = c.bytes_to_client = c.flights = 0;
+        c.client_seconds = 0;
+        c.memory = 8 * (uint64_t)(inputs + outputs) * images;
         return c;
     }
-    /* Whole frames and the last one: fields are packed without gaps within a frame only. */
-    c.cost.bytes_to_server = FRAME_HEADER_BYTES * frames(inputs, in) +
-                             inputs / in * ckks_ct_in_bytes(params, in, images) +
-                             ckks_ct_in_bytes(params, inputs % in, images);
-    c.cost.bytes_to_client = FRAME_HEADER_BYTES * frames(outputs, out) +
-                             outputs / out * ckks_ct_out_bytes(params, step->k, out, images) +
-                             ckks_ct_out_bytes(params, step->k, outputs % out, images);
-    c.cost.flights = 2;
-    c.first = PLAN_TO_SERVER;
-    c.last = PLAN_TO_CLIENT;
+    c.bytes_to_server = c.bytes_to_client = c.flights = 0; /* without frame headers */
+    for (size_t first = 0; first < inputs; first += in)
+        cost_frame(&c, &ledger->last, COST_TO_SERVER,
+                   FRAME_HEADER_BYTES +
+                       ckks_ct_in_bytes(params, inputs - first < in ? inputs - first : in, images));
+    for (size_t first = 0; first < outputs; first += out)
+        cost_frame(&c, &ledger->last, COST_TO_CLIENT,
+                   FRAME_HEADER_BYTES +
+                       ckks_ct_out_bytes(params, step->k,
+                                         outputs - first < out ? outputs - first : out, images));
     return c;
 }
 
-/* Exchanges begin with the client's frame and end with the server's. */
-static struct step_cost exchanges(struct cost cost, const struct plan_step *step, size_t images)
+static struct cost on_shares(struct cost cost, const struct plan_step *step, size_t images)
 {
-    struct step_cost c = {.cost = cost};
-    c.cost.memory += 8 * (uint64_t)step->count * images;
-    if (cost.flights != 0) {
-        c.first = PLAN_TO_SERVER;
-        c.last = PLAN_TO_CLIENT;
-    }
-    return c;
+    cost.memory += 8 * (uint64_t)step->count * images;
+    return cost;
 }
 
-static struct step_cost cost_relu(const struct plan *plan, const struct plan_step *step,
-                                  size_t images, uint64_t plain, struct ot_ledger *ledger)
+static struct cost cost_relu(const struct plan *plan, const struct plan_step *step, size_t images,
+                             uint64_t plain, struct ot_ledger *ledger)
 {
     (void)plan, (void)plain;
-    return exchanges(mpc_cost_relu(ledger, step->count * images, step->k, step->l, step->blind),
+    return on_shares(mpc_cost_relu(ledger, step->count * images, step->k, step->l, step->blind),
                      step, images);
 }
 
-static struct step_cost cost_reentry(const struct plan *plan, const struct plan_step *step,
-                                     size_t images, uint64_t plain, struct ot_ledger *ledger)
+static struct cost cost_reentry(const struct plan *plan, const struct plan_step *step,
+                                size_t images, uint64_t plain, struct ot_ledger *ledger)
 {
     (void)plan, (void)plain;
-    return exchanges(mpc_cost_reentry(ledger, step->count * images, step->k, step->l), step,
+    return on_shares(mpc_cost_reentry(ledger, step->count * images, step->k, step->l), step,
                      images);
 }
 
-static struct step_cost cost_max(const struct plan *plan, const struct plan_step *step,
-                                 size_t images, uint64_t plain, struct ot_ledger *ledger)
+static struct cost cost_max(const struct plan *plan, const struct plan_step *step, size_t images,
+                            uint64_t plain, struct ot_ledger *ledger)
 {
     (void)plan, (void)plain;
-    return exchanges(mpc_cost_max(ledger, &step->windows, images, step->k, step->blind), step,
+    return on_shares(mpc_cost_max(ledger, &step->windows, images, step->k, step->blind), step,
                      images);
 }
 
-static struct step_cost cost_argmax(const struct plan *plan, const struct plan_step *step,
-                                    size_t images, uint64_t plain, struct ot_ledger *ledger)
+static struct cost cost_argmax(const struct plan *plan, const struct plan_step *step, size_t images,
+                               uint64_t plain, struct ot_ledger *ledger)
 {
     (void)plan, (void)plain;
-    return exchanges(step->top > 1
+    return on_shares(step->top > 1
                          ? mpc_cost_top(ledger, &step->windows, images, step->k, step->top)
                          : mpc_cost_argmax(ledger, &step->windows, images, step->k),
                      step, images);
 }
 
-static struct step_cost cost_product(const struct plan *plan, const struct plan_step *step,
-                                     size_t images, uint64_t plain, struct ot_ledger *ledger)
+static struct cost cost_product(const struct plan *plan, const struct plan_step *step,
+                                size_t images, uint64_t plain, struct ot_ledger *ledger)
 {
     (void)plain;
     unsigned k_b = plan_factor_bits(&plan->pub, step, 1);
-    return exchanges(mpc_cost_product(ledger, step->count * images, step->k, k_b, step->l), step,
+    return on_shares(mpc_cost_product(ledger, step->count * images, step->k, k_b, step->l), step,
                      images);
 }
 
-static struct step_cost cost_sum(const struct plan *plan, const struct plan_step *step,
-                                 size_t images, uint64_t plain, struct ot_ledger *ledger)
+static struct cost cost_sum(const struct plan *plan, const struct plan_step *step, size_t images,
+                            uint64_t plain, struct ot_ledger *ledger)
 {
     (void)plan, (void)plain, (void)ledger;
-    return (struct step_cost){.cost = {.memory = 8 * (uint64_t)step->count * images}};
+    return (struct cost){.memory = 8 * (uint64_t)step->count * images};
 }
 
-static struct step_cost cost_square(const struct plan *plan, const struct plan_step *step,
-                                    size_t images, uint64_t plain, struct ot_ledger *ledger)
+static struct cost cost_square(const struct plan *plan, const struct plan_step *step, size_t images,
+                               uint64_t plain, struct ot_ledger *ledger)
 {
     (void)plan, (void)plain;
-    return exchanges(mpc_cost_square(ledger, step->count * images, step->k, step->l), step, images);
+    return on_shares(mpc_cost_square(ledger, step->count * images, step->k, step->l), step, images);
 }
 
-static struct step_cost cost_output(const struct plan *plan, const struct plan_step *step,
-                                    size_t images, uint64_t plain, struct ot_ledger *ledger)
+static struct cost cost_output(const struct plan *plan, const struct plan_step *step, size_t images,
+                               uint64_t plain, struct ot_ledger *ledger)
 {
-    (void)plan, (void)plain, (void)ledger;
-    struct step_cost c = {.cost = mpc_cost_open(step->count * images, step->k)};
-    c.cost.memory += 8 * (uint64_t)step->count * images;
-    c.first = c.last = PLAN_TO_CLIENT;
+    (void)plan, (void)plain;
+    struct cost c = mpc_cost_open(ledger, step->count * images, step->k);
+    c.memory += 8 * (uint64_t)step->count * images;
     return c;
 }
 

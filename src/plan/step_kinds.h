@@ -7,16 +7,9 @@
 
 #include "plan/plan.h"
 
-/* Direction of a frame, for counting flights over a sequence of steps. */
-enum plan_direction { PLAN_NOWHERE, PLAN_TO_SERVER, PLAN_TO_CLIENT };
-
-struct step_cost { /* one step for one block of images */
-    struct cost cost;
-    enum plan_direction first, last; /* of its frames, as the client sees them; NOWHERE: none */
-};
-
-typedef struct step_cost (*step_cost_fn)(const struct plan *plan, const struct plan_step *step,
-                                         size_t images, uint64_t plain, struct ot_ledger *ledger);
+/* One step for one block of images; the ledger follows transfers and flights from step to step. */
+typedef struct cost (*step_cost_fn)(const struct plan *plan, const struct plan_step *step,
+                                    size_t images, uint64_t plain, struct ot_ledger *ledger);
 
 struct step_kind_row {
     const char *name;
