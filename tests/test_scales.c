@@ -198,6 +198,7 @@ static void every_ring(void **state)
     struct net net;
     conv_net(&net);
     struct plan_options o = net_logits();
+    o.b_in = 8;
     struct plan *plan = net_plan(&net, &o);
     net_has_steps(plan, "input linear max relu linear relu linear output");
     assert_int_equal(plan->k, 0);
@@ -272,6 +273,7 @@ static void equal_weights_are_exact(void **state)
     int y = net_window(&net, GRAPH_AVG_POOL, x, 0, (struct window){2, 2, false, false, 1});
     net_output(&net, net_relu(&net, y));
     struct plan_options o = net_logits();
+    o.b_in = 8;
     struct plan *plan = net_plan(&net, &o);
     net_scaled(plan, 12, 16);
     check_scales(plan);
@@ -324,6 +326,7 @@ static void strict_by_hand(void **state)
     net_node(&net, 3)->value.f[0] = 0.25f;
     net_output(&net, y);
     struct plan_options o = net_logits();
+    o.b_in = 8;
     o.ranges = PLAN_RANGES_STRICT;
     struct plan *plan = net_plan(&net, &o);
     net_scaled(plan, 12, 12);
@@ -413,6 +416,44 @@ static void rings_that_are_too_large(void **state)
     net_done(&net, plan);
 }
 
+/* Inputs have 16 bits unless weights or the small set would suffer: then 8, all that read them
+ * scaled anew. What the user asks for stays. */
+static void inputs_as_wide_as_fits(void **state)
+{
+    (void)state;
+    struct net net;
+    net_init(&net, 67);
+    int x = net_input(&net, DIMS(600)), y = net_dense(&net, x, 2);
+    for (size_t i = 0; i < 1200; i++)
+        net_node(&net, y - 1)->value.f[i] = i % 600 == 0 ? 1.0f : 0.999f;
+    int z = net_bias(&net, y, false);
+    net_node(&net, z - 1)->value.f[0] = 0.5f;
+    net_output(&net, net_dense(&net, net_relu(&net, z), 2));
+    struct plan_options o = net_logits();
+    struct plan *plan = net_plan(&net, &o);
+    net_scaled(plan, 16, 20);
+    assert_int_equal(plan->pub.inputs[0].bits, 16);
+    check_scales(plan);
+    plan_free(plan);
+    net_node(&net, z - 1)->value.f[0] = 1e4f;
+    plan = net_plan(&net, &o);
+    for (unsigned again = 0; again < 2; again++) {
+        net_scaled(plan, 16, 20);
+        assert_int_equal(plan->pub.inputs[0].bits, 8);
+        assert_true(fabs(plan->pub.inputs[0].scale - 255) < 1e-9);
+        assert_int_equal(plan->pub.steps[1].set, CKKS_S1);
+        assert_int_equal(plan->notes[1].b_w, plan->options.b_w);
+        check_scales(plan);
+    }
+    plan_free(plan);
+    o.b_in = 16;
+    plan = net_plan(&net, &o);
+    net_scaled(plan, 16, 20);
+    assert_int_equal(plan->pub.inputs[0].bits, 16);
+    assert_true(plan->notes[1].b_w < plan->options.b_w || plan->pub.steps[1].set == CKKS_S2);
+    net_done(&net, plan);
+}
+
 /* Labels cannot be opened from S1 either, and an index has no scale. */
 static void argmax_scales(void **state)
 {
@@ -467,6 +508,7 @@ int main(void)
         cmocka_unit_test(negative_biases_wrap),
         cmocka_unit_test(large_norms_take_s2),
         cmocka_unit_test(rings_that_are_too_large),
+        cmocka_unit_test(inputs_as_wide_as_fits),
         cmocka_unit_test(argmax_scales),
         cmocka_unit_test(dead_layers),
     };

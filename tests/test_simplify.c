@@ -39,6 +39,31 @@ static void test_keras_flatten(void **state)
     graph_free(g);
 }
 
+/* A factor that the file holds stays a factor when it is 1, as 2 does: it may be a weight. A slope
+ * of 0 is an operator's attribute, and what it multiplies by 1 goes. */
+static void test_factor_of_ones(void **state)
+{
+    (void)state;
+    for (int value = 1; value <= 2; value++) {
+        struct gd_writer w = {0};
+        gd_input(&w, "x", SHAPE(-1, 4));
+        gd_node(&w, "r", "Relu", "x");
+        gd_floats(&w, "factor", (const float[]){(float)value}, NULL, 0);
+        gd_node(&w, "scaled", "Mul", "r factor");
+        gd_node(&w, "y", "Relu", "scaled");
+        struct graph *g = fixture_graph(&w);
+        assert_int_equal(count_op(g, GRAPH_MUL), 1);
+        graph_free(g);
+    }
+    struct gd_writer w = {0};
+    gd_input(&w, "x", SHAPE(-1, 4));
+    gd_node(&w, "y", "LeakyRelu", "x");
+    gd_attr_float(&w, "alpha", 0);
+    struct graph *g = fixture_graph(&w);
+    assert_int_equal(count_op(g, GRAPH_MUL), 1); /* 0 * x; not 1 * relu(x) */
+    graph_free(g);
+}
+
 /* The older form: the product of shape[1:], by ConcatV2 or by Pack with -1. */
 static void test_flatten_by_product(void **state)
 {
@@ -275,6 +300,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_keras_flatten),
+        cmocka_unit_test(test_factor_of_ones),
         cmocka_unit_test(test_flatten_by_product),
         cmocka_unit_test(test_batch_is_no_number),
         cmocka_unit_test(test_constants_fold),

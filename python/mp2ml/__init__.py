@@ -8,6 +8,7 @@
 
 The server never sees x, the client never sees the model.
 """
+from . import _load  # noqa: F401, first of all
 from ._arrays import Tensor
 from ._client import Client, Stats
 from ._core import VERSION as __version__

@@ -77,14 +77,12 @@ static int unscaled(const struct graph_build *b, int node, double mean)
 {
     const struct graph_node *n = &b->g->nodes[node];
     double c;
-    if (close_to(mean, 1))
-        return node;
     if (n->op == GRAPH_DIV && constant_number(graph_input(b, n, 1), &c) && close_to(c, mean))
         return n->inputs[0];
     for (unsigned k = 0; n->op == GRAPH_MUL && k < 2; k++)
         if (constant_number(graph_input(b, n, k), &c) && close_to(c * mean, 1))
             return n->inputs[1 - k];
-    return -1;
+    return close_to(mean, 1) ? node : -1;
 }
 
 bool fold_dropout(const struct graph_build *b, struct graph_node *n)

@@ -39,12 +39,13 @@ static bool gathers_all(const struct graph_node *n)
     return true;
 }
 
+/* Of an operator, not a weight: what is done must not tell that a weight is 1. */
 static bool all_ones(const struct graph_node *n)
 {
     for (size_t k = 0; n->value.f != NULL && k < n->value.count; k++)
         if (n->value.f[k] < 1 || n->value.f[k] > 1)
             return false;
-    return !n->batched && n->value.f != NULL;
+    return n->attribute && n->value.f != NULL;
 }
 
 /* True when the node gives what its first input is. */

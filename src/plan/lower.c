@@ -298,8 +298,8 @@ static mp2ml_status add_inputs(struct lower *lw)
         tensor->dtype = PLAN_F32;
         tensor->low = o->low;
         tensor->high = o->high;
-        tensor->bits = o->b_in;
-        tensor->scale = plan_scale_of_input(o->low, o->high, o->b_in);
+        tensor->bits = o->b_in != 0 ? o->b_in : PLAN_MOST_INPUT_BITS;
+        tensor->scale = plan_scale_of_input(o->low, o->high, tensor->bits);
         unsigned at;
         TRY(plan_add_step(lw->plan, STEP_INPUT, NULL, 0, tensor->count, node->name, &at, lw->err));
         pub->steps[at].tensor = (unsigned)t;

@@ -78,7 +78,7 @@ static mp2ml_status check_options(const struct plan_options *o, mp2ml_error *err
     if (!isfinite(o->low) || !isfinite(o->high) || !(o->low < o->high))
         return status_fail(err, MP2ML_ERR_ARGUMENT, "the input range %g:%g is not a range", o->low,
                            o->high);
-    if (o->b_in < 2 || o->b_in > 16 || o->b_w < 8 || o->b_w > 11)
+    if (o->b_in == 1 || o->b_in > PLAN_MOST_INPUT_BITS || o->b_w < 8 || o->b_w > 11)
         return status_fail(err, MP2ML_ERR_ARGUMENT,
                            "inputs have 2 to 16 bits and weights 8 to 11, not %u and %u", o->b_in,
                            o->b_w);
@@ -101,7 +101,6 @@ mp2ml_status plan_new(struct plan **out, const struct graph *graph,
 {
     *out = NULL;
     struct plan_options o = *options;
-    o.b_in = o.b_in != 0 ? o.b_in : 8;
     o.b_w = o.b_w != 0 ? o.b_w : 10;
     o.k_ss = o.k_ss != 0 ? o.k_ss : 4;
     TRY(check_options(&o, err));

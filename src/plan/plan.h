@@ -117,6 +117,8 @@ struct plan_public {
 
 /* ---- options ------------------------------------------------------------------------------- */
 
+#define PLAN_MOST_INPUT_BITS 16
+
 enum plan_ranges { PLAN_RANGES_AUTO, PLAN_RANGES_STRICT, PLAN_RANGES_CALIBRATED };
 
 struct plan_options {
@@ -127,7 +129,7 @@ struct plan_options {
     enum plan_policy policy;
     unsigned top;       /* PLAN_TOP: 1 to MPC_MAX_TOP */
     bool policy_given;  /* false: argmax for vectors, else an error that asks */
-    unsigned b_in, b_w; /* 0: 8 and 10 */
+    unsigned b_in, b_w; /* 0: 16, or 8 where so many do not fit, and 10 */
     unsigned k_ss;      /* 0: 4 */
 };
 void plan_options_init(struct plan_options *o);

@@ -271,6 +271,7 @@ static void widen_operands(struct plan_public *pub)
 /* ---- before products ------------------------------------------------------------------------- */
 
 #define LEAST_FACTOR_BITS 11
+#define LEAST_INPUT_BITS 8 /* of images; 16 bits hold all that 8 do */
 
 /* The step of kind LINEAR whose ring a factor has. */
 static unsigned ring_of_factor(const struct plan_public *pub, unsigned s)
@@ -304,15 +305,44 @@ static unsigned narrow_factors(struct scaling *sc, unsigned s, unsigned bits)
     return first;
 }
 
-/* A product has twice the bits of its factors; its reader must fit a set, the small one if
- * possible. *next = the step to go on with. */
+/* ---- inputs ---------------------------------------------------------------------------------- */
+
+static void set_input_bits(struct plan_tensor *input, unsigned bits)
+{
+    input->bits = bits;
+    input->scale = plan_scale_of_input(input->low, input->high, bits);
+}
+
+/* More bits of an input make a longer sum and cost nothing else, as long as that fits the set and
+ * leaves the weights their bits. True when inputs that step s reads have been narrowed. */
+static bool narrow_inputs(struct scaling *sc, unsigned s, mp2ml_status status)
+{
+    struct plan *plan = sc->plan;
+    const struct plan_step *step = &plan->pub.steps[s];
+    bool narrowed = false, fits = status == MP2ML_OK && plan->notes[s].b_w == plan->options.b_w &&
+                                  (plan->notes[s].opened || step->set == CKKS_S1);
+    for (unsigned i = 0; i < step->n_operands && !fits && plan->options.b_in == 0; i++) {
+        const struct plan_step *operand = &plan->pub.steps[step->operands[i]];
+        if (operand->kind != STEP_INPUT ||
+            plan->pub.inputs[operand->tensor].bits == LEAST_INPUT_BITS)
+            continue;
+        set_input_bits(&plan->pub.inputs[operand->tensor], LEAST_INPUT_BITS);
+        narrowed = true;
+    }
+    return narrowed;
+}
+
+/* Wide inputs stay where sums fit; a product has twice the bits of its factors, and its reader
+ * must fit a set, the small one if possible. *next = the step to go on with. */
 static mp2ml_status scale_reader(struct scaling *sc, unsigned s, unsigned *next)
 {
     const struct plan_step *step = &sc->plan->pub.steps[s];
     unsigned most = ckks_params(CKKS_S1)->max_l, again = sc->plan->pub.n_steps;
     mp2ml_status status = scale_linear(sc, s);
     *next = s + 1;
-    if (status == MP2ML_ERR_PLAN)
+    if ((status == MP2ML_OK || status == MP2ML_ERR_PLAN) && narrow_inputs(sc, s, status))
+        again = 0;
+    else if (status == MP2ML_ERR_PLAN)
         again = narrow_factors(sc, s, 1);
     else if (status == MP2ML_OK && !sc->plan->notes[s].opened && step->l > most)
         again = narrow_factors(sc, s, (step->l - most + 1) / 2);
@@ -380,6 +410,9 @@ static mp2ml_status scale_all(struct scaling *sc)
     struct plan *plan = sc->plan;
     for (unsigned s = 0; s < plan->pub.n_steps; s++)
         plan->notes[s].k_most = 0;
+    for (unsigned t = 0; t < plan->pub.n_inputs; t++)
+        set_input_bits(&plan->pub.inputs[t],
+                       plan->options.b_in != 0 ? plan->options.b_in : PLAN_MOST_INPUT_BITS);
     for (unsigned s = 0; s < plan->pub.n_steps;)
         TRY(scale_step(sc, s, &s));
     widen_operands(&plan->pub);

@@ -163,6 +163,15 @@ static mp2ml_status set_sign_bits(struct mp2ml_options *o, const char *v, mp2ml_
     return set_unsigned(&o->sign_bits, v, PLAN_MIN_SIGN_BITS, 20, "sign-bits", err);
 }
 
+static mp2ml_status set_input_bits(struct mp2ml_options *o, const char *v, mp2ml_error *err)
+{
+    if (strcmp(v, "auto") == 0) {
+        o->input_bits = 0;
+        return MP2ML_OK;
+    }
+    return set_unsigned(&o->input_bits, v, 2, PLAN_MOST_INPUT_BITS, "input-bits", err);
+}
+
 static mp2ml_status set_k_ss(struct mp2ml_options *o, const char *v, mp2ml_error *err)
 {
     static const char *const names[] = {"auto", "2", "4", "8"};
@@ -316,6 +325,9 @@ static const struct option_row option_table[] = {
      set_ranges},
     {{"classes", "FILE", NULL, "text file with one class name a line, which clients print", M, 0},
      set_classes},
+    {{"input-bits", "B", "auto",
+      "bits of an input without sign, 2 to 16; auto takes 16, or 8 where so many do not fit", M, 0},
+     set_input_bits},
     {{"bits", "K", "auto",
       "ring of hidden activations, 10 to 20 bits; auto takes 16, or the most that fit", M, 0},
      set_bits},

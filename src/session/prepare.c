@@ -56,6 +56,7 @@ static mp2ml_status plan_model(struct mp2ml_model *m, const struct mp2ml_options
     po.top = o->top;
     po.k_ss = o->k_ss;
     m->k_ss_by_link = o->k_ss == 0;
+    po.b_in = o->input_bits;
     po.b_w = WEIGHT_BITS;
     mp2ml_status status = MP2ML_OK;
     if (o->ranges == PLAN_RANGES_CALIBRATED)

@@ -53,6 +53,7 @@ struct mp2ml_options {
     bool policy_given;
     unsigned top;             /* PLAN_TOP: how many */
     unsigned bits, sign_bits; /* k and bits of signs, 0 = auto */
+    unsigned input_bits;      /* 0 = auto */
     unsigned k_ss;            /* 0 = auto */
     unsigned threads;         /* 0 = auto */
     uint64_t max_memory;

@@ -5,6 +5,8 @@ Needs TensorFlow (`make test-all`). Those that classify digits are trained for s
 MNIST is here, so that labels mean something; without it they keep random weights.
 """
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -285,3 +287,17 @@ def test_files_that_keras_cannot_load(name: str, words: str) -> None:
     with pytest.raises(mp2ml.ModelError, match=words) as caught:
         mp2ml.Model(model_file(f"keras/{name}"))
     assert name in str(caught.value) and "tensorflow" in str(caught.value)
+
+
+def test_both_in_one_process(tmp_path: Path) -> None:
+    """Whoever imports tensorflow first still gets our TLS, not the functions of its own library."""
+    path = tmp_path / "m.keras"
+    tf.keras.Sequential([tf.keras.Input((4,)), tf.keras.layers.Dense(3)]).save(path)
+    code = ("import sys, tensorflow as tf, numpy as np, mp2ml\n"
+            "keras = tf.keras.models.load_model(sys.argv[1])\n"
+            "with mp2ml.Server(keras, port=0, reveal='logits', threads=1) as server, "
+            "mp2ml.Client('localhost', server.port, threads=1) as client:\n"
+            "    assert client.predict(np.zeros((2, 4), 'f')).shape == (2, 3)\n")
+    result = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True,
+                            check=False, timeout=120)
+    assert result.returncode == 0, result.stderr

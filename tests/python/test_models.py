@@ -89,6 +89,34 @@ def test_keyword_spotting(name: str) -> None:
     compare(name, model, x, [expected], margin=model.expected_errors[0] / 2)
 
 
+def cepstra(samples: int, frames: int, seed: int) -> np.ndarray:
+    """As of recordings: a large negative first coefficient, small others, slow in time."""
+    random = np.random.default_rng(seed)
+    steps = random.normal(size=(samples, frames, 10))
+    for frame in range(1, frames):
+        steps[:, frame] = 0.9 * steps[:, frame - 1] + 0.43 * steps[:, frame]
+    mean = np.array([-8, 1.5, 0.3, 0.4, 0.1, 0.2, 0, 0.1, 0, 0])
+    spread = np.array([8, 2.5, 1.8, 1.4, 1.2, 1, 0.9, 0.8, 0.7, 0.6])
+    level = 0.6 * random.normal(size=(samples, 1, 10))
+    return np.clip(mean + spread * (level + 0.8 * steps), -20, 20).astype(np.float32)
+
+
+@pytest.mark.parametrize("name", ("DNN_S", "CNN_S"))
+def test_keyword_spotting_calibrated(name: str, tmp_path: Path) -> None:
+    """With samples of what comes in, labels are the float model's, close ones included."""
+    node, logits, _ = KEYWORDS[name]
+    frames = 25 if name == "DNN_S" else 49
+    np.save(tmp_path / "samples.npy", cepstra(256, frames, 77))
+    model = mp2ml.Model(model_file(f"tf/{name}.pb"), reveal="logits", input_node=node,
+                        output_node=logits, input_range=(-20, 20),
+                        ranges=f"calibrated:{tmp_path / 'samples.npy'}")
+    x = cepstra(100, frames, 3)
+    expected, y = model.eval_float(x), predict(model, x)[0]
+    assert len(np.unique(expected.argmax(1))) > 5
+    assert agreement(y, expected) >= 0.99
+    assert np.abs(y - expected).max() <= model.expected_errors[0]
+
+
 def test_keyword_spotting_depthwise() -> None:
     """Errors as large as those of the fixed-point twin, labels of the float model."""
     model = keywords("DS_CNN_S")
