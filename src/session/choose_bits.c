@@ -4,11 +4,12 @@
  * the sign bits, which the sign of each ReLU and maximum looks at.
  *
  * A larger k costs a few bits of traffic a value and makes every error smaller; a sign bit costs an
- * AND, most of what a ReLU costs, and matters near zero only. So k is the largest that
- * fits (choose_ring), and then each step's signs look at as few bits as keep the outputs nearly as
- * good as exact signs do: first all steps alike, then step by step, the costliest first. Trials
- * (trial.c) run the twin on the samples; part of the error that they see comes from the rounding of
- * inputs and weights, which no bit can mend, therefore the comparison with exact signs. */
+ * AND, most of what a ReLU costs, and matters near zero only. So k is the largest that fits
+ * (choose_ring), and then each step's signs look at as few bits as keep the outputs nearly as good
+ * as exact signs do, for faint inputs as for strong ones: first all steps alike, then step by step,
+ * the costliest first. Trials (trial.c) run the twin on the samples; part of the error that they see
+ * comes from the rounding of inputs and weights, which no bit can mend, therefore the comparison
+ * with exact signs. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +17,7 @@
 #include "session/session.h"
 
 #define K_FIRST 12
-#define K_LAST 16
+#define K_LAST 18
 #define K_OUT_ORDER 20 /* values, or the order of close ones */
 #define K_OUT_ARGMAX 16
 #define SIGN_BITS_FIRST 8
@@ -46,11 +47,14 @@ static bool good_enough(const struct search *search, const struct trial_result *
 {
     const struct plan_public *pub = &search->plan->pub;
     bool labels = pub->n_outputs == 1 && pub->policy == PLAN_ARGMAX;
-    if (pub->n_outputs == 1 && result->lost > fmax(LOST_FACTOR * search->exact.lost, LOST_LEAST))
-        return false;
-    for (unsigned t = 0; !labels && t < pub->n_outputs; t++)
-        if (result->mean_square[t] > SQUARE_FACTOR * search->exact.mean_square[t])
+    const struct trial_result *exact = &search->exact;
+    for (unsigned c = 0; c < result->classes; c++) {
+        if (pub->n_outputs == 1 && result->lost[c] > fmax(LOST_FACTOR * exact->lost[c], LOST_LEAST))
             return false;
+        for (unsigned t = 0; !labels && t < pub->n_outputs; t++)
+            if (result->mean_square[c][t] > SQUARE_FACTOR * exact->mean_square[c][t])
+                return false;
+    }
     return true;
 }
 

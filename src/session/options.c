@@ -329,7 +329,7 @@ static const struct option_row option_table[] = {
       "bits of an input without sign, 2 to 16; auto takes 16, or 8 where so many do not fit", M, 0},
      set_input_bits},
     {{"bits", "K", "auto",
-      "ring of hidden activations, 10 to 20 bits; auto takes 16, or the most that fit", M, 0},
+      "ring of hidden activations, 10 to 20 bits; auto takes 18, or the most that fit", M, 0},
      set_bits},
     {{"sign-bits", "B", "auto",
       "highest bits that the sign of a ReLU or maximum looks at, 4 to 20; auto takes, step by "

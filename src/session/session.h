@@ -108,9 +108,12 @@ struct mp2ml_model {
  */
 MUST_CHECK mp2ml_status choose_bits(struct plan *plan, unsigned bits, unsigned sign_bits,
                                     mp2ml_error *err);
+#define TRIAL_CLASSES 4
 struct trial_result { /* the twin against the float model, on the plan's samples */
-    double lost;      /* estimated share of lost labels of output 0; 0 with policy top */
-    double mean_square[PLAN_MAX_TENSORS], largest[PLAN_MAX_TENSORS]; /* error of each output */
+    unsigned classes; /* of samples, from faint inputs to strong ones; 1 where samples are few */
+    double lost[TRIAL_CLASSES]; /* estimated share of lost labels of output 0; 0 with policy top */
+    double mean_square[TRIAL_CLASSES][PLAN_MAX_TENSORS]; /* error of each output */
+    double largest[PLAN_MAX_TENSORS];                    /* of all samples */
 };
 /* Runs the twin of the plan as scaled now. */
 MUST_CHECK mp2ml_status trial_run(struct trial_result *result, const struct plan *plan,

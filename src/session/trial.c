@@ -14,6 +14,7 @@
 
 #define TRIAL_PRODUCTS ((uint64_t)1 << 30)
 #define TRIAL_LEAST 16
+#define CLASS_LEAST 32 /* samples that say something about a class */
 
 size_t first_largest(const float *v, size_t n)
 {
@@ -86,11 +87,39 @@ static unsigned compared_step(const struct plan_public *pub, unsigned tensor)
     return pub->steps[s].kind == STEP_ARGMAX ? pub->steps[s].operands[0] : s;
 }
 
+struct strength { /* of the inputs of a sample */
+    float square;
+    uint32_t image;
+};
+
 struct trial { /* the twin's values of all compared steps, as floats */
     const struct plan *plan;
-    size_t stride; /* values of a sample, output after output */
-    float *values; /* [image][stride], as plan->sample_outputs */
+    size_t stride;          /* values of a sample, output after output */
+    float *values;          /* [image][stride], as plan->sample_outputs */
+    struct strength *order; /* [image] */
 };
+
+static int compare_strengths(const void *a, const void *b)
+{
+    float x = ((const struct strength *)a)->square, y = ((const struct strength *)b)->square;
+    return (x > y) - (x < y);
+}
+
+/* The samples from faint to strong. What is lost of faint ones hides behind the others. */
+static void order_samples(struct trial *trial, size_t images)
+{
+    const struct plan_public *pub = &trial->plan->pub;
+    size_t inputs = 0;
+    for (unsigned t = 0; t < pub->n_inputs; t++)
+        inputs += pub->inputs[t].count;
+    for (size_t i = 0; i < images; i++) {
+        const float *x = trial->plan->samples + i * inputs;
+        trial->order[i] = (struct strength){0, (uint32_t)i};
+        for (size_t v = 0; v < inputs; v++)
+            trial->order[i].square += x[v] * x[v];
+    }
+    qsort(trial->order, images, sizeof(*trial->order), compare_strengths);
+}
 
 static int keep_values(void *context, unsigned step, const uint64_t *values, size_t images)
 {
@@ -125,8 +154,9 @@ static void judge_label(float *margin, float *error, const float *exact, const f
     *error = (exact[best] - got[best]) - (exact[second] - got[second]);
 }
 
-/* Of the labels of output 0, one for each row of its last axis. */
-static mp2ml_status lost_labels(double *lost, const struct trial *trial, size_t images)
+/* Of the labels of output 0 in n samples, one for each row of its last axis. */
+static mp2ml_status lost_labels(double *lost, const struct trial *trial,
+                                const struct strength *samples, size_t n_samples)
 {
     const struct plan_public *pub = &trial->plan->pub;
     const struct plan_step *step = &pub->steps[compared_step(pub, 0)];
@@ -135,12 +165,12 @@ static mp2ml_status lost_labels(double *lost, const struct trial *trial, size_t 
                   : out->rank > 0            ? out->count / out->dims[out->rank - 1]
                                              : 1;
     size_t width = step->count / rows, n = 0;
-    float *margin = calloc(images * rows + 1, sizeof(float));
-    float *error = calloc(images * rows + 1, sizeof(float));
+    float *margin = calloc(n_samples * rows + 1, sizeof(float));
+    float *error = calloc(n_samples * rows + 1, sizeof(float));
     if (margin && error)
-        for (size_t i = 0; i < images; i++)
+        for (size_t i = 0; i < n_samples; i++)
             for (size_t r = 0; r < rows; r++, n++) {
-                size_t at = i * trial->stride + r * width;
+                size_t at = samples[i].image * trial->stride + r * width;
                 judge_label(&margin[n], &error[n], trial->plan->sample_outputs + at,
                             trial->values + at, width);
             }
@@ -153,21 +183,25 @@ static mp2ml_status lost_labels(double *lost, const struct trial *trial, size_t 
 }
 
 /* Output t alone, whose values begin at `at`. */
-static void judge_output(struct trial_result *result, const struct trial *trial, size_t images,
-                         unsigned t, size_t at, size_t count)
+static void judge_output(struct trial_result *result, unsigned class, const struct trial *trial,
+                         const struct strength *samples, size_t n, unsigned t, size_t at,
+                         size_t count)
 {
-    double square = 0, largest = 0;
-    for (size_t b = 0; b < images; b++)
-        for (size_t v = b * trial->stride + at; v < b * trial->stride + at + count; v++) {
+    double square = 0, largest = result->largest[t];
+    for (size_t i = 0; i < n; i++) {
+        size_t from = samples[i].image * trial->stride + at;
+        for (size_t v = from; v < from + count; v++) {
             double e = (double)trial->values[v] - (double)trial->plan->sample_outputs[v];
             square += e * e;
             largest = fmax(largest, fabs(e));
         }
-    result->mean_square[t] = square / (double)(images * count);
+    }
+    result->mean_square[class][t] = square / (double)(n * count);
     result->largest[t] = largest;
 }
 
-static void judge_values(struct trial_result *result, const struct trial *trial, size_t images)
+static void judge_values(struct trial_result *result, unsigned class, const struct trial *trial,
+                         const struct strength *samples, size_t n)
 {
     const struct plan_public *pub = &trial->plan->pub;
     size_t at = 0;
@@ -176,11 +210,24 @@ static void judge_values(struct trial_result *result, const struct trial *trial,
         while (compared_step(pub, twin) != step) /* samples of a step that two outputs show stand */
             twin++;                              /* with the first */
         if (twin == t)
-            judge_output(result, trial, images, t, at, pub->steps[step].count);
-        result->mean_square[t] = result->mean_square[twin];
+            judge_output(result, class, trial, samples, n, t, at, pub->steps[step].count);
+        result->mean_square[class][t] = result->mean_square[class][twin];
         result->largest[t] = result->largest[twin];
         at += pub->steps[step].count;
     }
+}
+
+static mp2ml_status judge(struct trial_result *result, struct trial *trial, size_t images)
+{
+    order_samples(trial, images);
+    result->classes = images >= (size_t)TRIAL_CLASSES * CLASS_LEAST ? TRIAL_CLASSES : 1;
+    for (unsigned c = 0; c < result->classes; c++) {
+        size_t from = c * images / result->classes, to = (c + 1) * images / result->classes;
+        judge_values(result, c, trial, trial->order + from, to - from);
+        if (trial->plan->pub.policy != PLAN_TOP)
+            TRY(lost_labels(&result->lost[c], trial, trial->order + from, to - from));
+    }
+    return MP2ML_OK;
 }
 
 /* Tensors side by side, [image][all], as one array each: [tensor] -> [image][count]. */
@@ -217,18 +264,18 @@ mp2ml_status trial_run(struct trial_result *result, const struct plan *plan, uin
     for (unsigned t = 0; t < pub->n_outputs; t++)
         trial.stride += pub->steps[compared_step(pub, t)].count;
     trial.values = calloc(images * trial.stride + 1, sizeof(float));
+    trial.order = calloc(images + 1, sizeof(*trial.order));
     float **inputs = split_tensors(pub->inputs, pub->n_inputs, plan->samples, images);
     float **outputs = split_tensors(pub->outputs, pub->n_outputs, NULL, images);
     mp2ml_status status = MP2ML_ERR_MEMORY;
-    if (trial.values && inputs && outputs)
+    if (trial.values && trial.order && inputs && outputs)
         status = run_clear(plan, images, (const float *const *)inputs, outputs, true, seed,
                            keep_values, &trial);
     if (status == MP2ML_OK && images > 0)
-        judge_values(result, &trial, images);
-    if (status == MP2ML_OK && pub->policy != PLAN_TOP)
-        status = lost_labels(&result->lost, &trial, images);
+        status = judge(result, &trial, images);
     free_split(inputs, pub->n_inputs);
     free_split(outputs, pub->n_outputs);
     free(trial.values);
+    free(trial.order);
     return status;
 }
