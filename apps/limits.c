@@ -6,6 +6,7 @@
 
 #include <netinet/in.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,6 +35,8 @@
 /* ---- instructions -------------------------------------------------------------------------- */
 
 #if defined(__x86_64__)
+#include <cpuid.h>
+
 #define TWELVE(text)                                                                               \
     text(0) text(1) text(2) text(3) text(4) text(5) text(6) text(7) text(8) text(9) text(10)       \
         text(11)
@@ -82,12 +85,15 @@ static void measure_instructions(struct limits *l, enum limits_level level)
 
 static enum limits_level machine_level(void)
 {
-    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("aes"))
+    unsigned eax, ebx, ecx = 0, edx;
+    /* The compiler's function knows what the system saves, but not all names in all compilers. */
+    bool aes = __get_cpuid(1, &eax, &ebx, &ecx, &edx) && (ecx & bit_AES) != 0;
+    if (!aes || !__builtin_cpu_supports("avx2"))
         return LIMITS_PORTABLE;
-    if (__builtin_cpu_supports("avx512ifma") && __builtin_cpu_supports("avx512vl") &&
-        __builtin_cpu_supports("vaes") && __builtin_cpu_supports("gfni"))
-        return LIMITS_AVX512;
-    return LIMITS_AVX2;
+    bool vaes = __get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) && (ecx & bit_VAES) != 0;
+    if (!vaes || !__builtin_cpu_supports("avx512ifma") || !__builtin_cpu_supports("avx512vl"))
+        return LIMITS_AVX2;
+    return LIMITS_AVX512;
 }
 #else
 static void measure_instructions(struct limits *l, enum limits_level level)

@@ -46,18 +46,12 @@ static void bench_multiplexers(struct bench *b, const struct mpc_kernels *k, str
     const struct mpc_extension e = relu_extension(K, L);
     const struct block *const pair[2] = {m->key[0], m->key[1]};
     const struct mpc_extend_send send = {
-        m->share,
-        {m->message[0], m->message[1], m->message[2], m->message[3]},
-        m->key[0],
-        m->key[1],
-        m->key[2],
-        m->key[3],
-        m->plane[0],
-        m->plane[1],
-        m->plane[2],
-        m->x,
-        m->plane[3],
-        N};
+        m->share,    {m->message[0], m->message[1], m->message[2], m->message[3]},
+        m->key[0],   m->key[1],
+        m->key[2],   m->key[3],
+        m->plane[0], m->plane[1],
+        m->plane[2], m->x,
+        m->plane[3], N};
     const struct mpc_extend_recv recv = {
         m->share,
         {m->message[0], m->message[1], m->message[2], m->message[3]},

@@ -55,9 +55,11 @@ static char *text_of(const char *path)
 
 static size_t count_of(const char *text, const char *part)
 {
+    const size_t length = strlen(part);
     size_t n = 0;
-    for (const char *at = text; (at = strstr(at, part)); at += strlen(part))
-        n++;
+    /* Not strstr, of which AddressSanitizer reads the whole text every time. */
+    for (const char *at = text; *at != '\0'; at++)
+        n += *at == *part && strncmp(at, part, length) == 0;
     return n;
 }
 

@@ -79,8 +79,10 @@ def throughput(folder: Path) -> None:
     for colour, ((name, _), rows) in zip(COLOURS, models.items()):
         batch = [row["batch"] for row in rows]
         middle = [row["images_per_second"] for row in rows]
-        spread = [[row["images_per_second"] - row["batch"] / row["seconds_slowest"] for row in rows],
-                  [row["batch"] / row["seconds_fastest"] - row["images_per_second"] for row in rows]]
+        slowest = [row["batch"] / row["seconds_slowest"] for row in rows]
+        fastest = [row["batch"] / row["seconds_fastest"] for row in rows]
+        spread = [[max(0, m - s) for m, s in zip(middle, slowest)],  # not -0.0001 of one run
+                  [max(0, f - m) for m, f in zip(middle, fastest)]]
         speed.errorbar(batch, middle, spread, color=colour, marker="o", ms=4, capsize=3, label=name)
         best = max(range(len(rows)), key=middle.__getitem__)
         speed.annotate(plain(middle[best]), (batch[best], middle[best]), color=colour,

@@ -86,7 +86,7 @@ static inline void trace_next(struct trace_span *span, const char *name, size_t 
 }
 
 #define TRACE_NAMED(trace, name, step, size)                                                       \
-    __attribute__((cleanup(trace_close))) struct trace_span trace_span_ =                          \
+    __attribute__((cleanup(trace_close), unused)) struct trace_span trace_span_ =                  \
         trace_open(trace, name, step, size)
 #define TRACE(trace, stage, size) TRACE_NAMED(trace, trace_stage_name[TRACE_##stage], -1, size)
 #define TRACE_NEXT(stage, size) trace_next(&trace_span_, trace_stage_name[TRACE_##stage], size)
