@@ -19,7 +19,7 @@
 #define K_FIRST 12
 #define K_LAST 18
 #define K_OUT_ORDER 20 /* values, or the order of close ones */
-#define K_OUT_ARGMAX 16
+#define K_OUT_ARGMAX 18
 #define SIGN_BITS_FIRST 8
 #define LOST_FACTOR 2.0
 #define LOST_LEAST 1e-4                   /* fewer lost labels than this are as good as none */
