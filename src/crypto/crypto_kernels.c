@@ -35,7 +35,7 @@ void crypto_gf128_accumulate(const struct crypto_kernels *k, struct block acc[2]
     k->gf128_accumulate(acc, a, b, n);
 }
 
-#define TCCR_PIECE 64
+#define TCCR_PIECE 128 /* what the portable table makes together */
 
 /* out[2*i], out[2*i + 1] = both hashes of in[i], n <= TCCR_PIECE. */
 static void tccr_both(crypto_tccr tccr, struct block *out, const struct block *in,
@@ -65,13 +65,15 @@ void crypto_tccr_pair_by(crypto_tccr tccr, struct block *out0, struct block *out
     explicit_bzero(both, sizeof both);
 }
 
+#define WORD 64
+
 void crypto_tccr_bits_by(crypto_tccr tccr, uint64_t *out0, uint64_t *out1, const struct block *in,
                          const struct block *offset, const struct block *key, uint64_t tweak,
                          size_t n)
 {
-    struct block both[2 * TCCR_PIECE];
-    for (size_t at = 0; at < n; at += TCCR_PIECE) {
-        const size_t some = n - at < TCCR_PIECE ? n - at : TCCR_PIECE;
+    struct block both[2 * WORD];
+    for (size_t at = 0; at < n; at += WORD) {
+        const size_t some = n - at < WORD ? n - at : WORD;
         const size_t per = out1 != NULL ? 2 : 1;
         uint64_t word0 = 0, word1 = 0;
         if (out1 != NULL)
