@@ -152,11 +152,38 @@ static void tccr_portable(struct block *out, const struct block *in, const struc
     explicit_bzero(b, sizeof b);
 }
 
+/* y = sigma of n blocks in y[0], and of the blocks ^ offset, if there is one, in y[1]. */
+static void tccr_both(struct aes_planes y[2], const struct block *in, const struct block *offset,
+                      size_t n)
+{
+    struct block b[LANES];
+    tccr_inputs(y, in, n, 1);
+    if (offset == NULL)
+        return;
+    for (unsigned i = 0; i < LANES; i++)
+        b[i] = *offset;
+    tccr_inputs(y + 1, b, LANES, 1); /* sigma is linear */
+    aes_planes_add(y + 1, y);
+    explicit_bzero(b, sizeof b);
+}
+
 static void tccr_pair_portable(struct block *out0, struct block *out1, const struct block *in,
                                const struct block *offset, const struct block *key, uint64_t tweak,
                                size_t n)
 {
-    crypto_tccr_pair_by(tccr_portable, out0, out1, in, offset, key, tweak, n);
+    struct aes_planes y[2];
+    struct block b[LANES];
+    for (size_t at = 0; at < n; at += LANES) {
+        const size_t some = n - at < LANES ? n - at : LANES;
+        tccr_both(y, in + at, offset, some);
+        tccr_planes(y, key, tweak + at, 2);
+        aes_planes_store(b, &y[0]);
+        memcpy(out0 + at, b, some * sizeof *b);
+        aes_planes_store(b, &y[1]);
+        memcpy(out1 + at, b, some * sizeof *b);
+    }
+    explicit_bzero(y, sizeof y);
+    explicit_bzero(b, sizeof b);
 }
 
 /* Plane 0 is what is asked for. */
@@ -165,28 +192,18 @@ static void tccr_bits_portable(uint64_t *out0, uint64_t *out1, const struct bloc
                                size_t n)
 {
     struct aes_planes y[2];
-    struct block both[2 * LANES];
-    const unsigned per = out1 != NULL ? 2 : 1;
     for (size_t at = 0; at < n; at += LANES) {
         const size_t some = n - at < LANES ? n - at : LANES;
-        for (size_t i = 0; i < some; i++) {
-            both[per * i] = in[at + i];
-            if (per == 2) {
-                both[2 * i + 1].lo = in[at + i].lo ^ offset->lo;
-                both[2 * i + 1].hi = in[at + i].hi ^ offset->hi;
-            }
-        }
-        tccr_inputs(y, both, some, per);
-        tccr_planes(y, key, tweak + at, per);
+        tccr_both(y, in + at, out1 != NULL ? offset : NULL, some);
+        tccr_planes(y, key, tweak + at, out1 != NULL ? 2 : 1);
         for (size_t i = 0; i < some; i += 64) {
             const uint64_t there = UINT64_MAX >> (some - i < 64 ? 64 - (some - i) : 0);
             out0[(at + i) / 64] = y[0].p[0][i / 64] & there;
-            if (per == 2)
+            if (out1 != NULL)
                 out1[(at + i) / 64] = y[1].p[0][i / 64] & there;
         }
     }
     explicit_bzero(y, sizeof y);
-    explicit_bzero(both, sizeof both);
 }
 
 /* acc[0..1] ^= a * b, carry-less, by shifting a and masking with each bit of b. */
