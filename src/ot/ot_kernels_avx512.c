@@ -219,6 +219,8 @@ INLINE_WIDE __m512i turn_bits(__m512i x)
     return _mm512_gf2p8affine_epi64_epi8(_mm512_set1_epi64((long long)0x8040201008040201), x, 0);
 }
 
+#define AHEAD 4 /* tiles whose memory is asked for early */
+
 /* In 8x8 bit matrices, J (columns / 8) from 0 to 15 and T (rows / 8) from 0 to 15. First, for each
  * J, the 16 matrices are turned one by one; then matrix (J, T) goes to place (T, J). */
 WIDE static void transpose_avx512(struct block *tiles, size_t tile_count)
@@ -228,6 +230,8 @@ WIDE static void transpose_avx512(struct block *tiles, size_t tile_count)
     _Alignas(64) __m512i middle[2][16]; /* [T / 8][J], eight matrices each */
     for (; tile_count > 0; tile_count--, tiles += OT_WIDTH) {
         for (unsigned j = 0; j < 16; j++) {
+            _mm_prefetch((const char *)(tiles + AHEAD * OT_WIDTH + 8 * j), _MM_HINT_T0);
+            _mm_prefetch((const char *)(tiles + AHEAD * OT_WIDTH + 8 * j + 4), _MM_HINT_T0);
             const __m512i low = _mm512_loadu_si512(tiles + 8 * j);
             const __m512i high = _mm512_loadu_si512(tiles + 8 * j + 4);
             for (unsigned h = 0; h < 2; h++)
