@@ -167,10 +167,14 @@ INLINE_WIDE void columns_turn(__m256i group[16], const struct block *from)
         group[i] = a[i];
 }
 
+#define AHEAD 4 /* tiles whose memory is asked for early */
+
 WIDE static void transpose_avx2(struct block *tiles, size_t tile_count)
 {
     uint32_t rows[OT_WIDTH][4];
     for (; tile_count > 0; tile_count--, tiles += OT_WIDTH) {
+        for (unsigned i = 0; i < OT_WIDTH; i += 4)
+            _mm_prefetch((const char *)(tiles + AHEAD * OT_WIDTH + i), _MM_HINT_T0);
         for (unsigned part = 0; part < 4; part++) {
             __m256i group[16];
             columns_turn(group, tiles + 32 * part);
