@@ -52,6 +52,7 @@
     {                                                                                              \
         for (int i = 0; i < LOOPS; i++)                                                            \
             __asm__ volatile(TWELVE(text)::: REGISTERS);                                           \
+        __asm__ volatile("vzeroupper" ::: REGISTERS); /* else SSE code is slow from now on */      \
     }
 LOOP(loop_ifma, IFMA)
 LOOP(loop_madd, MADD)

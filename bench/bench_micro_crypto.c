@@ -63,6 +63,11 @@ static void bench_hashes(struct bench *b, const struct crypto_kernels *k, enum l
     row.kind = BENCH_BYTES;
     struct block acc[2] = {{0, 0}, {0, 0}};
     BENCH(b, &row, k->gf128_accumulate(acc, m->in, m->out0, N));
+    if (k->sha256_parts == NULL)
+        return;
+    row = row_of(k, level, "sha256_parts", N, 0, 16 * N);
+    row.kind = BENCH_BYTES;
+    BENCH(b, &row, k->sha256_parts((uint8_t *)m->out0, (uint8_t *)m->in, N));
 }
 
 static void bench_others(struct bench *b, struct buffers *m)

@@ -7,7 +7,7 @@
 #include "mpc/product.h"
 #include "mpc_pair.h"
 
-/* AES without instructions is a hundred times slower: fewer values then. */
+/* AES without instructions is thirty times slower: fewer values then. */
 static size_t scaled(size_t n)
 {
     return cpu_has_aes() ? n : n / 20 + 1;

@@ -36,7 +36,7 @@ static int group_end(void **state)
     return 0;
 }
 
-/* AES without instructions is a hundred times slower: fewer transfers and trials then. */
+/* AES without instructions is thirty times slower: fewer transfers and trials then. */
 static size_t scaled(size_t n)
 {
     return cpu_has_aes() ? n : n / 20 + 1;

@@ -97,9 +97,9 @@ static void test_hash_batches(void **state)
     const struct crypto_kernels *all[TABLES_MAX];
     size_t count = tables(all);
     struct prg *g = new_prg(1);
-    static struct block in[4 * 70], want[4 * 70], out[4 * 70 + 1];
+    static struct block in[4 * 135], want[4 * 135], out[4 * 135 + 1];
     for (unsigned per = 1; per <= 4; per *= 2) {
-        for (size_t n = 0; n <= 70; n += n < 20 ? 1 : 25) {
+        for (size_t n = 0; n <= 135; n += n < 20 ? 1 : 23) {
             struct block key;
             uint64_t tweak;
             assert_int_equal(prg_fill(g, in, sizeof in), MP2ML_OK);

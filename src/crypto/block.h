@@ -13,6 +13,10 @@ struct block { /* lo = bytes 0..7, hi = bytes 8..15, both little-endian */
 
 #define STREAM_FOLD_GROUP 16 /* blocks that stream_fold of prg.h makes together */
 
+/* Transposes a matrix of 128 x 128 bits, in plain C: bit t of block j becomes bit j of block t.
+ * CT: time depends on nothing. */
+void block_transpose(struct block *tile);
+
 /* The table of one instruction set; see crypto_kernels.h. */
 struct crypto_kernels;
 

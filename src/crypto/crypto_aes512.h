@@ -44,10 +44,12 @@ INLINE_VAES void aes512_next_words(__m512i w[4], unsigned r)
         _mm512_broadcast_i32x4(_mm_set_epi8(0, 7, 10, 13, 12, 3, 6, 9, 8, 15, 2, 5, 4, 11, 14, 1));
     const __m512i t =
         _mm512_aesenclast_epi128(_mm512_shuffle_epi8(w[3], rotate), aes512_constant(r));
+    const __m512i two = _mm512_xor_si512(w[0], w[1]); /* t, which is late, comes last */
+    const __m512i three = _mm512_xor_si512(two, w[2]);
     w[0] = _mm512_xor_si512(w[0], t);
-    w[1] = _mm512_xor_si512(w[1], w[0]);
-    w[2] = _mm512_xor_si512(w[2], w[1]);
-    w[3] = _mm512_xor_si512(w[3], w[2]);
+    w[1] = _mm512_xor_si512(two, t);
+    w[2] = _mm512_xor_si512(three, t);
+    w[3] = _mm512_ternarylogic_epi64(three, w[3], t, XOR3);
 }
 
 /* From words to lanes: a 4x4 transpose of 32-bit words in each 128 bits. */

@@ -35,60 +35,6 @@ void crypto_gf128_accumulate(const struct crypto_kernels *k, struct block acc[2]
     k->gf128_accumulate(acc, a, b, n);
 }
 
-#define TCCR_PIECE 64
-
-/* out[2*i], out[2*i + 1] = both hashes of in[i], n <= TCCR_PIECE. */
-static void tccr_both(crypto_tccr tccr, struct block *out, const struct block *in,
-                      const struct block *offset, const struct block *key, uint64_t tweak, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        out[2 * i] = in[i];
-        out[2 * i + 1].lo = in[i].lo ^ offset->lo;
-        out[2 * i + 1].hi = in[i].hi ^ offset->hi;
-    }
-    tccr(out, out, key, tweak, n, 2);
-}
-
-void crypto_tccr_pair_by(crypto_tccr tccr, struct block *out0, struct block *out1,
-                         const struct block *in, const struct block *offset,
-                         const struct block *key, uint64_t tweak, size_t n)
-{
-    struct block both[2 * TCCR_PIECE];
-    for (size_t at = 0; at < n; at += TCCR_PIECE) {
-        const size_t some = n - at < TCCR_PIECE ? n - at : TCCR_PIECE;
-        tccr_both(tccr, both, in + at, offset, key, tweak + at, some);
-        for (size_t i = 0; i < some; i++) {
-            out0[at + i] = both[2 * i];
-            out1[at + i] = both[2 * i + 1];
-        }
-    }
-    explicit_bzero(both, sizeof both);
-}
-
-void crypto_tccr_bits_by(crypto_tccr tccr, uint64_t *out0, uint64_t *out1, const struct block *in,
-                         const struct block *offset, const struct block *key, uint64_t tweak,
-                         size_t n)
-{
-    struct block both[2 * TCCR_PIECE];
-    for (size_t at = 0; at < n; at += TCCR_PIECE) {
-        const size_t some = n - at < TCCR_PIECE ? n - at : TCCR_PIECE;
-        const size_t per = out1 != NULL ? 2 : 1;
-        uint64_t word0 = 0, word1 = 0;
-        if (out1 != NULL)
-            tccr_both(tccr, both, in + at, offset, key, tweak + at, some);
-        else
-            tccr(both, in + at, key, tweak + at, some, 1);
-        for (size_t i = 0; i < some; i++) {
-            word0 |= (both[per * i].lo & 1) << i;
-            word1 |= (both[per * i + per - 1].lo & 1) << i;
-        }
-        out0[at / 64] = word0;
-        if (out1 != NULL)
-            out1[at / 64] = word1;
-    }
-    explicit_bzero(both, sizeof both);
-}
-
 struct block crypto_gf128_reduce(const struct block acc[2])
 {
     /* x^128 = x^7 + x^2 + x + 1 =: p. The upper half times p has 135 bits: fold it, then fold the

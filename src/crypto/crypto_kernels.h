@@ -46,16 +46,6 @@ struct crypto_kernels {
     void (*sha256_parts)(uint8_t *out, const uint8_t *data, size_t bytes);
 };
 
-/* tccr_pair and tccr_bits out of a table's tccr, for tables without faster ones. */
-typedef void (*crypto_tccr)(struct block *out, const struct block *in, const struct block *key,
-                            uint64_t tweak, size_t n, unsigned per);
-void crypto_tccr_pair_by(crypto_tccr tccr, struct block *out0, struct block *out1,
-                         const struct block *in, const struct block *offset,
-                         const struct block *key, uint64_t tweak, size_t n);
-void crypto_tccr_bits_by(crypto_tccr tccr, uint64_t *out0, uint64_t *out1, const struct block *in,
-                         const struct block *offset, const struct block *key, uint64_t tweak,
-                         size_t n);
-
 const struct crypto_kernels *crypto_kernels_portable(void);
 /* AES-NI and PCLMULQDQ; NULL when cpu_has_aes() is false. */
 const struct crypto_kernels *crypto_kernels_avx2(void);

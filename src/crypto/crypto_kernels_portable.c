@@ -1,296 +1,209 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The portable kernels: AES-128 [FIPS 197] on bit slices, four blocks at a time, with no table and
- * no branch on data. Slice q[b] holds bit b of 64 bytes; byte i of block j is bit 16*j + i, and
- * since AES counts bytes down columns, i = 4 * column + row: a column is four adjacent bits, and
- * the bits of row r are r, r + 4, r + 8, r + 12 of each 16. */
+ * The portable kernels, the specification of the others: AES on 128 blocks at once. */
 #include <string.h>
 
-#include "base/bytes.h"
+#include "crypto/aes_planes.h"
 #include "crypto/crypto_kernels.h"
 #include "crypto/mask.h"
 
-#define LANES 4 /* blocks in one set of slices */
+#define LANES AES_PLANES /* blocks that are made together */
 
-struct slices {
-    uint64_t q[8];
+struct schedule { /* keys of rounds 0 to 10 */
+    struct aes_planes round[11];
 };
 
-/* Repeats a pattern of 16 bits in each block's lane. */
-#define EACH(pattern) ((uint64_t)(pattern)*UINT64_C(0x0001000100010001))
-
-/* Transposes an 8x8 bit matrix: bit 8*i + j <-> bit 8*j + i, by swaps of blocks of size 1, 2, 4. */
-static uint64_t transpose(uint64_t x)
+static void schedule_make(struct schedule *k, const struct block *keys)
 {
-    uint64_t t = (x ^ x >> 7) & UINT64_C(0x00aa00aa00aa00aa);
-    x ^= t ^ t << 7;
-    t = (x ^ x >> 14) & UINT64_C(0x0000cccc0000cccc);
-    x ^= t ^ t << 14;
-    t = (x ^ x >> 28) & UINT64_C(0x00000000f0f0f0f0);
-    return x ^ t ^ t << 28;
-}
-
-static struct slices slice(const struct block in[LANES])
-{
-    struct slices s = {{0}};
-    for (unsigned half = 0; half < 2 * LANES; half++) {
-        uint64_t bytes = half % 2 != 0 ? in[half / 2].hi : in[half / 2].lo;
-        uint64_t t = transpose(bytes); /* byte b = bit b of the eight bytes */
-        for (unsigned b = 0; b < 8; b++)
-            s.q[b] |= (t >> (8 * b) & 0xff) << (8 * half);
-    }
-    return s;
-}
-
-static void unslice(struct block out[LANES], const struct slices *s)
-{
-    for (unsigned half = 0; half < 2 * LANES; half++) {
-        uint64_t t = 0;
-        for (unsigned b = 0; b < 8; b++)
-            t |= (s->q[b] >> (8 * half) & 0xff) << (8 * b);
-        t = transpose(t);
-        if (half % 2 != 0)
-            out[half / 2].hi = t;
-        else
-            out[half / 2].lo = t;
+    aes_planes_load(&k->round[0], keys);
+    for (unsigned r = 1; r <= 10; r++) {
+        k->round[r] = k->round[r - 1];
+        aes_planes_next_key(&k->round[r], r);
     }
 }
 
-/* Reduces a polynomial of degree 14 by x^8 = x^4 + x^3 + x + 1, AES's field. */
-static struct slices field_reduce(uint64_t p[15])
+static void encrypt(struct block *blocks, const struct schedule *k)
 {
-    for (unsigned d = 14; d >= 8; d--) {
-        p[d - 4] ^= p[d];
-        p[d - 5] ^= p[d];
-        p[d - 7] ^= p[d];
-        p[d - 8] ^= p[d];
-    }
-    struct slices r;
-    memcpy(r.q, p, sizeof r.q);
-    return r;
+    struct aes_planes s;
+    aes_planes_load(&s, blocks);
+    aes_planes_add(&s, &k->round[0]);
+    for (unsigned r = 1; r <= 10; r++)
+        aes_planes_round(&s, &k->round[r], r);
+    aes_planes_store(blocks, &s);
 }
 
-static struct slices field_mul(const struct slices *a, const struct slices *b)
+static struct block counter_add(uint64_t offset, uint64_t n)
 {
-    uint64_t p[15] = {0};
-    for (unsigned i = 0; i < 8; i++)
-        for (unsigned j = 0; j < 8; j++)
-            p[i + j] ^= a->q[i] & b->q[j];
-    return field_reduce(p);
-}
-
-/* a^(2^times): squaring spreads the coefficients. */
-static struct slices field_square(struct slices a, unsigned times)
-{
-    while (times-- > 0) {
-        uint64_t p[15] = {0};
-        for (unsigned i = 0; i < 8; i++)
-            p[2 * i] = a.q[i];
-        a = field_reduce(p);
-    }
-    return a;
-}
-
-/* SubBytes: x -> x^254 (the inverse, 0 -> 0) by 2, 3, 12, 15, 240, 252, 254; then the affine map
- * bit b = x_b + x_(b+4) + x_(b+5) + x_(b+6) + x_(b+7) + bit b of 0x63, indices mod 8. */
-static struct slices sub_bytes(const struct slices *x)
-{
-    struct slices x2 = field_square(*x, 1);
-    struct slices x3 = field_mul(&x2, x);
-    struct slices x12 = field_square(x3, 2);
-    struct slices x15 = field_mul(&x12, &x3);
-    struct slices x240 = field_square(x15, 4);
-    struct slices x252 = field_mul(&x240, &x12);
-    struct slices v = field_mul(&x252, &x2);
-    struct slices r;
-    for (unsigned b = 0; b < 8; b++) {
-        r.q[b] = v.q[b] ^ v.q[(b + 4) % 8] ^ v.q[(b + 5) % 8] ^ v.q[(b + 6) % 8] ^ v.q[(b + 7) % 8];
-        r.q[b] ^= (uint64_t)0 - (0x63U >> b & 1);
-    }
-    return r;
-}
-
-/* Row r moves r columns to the left: its bits move down by 4r within 16. */
-static void shift_rows(struct slices *s)
-{
-    for (unsigned b = 0; b < 8; b++) {
-        uint64_t x = s->q[b];
-        s->q[b] = (x & EACH(0x1111)) | (x >> 4 & EACH(0x0222)) | (x << 12 & EACH(0x2000)) |
-                  (x >> 8 & EACH(0x0044)) | (x << 8 & EACH(0x4400)) | (x >> 12 & EACH(0x0008)) |
-                  (x << 4 & EACH(0x8880));
-    }
-}
-
-/* Each byte becomes the one `rows` below it in its column. */
-static uint64_t rotate_column(uint64_t x, unsigned rows)
-{
-    uint64_t low = EACH(0x1111) * (0xfU >> rows);
-    return (x >> rows & low) | (x << (4 - rows) & ~low);
-}
-
-/* New byte = 2 * (a0 + a1) + a1 + a2 + a3, where a_i is the byte i rows below. */
-static void mix_columns(struct slices *s)
-{
-    uint64_t twice[8], rest[8];
-    for (unsigned b = 0; b < 8; b++) {
-        uint64_t x = s->q[b];
-        uint64_t one = rotate_column(x, 1);
-        twice[b] = x ^ one;
-        rest[b] = one ^ rotate_column(twice[b], 2);
-    }
-    for (unsigned b = 0; b < 8; b++) {
-        uint64_t carry = b == 0 || b == 1 || b == 3 || b == 4 ? twice[7] : 0;
-        s->q[b] = rest[b] ^ (b > 0 ? twice[b - 1] : 0) ^ carry;
-    }
-}
-
-static void add_key(struct slices *s, const struct slices *key)
-{
-    for (unsigned b = 0; b < 8; b++)
-        s->q[b] ^= key->q[b];
-}
-
-/* The next round key: t = SubWord(RotWord(last column)) + rcon; column c = t + columns 0..c. */
-static void next_key(struct slices *key, unsigned rcon)
-{
-    struct slices t = sub_bytes(key);
-    for (unsigned b = 0; b < 8; b++) {
-        uint64_t w = rotate_column(t.q[b], 1) >> 12 & EACH(0x000f);
-        w ^= EACH(rcon >> b & 1);
-        w |= w << 4;
-        w |= w << 8;
-        uint64_t k = key->q[b];
-        k ^= k << 4 & EACH(0xfff0);
-        k ^= k << 8 & EACH(0xff00);
-        key->q[b] = k ^ w;
-    }
-}
-
-static const uint8_t round_constants[10] = {1, 2, 4, 8, 16, 32, 64, 128, 0x1b, 0x36};
-
-static void cipher_round(struct slices *s, const struct slices *key, bool last)
-{
-    *s = sub_bytes(s);
-    shift_rows(s);
-    if (!last)
-        mix_columns(s);
-    add_key(s, key);
+    struct block c = {offset + n, 0};
+    c.hi = c.lo < n; /* counters are public */
+    return c;
 }
 
 static void stream_portable(uint8_t *out, size_t bytes, const struct block *key, uint64_t offset)
 {
-    const struct block same[LANES] = {*key, *key, *key, *key};
-    struct slices keys[11];
-    keys[0] = slice(same);
-    for (unsigned r = 0; r < 10; r++) {
-        keys[r + 1] = keys[r];
-        next_key(&keys[r + 1], round_constants[r]);
+    struct schedule k;
+    struct block b[LANES];
+    for (unsigned i = 0; i < LANES; i++)
+        b[i] = *key;
+    schedule_make(&k, b);
+    for (size_t done = 0; done < bytes; done += sizeof b) {
+        for (unsigned i = 0; i < LANES; i++)
+            b[i] = counter_add(offset, done / sizeof *b + i);
+        encrypt(b, &k);
+        memcpy(out + done, b, bytes - done < sizeof b ? bytes - done : sizeof b);
     }
-    struct block counter = {offset, 0};
-    for (size_t done = 0; done < bytes; done += 16 * LANES) {
-        struct block b[LANES];
-        for (unsigned j = 0; j < LANES; j++) {
-            b[j] = counter;
-            counter.lo++;
-            counter.hi += counter.lo == 0; /* counters are public */
-        }
-        struct slices s = slice(b);
-        add_key(&s, &keys[0]);
-        for (unsigned r = 1; r <= 10; r++)
-            cipher_round(&s, &keys[r], r == 10);
-        unslice(b, &s);
-        uint8_t piece[16 * LANES];
-        for (unsigned j = 0; j < LANES; j++) {
-            store_u64(piece + 16 * j, b[j].lo);
-            store_u64(piece + 16 * j + 8, b[j].hi);
-        }
-        size_t rest = bytes - done;
-        memcpy(out + done, piece, rest < sizeof piece ? rest : sizeof piece);
-    }
-    explicit_bzero(keys, sizeof keys);
+    explicit_bzero(&k, sizeof k);
+    explicit_bzero(b, sizeof b);
 }
 
-/* Up to four tweaks, each with its key in its own lane. */
-static void tccr_four(struct block *out, const struct block *in, const struct block *key,
-                      uint64_t tweak, size_t lanes, unsigned per)
+/* All keys at once, with as many counters each as there is room for: block x*each + i is counter i
+ * of key x. */
+static void stream_fold_portable(struct block *planes, struct block *sum, const struct block *keys,
+                                 uint64_t offset, size_t blocks, size_t stride, unsigned bits)
 {
-    struct block keys[LANES];
-    struct block y[4][LANES] = {{{0, 0}}};
-    struct slices s[4];
-    for (unsigned i = 0; i < LANES; i++) {
-        keys[i].lo = key->lo ^ (tweak + i);
-        keys[i].hi = key->hi;
-        for (unsigned j = 0; i < lanes && j < per; j++) {
-            const struct block x = in[i * per + j];
-            y[j][i].lo = x.hi;
-            y[j][i].hi = x.hi ^ x.lo;
+    const size_t each = LANES >> bits;
+    struct schedule k;
+    struct block b[LANES];
+    for (size_t j = 0; j < LANES; j++)
+        b[j] = keys[j / each];
+    schedule_make(&k, b);
+    memset(sum, 0, blocks * sizeof *sum);
+    for (size_t t = 0; t < blocks; t += each) {
+        const size_t some = blocks - t < each ? blocks - t : each;
+        for (size_t j = 0; j < LANES; j++)
+            b[j] = counter_add(offset, t + j % each);
+        encrypt(b, &k);
+        for (size_t j = 0; j < LANES; j++) {
+            const size_t x = j / each, i = j % each;
+            if (i >= some)
+                continue;
+            sum[t + i].lo ^= b[j].lo;
+            sum[t + i].hi ^= b[j].hi;
+            for (unsigned p = 0; p < bits; p++) {
+                const uint64_t set = 0 - (uint64_t)(x >> p & 1);
+                planes[p * stride + t + i].lo ^= b[j].lo & set;
+                planes[p * stride + t + i].hi ^= b[j].hi & set;
+            }
         }
     }
-    struct slices k = slice(keys);
+    explicit_bzero(&k, sizeof k);
+    explicit_bzero(b, sizeof b);
+}
+
+/* ---- tccr ----------------------------------------------------------------------------------- */
+
+/* y[j] = sigma of block j of each of up to 128 tweaks. */
+static void tccr_inputs(struct aes_planes *y, const struct block *in, size_t n, unsigned per)
+{
+    struct block b[LANES] = {{0, 0}};
     for (unsigned j = 0; j < per; j++) {
-        s[j] = slice(y[j]);
-        add_key(&s[j], &k);
+        for (size_t i = 0; i < n; i++) {
+            const struct block x = in[i * per + j];
+            b[i].lo = x.hi;
+            b[i].hi = x.hi ^ x.lo;
+        }
+        aes_planes_load(&y[j], b);
+    }
+    explicit_bzero(b, sizeof b);
+}
+
+/* y[j] = E(y[j]) ^ y[j], each block with the key of its tweak. */
+static void tccr_planes(struct aes_planes *y, const struct block *key, uint64_t tweak, unsigned per)
+{
+    struct aes_planes k, s[4];
+    struct block b[LANES];
+    for (unsigned i = 0; i < LANES; i++) {
+        b[i].lo = key->lo ^ (tweak + i);
+        b[i].hi = key->hi;
+    }
+    aes_planes_load(&k, b);
+    for (unsigned j = 0; j < per; j++) {
+        s[j] = y[j];
+        aes_planes_add(&s[j], &k);
     }
     for (unsigned r = 1; r <= 10; r++) {
-        next_key(&k, round_constants[r - 1]);
+        aes_planes_next_key(&k, r);
         for (unsigned j = 0; j < per; j++)
-            cipher_round(&s[j], &k, r == 10);
+            aes_planes_round(&s[j], &k, r);
     }
-    for (unsigned j = 0; j < per; j++) {
-        struct block e[LANES];
-        unslice(e, &s[j]);
-        for (size_t i = 0; i < lanes; i++) {
-            out[i * per + j].lo = e[i].lo ^ y[j][i].lo;
-            out[i * per + j].hi = e[i].hi ^ y[j][i].hi;
-        }
-    }
-    explicit_bzero(keys, sizeof keys);
+    for (unsigned j = 0; j < per; j++)
+        aes_planes_add(&y[j], &s[j]);
+    explicit_bzero(b, sizeof b);
     explicit_bzero(&k, sizeof k);
+    explicit_bzero(s, sizeof s);
 }
 
 static void tccr_portable(struct block *out, const struct block *in, const struct block *key,
                           uint64_t tweak, size_t n, unsigned per)
 {
-    for (size_t i = 0; i < n; i += LANES)
-        tccr_four(out + i * per, in + i * per, key, tweak + i, n - i < LANES ? n - i : LANES, per);
+    struct aes_planes y[4];
+    struct block b[LANES];
+    for (size_t at = 0; at < n; at += LANES) {
+        const size_t some = n - at < LANES ? n - at : LANES;
+        tccr_inputs(y, in + at * per, some, per);
+        tccr_planes(y, key, tweak + at, per);
+        for (unsigned j = 0; j < per; j++) {
+            aes_planes_store(b, &y[j]);
+            for (size_t i = 0; i < some; i++)
+                out[(at + i) * per + j] = b[i];
+        }
+    }
+    explicit_bzero(y, sizeof y);
+    explicit_bzero(b, sizeof b);
 }
 
-#define FOLD_PIECE 32 /* blocks */
-
-static void stream_fold_portable(struct block *planes, struct block *sum, const struct block *keys,
-                                 uint64_t offset, size_t blocks, size_t stride, unsigned bits)
+/* y = sigma of n blocks in y[0], and of the blocks ^ offset, if there is one, in y[1]. */
+static void tccr_both(struct aes_planes y[2], const struct block *in, const struct block *offset,
+                      size_t n)
 {
-    struct block leaf[FOLD_PIECE];
-    memset(sum, 0, blocks * sizeof *sum);
-    for (unsigned x = 0; x < 1U << bits; x++)
-        for (size_t t = 0; t < blocks; t += FOLD_PIECE) {
-            const size_t some = blocks - t < FOLD_PIECE ? blocks - t : FOLD_PIECE;
-            stream_portable((uint8_t *)leaf, some * sizeof *leaf, &keys[x], offset + t);
-            for (size_t i = 0; i < some; i++) {
-                sum[t + i].lo ^= leaf[i].lo;
-                sum[t + i].hi ^= leaf[i].hi;
-                for (unsigned b = 0; b < bits; b++) {
-                    const uint64_t set = 0 - (uint64_t)(x >> b & 1); /* x is public */
-                    planes[b * stride + t + i].lo ^= leaf[i].lo & set;
-                    planes[b * stride + t + i].hi ^= leaf[i].hi & set;
-                }
-            }
-        }
-    explicit_bzero(leaf, sizeof leaf);
+    struct block b[LANES];
+    tccr_inputs(y, in, n, 1);
+    if (offset == NULL)
+        return;
+    for (unsigned i = 0; i < LANES; i++)
+        b[i] = *offset;
+    tccr_inputs(y + 1, b, LANES, 1); /* sigma is linear */
+    aes_planes_add(y + 1, y);
+    explicit_bzero(b, sizeof b);
 }
 
 static void tccr_pair_portable(struct block *out0, struct block *out1, const struct block *in,
                                const struct block *offset, const struct block *key, uint64_t tweak,
                                size_t n)
 {
-    crypto_tccr_pair_by(tccr_portable, out0, out1, in, offset, key, tweak, n);
+    struct aes_planes y[2];
+    struct block b[LANES];
+    for (size_t at = 0; at < n; at += LANES) {
+        const size_t some = n - at < LANES ? n - at : LANES;
+        tccr_both(y, in + at, offset, some);
+        tccr_planes(y, key, tweak + at, 2);
+        aes_planes_store(b, &y[0]);
+        memcpy(out0 + at, b, some * sizeof *b);
+        aes_planes_store(b, &y[1]);
+        memcpy(out1 + at, b, some * sizeof *b);
+    }
+    explicit_bzero(y, sizeof y);
+    explicit_bzero(b, sizeof b);
 }
 
+/* Plane 0 is what is asked for. */
 static void tccr_bits_portable(uint64_t *out0, uint64_t *out1, const struct block *in,
                                const struct block *offset, const struct block *key, uint64_t tweak,
                                size_t n)
 {
-    crypto_tccr_bits_by(tccr_portable, out0, out1, in, offset, key, tweak, n);
+    struct aes_planes y[2];
+    for (size_t at = 0; at < n; at += LANES) {
+        const size_t some = n - at < LANES ? n - at : LANES;
+        tccr_both(y, in + at, out1 != NULL ? offset : NULL, some);
+        tccr_planes(y, key, tweak + at, out1 != NULL ? 2 : 1);
+        for (size_t i = 0; i < some; i += 64) {
+            const uint64_t there = UINT64_MAX >> (some - i < 64 ? 64 - (some - i) : 0);
+            out0[(at + i) / 64] = y[0].p[0][i / 64] & there;
+            if (out1 != NULL)
+                out1[(at + i) / 64] = y[1].p[0][i / 64] & there;
+        }
+    }
+    explicit_bzero(y, sizeof y);
 }
 
 /* acc[0..1] ^= a * b, carry-less, by shifting a and masking with each bit of b. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The contract of ot's hot loops. ot_kernels_portable.c is the specification; every other table
- * gives the same bits. CT: the time of all kernels depends on sizes only.
+ * gives the same bits. CT: the time of all kernels depends on sizes only,
+ * and that of hash on chi.
  *
  * A *tile* is 128 blocks, a 128 x 128 bit matrix, for 128 transfers. Before the transposition block
  * j is column j: its bit t belongs to transfer t. After it, block t is row t: its bit j belongs to
@@ -38,7 +39,7 @@ struct ot_kernels {
                   const uint64_t *mask, size_t blocks, unsigned bits);
 
     /* acc[j] ^= sum over t < tile_count of tiles[t*128 + j] * chi[t], not reduced, for all 128
-     * columns j; tile_count <= OT_STRIP. */
+     * columns j; tile_count <= OT_STRIP. chi is public. */
     void (*hash)(struct block (*acc)[2], const struct block *tiles, const struct block *chi,
                  size_t tile_count, const struct crypto_kernels *crypto);
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The kernels on 256-bit registers, two blocks each. The check's products come from crypto's
- * kernels, as in the portable table. */
+ * The kernels on 256-bit registers, two blocks each; PCLMULQDQ for the check. */
 #include "base/cpu.h"
 #include "ot/ot_kernels.h"
 
@@ -9,8 +8,8 @@
 #include <immintrin.h>
 #include <string.h>
 
-#define WIDE __attribute__((target("avx2")))
-#define INLINE_WIDE __attribute__((target("avx2"), always_inline)) static inline
+#define WIDE __attribute__((target("avx2,pclmul")))
+#define INLINE_WIDE __attribute__((target("avx2,pclmul"), always_inline)) static inline
 
 INLINE_WIDE __m256i load(const struct block *b)
 {
@@ -19,6 +18,11 @@ INLINE_WIDE __m256i load(const struct block *b)
 INLINE_WIDE void store(struct block *b, __m256i x)
 {
     _mm256_storeu_si256((__m256i *)(void *)b, x);
+}
+
+INLINE_WIDE __m128i load_one(const struct block *b)
+{
+    return _mm_loadu_si128((const __m128i *)(const void *)b);
 }
 
 /* Two blocks at a time, halving as in the portable table. OT_STRIP is even, so the block behind an
@@ -89,10 +93,53 @@ WIDE static void place_avx2(struct block *tiles, const struct block *planes,
     }
 }
 
-static void hash_avx2(struct block (*acc)[2], const struct block *tiles, const struct block *chi,
-                      size_t tile_count, const struct crypto_kernels *crypto)
+/* ---- the check ------------------------------------------------------------------------------ */
+
+#define HASH_TILES 8 /* go through the columns together; 16 KiB */
+
+/* Of each chi: itself, and the sum of its halves. */
+struct factors {
+    __m128i chi[HASH_TILES], folded[HASH_TILES];
+};
+
+/* Sums of products of a column by three multiplications each [Karatsuba]: of low halves, of high
+ * halves, of the sums of both; the middle one, which straddles both, is the sum of all three. */
+INLINE_WIDE void hash_column(struct block acc[2], const struct block *column,
+                             const struct factors *f, unsigned count)
 {
-    ot_kernels_portable()->hash(acc, tiles, chi, tile_count, crypto);
+    __m128i low = _mm_setzero_si128(), high = low, middle = low;
+    for (unsigned t = 0; t < count; t++) {
+        const __m128i x = load_one(column + t * OT_WIDTH);
+        const __m128i sum = _mm_xor_si128(x, _mm_shuffle_epi32(x, 0x4e));
+        low = _mm_xor_si128(low, _mm_clmulepi64_si128(x, f->chi[t], 0x00));
+        high = _mm_xor_si128(high, _mm_clmulepi64_si128(x, f->chi[t], 0x11));
+        middle = _mm_xor_si128(middle, _mm_clmulepi64_si128(sum, f->folded[t], 0x00));
+    }
+    middle = _mm_xor_si128(middle, _mm_xor_si128(low, high));
+    low = _mm_xor_si128(low, _mm_slli_si128(middle, 8));
+    high = _mm_xor_si128(high, _mm_srli_si128(middle, 8));
+    store(acc, _mm256_xor_si256(load(acc), _mm256_set_m128i(high, low)));
+}
+
+WIDE static void hash_avx2(struct block (*acc)[2], const struct block *tiles,
+                           const struct block *chi, size_t tile_count,
+                           const struct crypto_kernels *crypto)
+{
+    struct factors f;
+    (void)crypto;
+    for (size_t t = 0; t < tile_count; t += HASH_TILES) {
+        const unsigned count =
+            tile_count - t < HASH_TILES ? (unsigned)(tile_count - t) : HASH_TILES;
+        for (unsigned i = 0; i < count; i++) {
+            f.chi[i] = load_one(chi + t + i);
+            f.folded[i] = _mm_xor_si128(f.chi[i], _mm_shuffle_epi32(f.chi[i], 0x4e));
+        }
+        for (unsigned j = 0; j < OT_WIDTH; j++)
+            if (count == HASH_TILES)
+                hash_column(acc[j], tiles + t * OT_WIDTH + j, &f, HASH_TILES);
+            else
+                hash_column(acc[j], tiles + t * OT_WIDTH + j, &f, count);
+    }
 }
 
 /* ---- transposition -------------------------------------------------------------------------- */
@@ -120,10 +167,14 @@ INLINE_WIDE void columns_turn(__m256i group[16], const struct block *from)
         group[i] = a[i];
 }
 
+#define AHEAD 4 /* tiles whose memory is asked for early */
+
 WIDE static void transpose_avx2(struct block *tiles, size_t tile_count)
 {
     uint32_t rows[OT_WIDTH][4];
     for (; tile_count > 0; tile_count--, tiles += OT_WIDTH) {
+        for (unsigned i = 0; i < OT_WIDTH; i += 4)
+            _mm_prefetch((const char *)(tiles + AHEAD * OT_WIDTH + i), _MM_HINT_T0);
         for (unsigned part = 0; part < 4; part++) {
             __m256i group[16];
             columns_turn(group, tiles + 32 * part);
@@ -138,10 +189,17 @@ WIDE static void transpose_avx2(struct block *tiles, size_t tile_count)
     secret_wipe(rows, sizeof rows);
 }
 
-static void copy_avx2(struct block *to, const struct block *tiles, size_t tile_count)
+/* Past the caches, which spares reading the lines first. */
+WIDE static void copy_avx2(struct block *to, const struct block *tiles, size_t tile_count)
 {
-    for (size_t t = 0; t < tile_count; t++)
-        memcpy(to + t * OT_WIDTH, tiles + t * OT_TILE_STRIDE, OT_WIDTH * sizeof *to);
+    if ((uintptr_t)to % 32 != 0) { /* a caller's small piece */
+        ot_kernels_portable()->copy(to, tiles, tile_count);
+        return;
+    }
+    for (size_t t = 0; t < tile_count; t++, tiles += OT_TILE_STRIDE, to += OT_WIDTH)
+        for (size_t i = 0; i < OT_WIDTH; i += 2)
+            _mm256_stream_si256((__m256i *)(void *)(to + i), load(tiles + i));
+    _mm_sfence();
 }
 
 const struct ot_kernels *ot_kernels_avx2(void)

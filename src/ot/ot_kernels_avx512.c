@@ -110,20 +110,28 @@ WIDE static void place_avx512(struct block *tiles, const struct block *planes,
 
 #define HASH_TILES 8 /* go through the columns together; 16 KiB */
 
-/* Sums of products of four columns: low, middle (straddles both) and high halves. */
-INLINE_WIDE void hash_columns(struct block (*acc)[2], const struct block *tiles, const __m512i *chi,
-                              unsigned count)
+/* Of each chi, repeated: itself, and the sum of its halves. */
+struct factors {
+    __m512i chi[HASH_TILES], folded[HASH_TILES];
+};
+
+/* Sums of products of four columns by three multiplications each [Karatsuba]: of low halves, of
+ * high halves, of the sums of both; the middle one, which straddles both, is the sum of all three.
+ */
+INLINE_WIDE void hash_columns(struct block (*acc)[2], const struct block *tiles,
+                              const struct factors *f, unsigned count)
 {
     __m512i low = _mm512_setzero_si512(), middle = low, high = low;
     for (unsigned t = 0; t < count; t++) {
         const struct block *column = tiles + t * OT_WIDTH;
         const __m512i x = _mm512_loadu_si512(column);
         _mm_prefetch((const char *)(column + HASH_TILES * OT_WIDTH), _MM_HINT_T0);
-        low = _mm512_xor_si512(low, _mm512_clmulepi64_epi128(x, chi[t], 0x00));
-        high = _mm512_xor_si512(high, _mm512_clmulepi64_epi128(x, chi[t], 0x11));
-        middle = _mm512_ternarylogic_epi64(middle, _mm512_clmulepi64_epi128(x, chi[t], 0x01),
-                                           _mm512_clmulepi64_epi128(x, chi[t], 0x10), XOR3);
+        const __m512i sum = _mm512_xor_si512(x, _mm512_shuffle_epi32(x, (_MM_PERM_ENUM)0x4e));
+        low = _mm512_xor_si512(low, _mm512_clmulepi64_epi128(x, f->chi[t], 0x00));
+        high = _mm512_xor_si512(high, _mm512_clmulepi64_epi128(x, f->chi[t], 0x11));
+        middle = _mm512_xor_si512(middle, _mm512_clmulepi64_epi128(sum, f->folded[t], 0x00));
     }
+    middle = _mm512_ternarylogic_epi64(middle, low, high, XOR3);
     low = _mm512_xor_si512(low, _mm512_bslli_epi128(middle, 8));
     high = _mm512_xor_si512(high, _mm512_bsrli_epi128(middle, 8));
     /* acc holds low and high by turns. */
@@ -139,20 +147,23 @@ WIDE static void hash_avx512(struct block (*acc)[2], const struct block *tiles,
                              const struct block *chi, size_t tile_count,
                              const struct crypto_kernels *crypto)
 {
-    __m512i c[HASH_TILES];
+    struct factors f;
     (void)crypto;
     for (size_t t = 0; t < tile_count; t += HASH_TILES) {
         const unsigned count =
             tile_count - t < HASH_TILES ? (unsigned)(tile_count - t) : HASH_TILES;
-        for (unsigned i = 0; i < count; i++)
-            c[i] = _mm512_broadcast_i64x2(
+        for (unsigned i = 0; i < count; i++) {
+            const __m512i x = _mm512_broadcast_i64x2(
                 _mm_loadu_si128((const __m128i *)(const void *)(chi + t + i)));
+            f.chi[i] = x;
+            f.folded[i] = _mm512_xor_si512(x, _mm512_shuffle_epi32(x, (_MM_PERM_ENUM)0x4e));
+        }
         for (unsigned j = 0; j < OT_WIDTH; j += 4) {
             const struct block *from = tiles + t * OT_WIDTH + j;
             if (count == HASH_TILES)
-                hash_columns(acc + j, from, c, HASH_TILES);
+                hash_columns(acc + j, from, &f, HASH_TILES);
             else
-                hash_columns(acc + j, from, c, count);
+                hash_columns(acc + j, from, &f, count);
         }
     }
 }
@@ -208,6 +219,8 @@ INLINE_WIDE __m512i turn_bits(__m512i x)
     return _mm512_gf2p8affine_epi64_epi8(_mm512_set1_epi64((long long)0x8040201008040201), x, 0);
 }
 
+#define AHEAD 4 /* tiles whose memory is asked for early */
+
 /* In 8x8 bit matrices, J (columns / 8) from 0 to 15 and T (rows / 8) from 0 to 15. First, for each
  * J, the 16 matrices are turned one by one; then matrix (J, T) goes to place (T, J). */
 WIDE static void transpose_avx512(struct block *tiles, size_t tile_count)
@@ -217,6 +230,8 @@ WIDE static void transpose_avx512(struct block *tiles, size_t tile_count)
     _Alignas(64) __m512i middle[2][16]; /* [T / 8][J], eight matrices each */
     for (; tile_count > 0; tile_count--, tiles += OT_WIDTH) {
         for (unsigned j = 0; j < 16; j++) {
+            _mm_prefetch((const char *)(tiles + AHEAD * OT_WIDTH + 8 * j), _MM_HINT_T0);
+            _mm_prefetch((const char *)(tiles + AHEAD * OT_WIDTH + 8 * j + 4), _MM_HINT_T0);
             const __m512i low = _mm512_loadu_si512(tiles + 8 * j);
             const __m512i high = _mm512_loadu_si512(tiles + 8 * j + 4);
             for (unsigned h = 0; h < 2; h++)

@@ -77,57 +77,37 @@ static void place_portable(struct block *tiles, const struct block *planes,
         }
 }
 
-/* Four columns share a cache line: gathered together, each line is read once. */
+/* All columns at once: row i of the tile holds bit i of each, row n of the sum the coefficients of
+ * x^n. chi is public, so its zeros may be skipped. */
 static void hash_portable(struct block (*acc)[2], const struct block *tiles,
                           const struct block *chi, size_t tile_count,
                           const struct crypto_kernels *crypto)
 {
-    struct block column[4][OT_STRIP];
-    for (unsigned j = 0; j < OT_WIDTH; j += 4) {
-        for (size_t t = 0; t < tile_count; t++)
-            for (unsigned i = 0; i < 4; i++)
-                column[i][t] = tiles[t * OT_WIDTH + j + i];
-        for (unsigned i = 0; i < 4; i++)
-            crypto_gf128_accumulate(crypto, acc[j + i], column[i], chi, tile_count);
-    }
-    secret_wipe(column, sizeof column);
-}
-
-/* Both lanes of 64 pairs at once: lane bit t of pair j becomes lane bit j of pair t, by exchanges
- * of blocks of size 32, 16 ... 1 on the diagonal. */
-static void transpose_lanes(pair m[64])
-{
-    uint64_t low = UINT64_C(0x00000000ffffffff); /* the lower half of each 2*size bits */
-    for (unsigned size = 32; size > 0; size /= 2, low ^= low << size) {
-        for (unsigned j = 0; j < 64; j += 2 * size)
-            for (unsigned i = j; i < j + size; i++) {
-                pair t = (m[i] >> size ^ m[i + size]) & low;
-                m[i + size] ^= t;
-                m[i] ^= t << size;
-            }
-    }
-}
-
-/* The tile is | A B | with 64 columns above (in.lo = A, in.hi = B), 64 below (C, D).
- *             | C D |  Row t < 64 gets A's and C's bit t, row 64 + t gets B's and D's. */
-static void transpose_portable(struct block *tiles, size_t tile_count)
-{
-    pair upper[64], lower[64];
-    for (size_t n = 0; n < tile_count; n++) {
-        struct block *tile = tiles + n * OT_WIDTH;
-        memcpy(upper, tile, sizeof upper);
-        memcpy(lower, tile + 64, sizeof lower);
-        transpose_lanes(upper);
-        transpose_lanes(lower);
-        for (unsigned t = 0; t < 64; t++) {
-            tile[t].lo = upper[t][0];
-            tile[t].hi = lower[t][0];
-            tile[64 + t].lo = upper[t][1];
-            tile[64 + t].hi = lower[t][1];
+    struct block row[OT_WIDTH], sum[2 * OT_WIDTH] = {{0, 0}};
+    (void)crypto;
+    for (size_t t = 0; t < tile_count; t++) {
+        memcpy(row, tiles + t * OT_WIDTH, sizeof row);
+        block_transpose(row);
+        for (unsigned d = 0; d < OT_WIDTH; d++) {
+            if (((d < 64 ? chi[t].lo >> d : chi[t].hi >> (d - 64)) & 1) == 0)
+                continue;
+            for (unsigned i = 0; i < OT_WIDTH; i++)
+                put(&sum[d + i], get(&sum[d + i]) ^ get(&row[i]));
         }
     }
-    secret_wipe(upper, sizeof upper);
-    secret_wipe(lower, sizeof lower);
+    for (unsigned half = 0; half < 2; half++) {
+        block_transpose(sum + half * OT_WIDTH);
+        for (unsigned j = 0; j < OT_WIDTH; j++)
+            put(&acc[j][half], get(&acc[j][half]) ^ get(&sum[half * OT_WIDTH + j]));
+    }
+    secret_wipe(row, sizeof row);
+    secret_wipe(sum, sizeof sum);
+}
+
+static void transpose_portable(struct block *tiles, size_t tile_count)
+{
+    for (size_t n = 0; n < tile_count; n++)
+        block_transpose(tiles + n * OT_WIDTH);
 }
 
 static void copy_portable(struct block *to, const struct block *tiles, size_t tile_count)
