@@ -36,7 +36,7 @@ class Tensor(NamedTuple):
 
 
 def read_array(path: str | os.PathLike[str]) -> Floats:
-    """The numbers in a .npy or CSV file; of a CSV file shape (lines, fields), without its header."""
+    """The numbers in a .npy or CSV file; a CSV file gives shape (lines, fields)."""
     shape, values = _core.read_array(os.fspath(path))
     return np.frombuffer(values, np.float32).reshape(shape)
 

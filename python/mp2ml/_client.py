@@ -81,9 +81,9 @@ class Client:
                 plain: bool | Iterable[str] = False) -> Result:
         """The model's answers for samples `x`.
 
-        `x` is an array of real numbers whose first axis counts samples, or names files: .npy, CSV, an
-        image, a folder or list of images (mp2ml.images.read has more to choose). For a model with
-        several inputs, a dict from names to these. The answer has shape (samples, ...): float32 values or
+        `x` is an array of real numbers whose first axis counts samples, or names files: .npy, CSV,
+        an image, a folder or list of images (mp2ml.images.read has more to choose); for a model
+        with several inputs, a dict from names to these. The answer has shape (samples, ...): float32 values or
         int64 labels, as the server reveals; for several outputs a dict. `plain=True`, or a list of
         input names, sends these inputs in the clear. Ctrl-C ends the call and the connection.
         """

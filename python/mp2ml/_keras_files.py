@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Keras models from files, old ones too.
 
-Keras 3 reads .keras files and most .h5 files. The architecture in an .h5 file is JSON, and what Keras
-1 and 2 wrote there has fields that Keras 3 knows no more or takes for something else. Such a file is
-tried again with its architecture brought up to date (`_modern`), and then with tf_keras, which is
-Keras 2, where that is installed.
+Keras 3 reads .keras files and most .h5 files. The architecture in an .h5 file is JSON, and what
+Keras 1 and 2 wrote there has fields that Keras 3 knows no more or takes for something else. Such a
+file is tried again with its architecture brought up to date (`_modern`), and then with tf_keras,
+which is Keras 2, where that is installed.
 """
 import inspect
 import json

@@ -29,8 +29,8 @@ def read(paths: StrPath | Iterable[StrPath], shape: Sequence[int],
          resize: bool = False) -> npt.NDArray[np.uint8]:
     """All images of `paths` (`files` says which) as uint8, shape (images, *shape).
 
-    `shape` is (height, width), (height, width, channels) or (channels, height, width), with 1, 3 or 4
-    channels, to which colours are converted. An image of another size is an InputError, or scaled
+    `shape` is (height, width), (height, width, channels) or (channels, height, width), with 1, 3 or
+    4 channels, to which colours are converted. An image of another size is an InputError, or scaled
     to that size with `resize`, whatever its aspect ratio.
     """
     height, width, channels, first = _layout(shape)
@@ -71,7 +71,8 @@ def check_range(low: float, high: float, what: str) -> None:
     if low > 0 or high < 254.99:
         raise input_error(
             f"{what}: images hold values from 0 to 255, but the server takes {low:g} to {high:g}; "
-            "it should serve with --preprocess scale=1/255, or scale them yourself and give an array")
+            "it should serve with --preprocess scale=1/255, or scale them yourself and give an "
+            "array")
 
 
 def _is_image(path: Path) -> bool:
@@ -82,10 +83,11 @@ def _layout(shape: Sequence[int]) -> tuple[int, int, int, bool]:
     """(height, width, channels, whether the channels are the first axis) of a model's input."""
     if len(shape) == 2:
         return shape[0], shape[1], 1, False
-    if len(shape) == 3 and shape[2] in _MODES:
-        return shape[0], shape[1], shape[2], False
-    if len(shape) == 3 and shape[0] in _MODES:
-        return shape[1], shape[2], shape[0], True
+    for channels in ((1, 3), (4,)):  # 4 is also the side of a tiny image
+        if len(shape) == 3 and shape[2] in channels:
+            return shape[0], shape[1], shape[2], False
+        if len(shape) == 3 and shape[0] in channels:
+            return shape[1], shape[2], shape[0], True
     raise input_error(f"the model takes samples of shape ({', '.join(map(str, shape))}), which are "
                       "no images: expected height, width and 1, 3 or 4 channels")
 
@@ -110,9 +112,9 @@ def _pixels(pillow: Any, path: Path, height: int, width: int, channels: int,
                 raise InputError(f"{path}: more than 8 bits a channel, which --preprocess at the "
                                  "server does not expect; give an array", "ERR_INPUT")
             if image.size != (width, height) and not resize:
-                raise input_error(f"{path}: {image.width} x {image.height} pixels (width x height), "
-                                  f"but the model takes {width} x {height}; --resize, in Python "
-                                  "resize=True, scales images")
+                raise input_error(f"{path}: {image.width} x {image.height} pixels (width x "
+                                  f"height), but the model takes {width} x {height}; --resize, "
+                                  "in Python resize=True, scales images")
             image = image.convert(_MODES[channels])
             if image.size != (width, height):
                 image = image.resize((width, height), image_module.Resampling.BILINEAR)

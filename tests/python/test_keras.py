@@ -383,8 +383,8 @@ def old_layers(network: Any) -> list[dict[str, Any]]:
 
 def old_network() -> tuple[Any, list[dict[str, Any]]]:
     network = tf.keras.Sequential([
-        layers.Input((8, 8, 3)), layers.Conv2D(4, 3, strides=2), layers.LeakyReLU(negative_slope=0.3),
-        layers.DepthwiseConv2D(2), layers.BatchNormalization(), layers.Flatten(), layers.Dense(5)])
+        layers.Input((8, 8, 3)), layers.Conv2D(4, 3, strides=2),
+        layers.LeakyReLU(negative_slope=0.3), layers.DepthwiseConv2D(2), layers.BatchNormalization(), layers.Flatten(), layers.Dense(5)])
     return network, old_layers(network)
 
 
