@@ -153,8 +153,8 @@ const struct cli_command cmd_predict = {
     .summary = "get predictions for own data from a server that does not see them",
     .text =
         "The port is 34000 if none is given; a V6 address stands in brackets: [::1]:34000.\n"
-        "Images (PNG, JPEG, BMP) go through Python: pip install 'mp2ml[images]'. They are sent as\n"
-        "they are, 0 to 255, in the order that is printed.\n"
+        "Images (PNG, JPEG, BMP) go through Python: pip install 'mp2ml[images]'. Their values are\n"
+        "taken as they are, 0 to 255, in the order that is printed.\n"
         "Exit code 1 when the request failed, was interrupted, or --check found too large a\n"
         "difference.",
     .flags = flags,

@@ -11,6 +11,8 @@ from . import _core
 from ._errors import InputError, input_error
 
 Floats = npt.NDArray[np.float32]
+Data = npt.ArrayLike | os.PathLike[str]
+"""An array, or the name of a file with one."""
 Result = npt.NDArray[Any] | dict[str, npt.NDArray[Any]]
 """One array, or one a name when the model has several outputs."""
 
@@ -76,7 +78,7 @@ def to_floats(x: Any, tensor: Tensor) -> Floats:
     return flat.reshape(samples, tensor.size)
 
 
-def collect(x: npt.ArrayLike | Mapping[str, npt.ArrayLike], tensors: Sequence[Tensor],
+def collect(x: Data | Mapping[str, Data], tensors: Sequence[Tensor],
             find: Callable[[str], int]) -> list[Floats]:
     """An array for each of `tensors`, all with as many samples. `find` gives a name's number."""
     arrays: list[Floats | None] = [None] * len(tensors)

@@ -6,10 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy.typing as npt
-
 from . import _core, _options
-from ._arrays import Result, Tensor, collect, empty, finish
+from ._arrays import Data, Result, Tensor, collect, empty, finish
 from ._keras_files import SUFFIXES
 
 ACCEPTED = ("a frozen GraphDef or ONNX file (path, bytes or an object with SerializeToString), a "
@@ -86,15 +84,15 @@ class Model:
         """The same for people."""
         return self._core.plan(images, False)
 
-    def eval_float(self, x: npt.ArrayLike | Mapping[str, npt.ArrayLike]) -> Result:
+    def eval_float(self, x: Data | Mapping[str, Data]) -> Result:
         """The network in floats, without privacy."""
         return self._eval(x, False, 0)
 
-    def eval_fixed(self, x: npt.ArrayLike | Mapping[str, npt.ArrayLike], seed: int = 0) -> Result:
+    def eval_fixed(self, x: Data | Mapping[str, Data], seed: int = 0) -> Result:
         """The fixed-point twin that the private run follows; `seed` is for its noise."""
         return self._eval(x, True, seed)
 
-    def _eval(self, x: npt.ArrayLike | Mapping[str, npt.ArrayLike], fixed: bool,
+    def _eval(self, x: Data | Mapping[str, Data], fixed: bool,
               seed: int) -> Result:
         inputs, outputs = self.inputs, self.outputs
         arrays = collect(x, inputs, lambda name: _find(name, inputs))
