@@ -356,7 +356,7 @@ static int run(const struct cli *cli)
 static const struct cli_flag flags[] = {
     {"batch", "N[,N...]", "images in one request (default: 64)", 1},
     {"runs", "R", "requests on each connection; their median time is shown (default: 3)", 1},
-    {"input", "FILE.npy", "samples to use instead of random ones", 1},
+    {"input", "FILE", "samples to use instead of random ones, .npy or CSV", 1},
     {"json", NULL, "print one JSON object a line", 0},
     {"save", "FILE", "append these lines to a file as well", 1},
     {NULL, NULL, NULL, 0},

@@ -105,7 +105,7 @@ static int check_flags(const struct cli *cli)
                 strcmp(v->name, "reveal") == 0 ? "; --require-reveal asks the server" : "");
     }
     if (!cli_last(cli, "input"))
-        return app_usage("predict", "--input FILE.npy is missing");
+        return app_usage("predict", "--input FILE is missing");
     return APP_DONE;
 }
 
@@ -132,10 +132,14 @@ static int run(const struct cli *cli)
 }
 
 static const struct cli_flag flags[] = {
-    {"input", "[NAME=]FILE.npy", "samples along the first axis; once for each input of the model",
+    {"input", "[NAME=]FILE",
+     "samples: .npy, their first axis counts them; CSV, one sample a line; images, or a folder of "
+     "them; once for each input of the model, for images also more often",
      1},
+    {"resize", NULL, "scale images to the size that the model takes", 0},
     {"output", "[NAME=]FILE.npy", "write the predictions there, shape (n, ...)", 1},
-    {"labels", "FILE.npy", "print the accuracy against these: integers, or rows with one 1", 1},
+    {"labels", "FILE",
+     "print accuracy and confusion against these, .npy or CSV: integers, or rows with one 1", 1},
     {"check", "MODEL", "compare with this model run here; its flags must be those of the server",
      1},
     {"receipt", "FILE", "write what was agreed, sent and could be learned, as JSON", 1},
@@ -145,11 +149,14 @@ static const struct cli_flag flags[] = {
 
 const struct cli_command cmd_predict = {
     .name = "predict",
-    .arguments = "HOST[:PORT] --input FILE.npy [flags]",
+    .arguments = "HOST[:PORT] --input FILE [flags]",
     .summary = "get predictions for own data from a server that does not see them",
-    .text = "The port is 34000 if none is given; a V6 address stands in brackets: [::1]:34000.\n"
-            "Exit code 1 when the request failed, was interrupted, or --check found too large a\n"
-            "difference.",
+    .text =
+        "The port is 34000 if none is given; a V6 address stands in brackets: [::1]:34000.\n"
+        "Images (PNG, JPEG, BMP) go through Python: pip install 'mp2ml[images]'. Their values are\n"
+        "taken as they are, 0 to 255, in the order that is printed.\n"
+        "Exit code 1 when the request failed, was interrupted, or --check found too large a\n"
+        "difference.",
     .flags = flags,
     .users = MP2ML_FOR_CLIENT | MP2ML_FOR_MODEL,
     .min_arguments = 1,

@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * mp2ml predict, in the order of its files: cmd_predict.c (the flow), predict_arrays.c (files in,
- * shapes, files out), predict_print.c (what people see), predict_check.c (--check). */
+ * shapes, files out), predict_images.c (pictures, by Python), predict_print.c (what people see),
+ * predict_check.c (--check). */
 #ifndef APPS_PREDICT_H
 #define APPS_PREDICT_H
 
 #include "cli.h"
 #include "progress.h"
 
-struct predict_file { /* one --input */
-    char *name;       /* NULL: the next input without a file */
-    const char *path;
+struct predict_file {    /* one --input, or several with images for one input */
+    char *name;          /* NULL: the next input without a file */
+    const char *path;    /* the first */
+    const char **images; /* files and folders, read when the input's shape is known; NULL: array */
+    size_t n_images;
     mp2ml_array array;
     bool used;
 };
@@ -34,6 +37,10 @@ struct predict {
 
 /* Reads the files of --input and --labels. */
 int predict_read(struct predict *p);
+/* Whether --input names an image, or a folder, which must hold images. */
+bool predict_is_image(const char *path);
+/* Reads the images of *f for this input of the model. */
+int predict_read_images(struct predict *p, struct predict_file *f, const mp2ml_tensor *t);
 /* Gives every input of the model its array and checks the shapes. */
 int predict_match(struct predict *p);
 /* Whether --labels fit the output and the images. */

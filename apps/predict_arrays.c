@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Arrays of mp2ml predict: which file is which input, whether it fits, where outputs go. */
+#include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,11 +11,39 @@
 #include "compare.h"
 #include "predict.h"
 
+#define LABELS_MAX 1e6F /* floats count exactly so far */
+
 /* ---- reading ------------------------------------------------------------------------------- */
 
-/* text: PATH or NAME=PATH; a file whose own name has "=" in it is taken as it is. */
-static int read_input(struct predict_file *f, const char *text)
+static bool same_name(const char *a, const char *b)
 {
+    return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+/* Adds images to those for the same input that came before; false when out of memory. */
+static bool join_images(struct predict *p, struct predict_file *f)
+{
+    struct predict_file *first = f;
+    for (size_t i = 0; i < p->n_files; i++)
+        if (p->files[i].images && same_name(p->files[i].name, f->name))
+            first = &p->files[i];
+    const char **grown = realloc(first->images, (first->n_images + 1) * sizeof(*grown));
+    if (!grown)
+        return false;
+    first->images = grown;
+    first->images[first->n_images++] = f->path;
+    p->n_files += first == f;
+    if (first != f) {
+        free(f->name);
+        f->name = NULL;
+    }
+    return true;
+}
+
+/* text: PATH or NAME=PATH; a file whose own name has "=" in it is taken as it is. */
+static int read_input(struct predict *p, const char *text)
+{
+    struct predict_file *f = &p->files[p->n_files];
     mp2ml_error error = {MP2ML_OK, ""};
     const char *equals = strchr(text, '=');
     f->path = text;
@@ -23,6 +53,12 @@ static int read_input(struct predict_file *f, const char *text)
         if (!f->name)
             return app_fail("out of memory");
     }
+    if (predict_is_image(f->path)) {
+        if (access(f->path, R_OK) != 0)
+            return app_fail("--input %s: %s", f->path, strerror(errno));
+        return join_images(p, f) ? APP_DONE : app_fail("out of memory");
+    }
+    p->n_files++;
     if (mp2ml_array_read(&f->array, f->path, &error) != MP2ML_OK)
         return app_fail("--input %s", error.text);
     return APP_DONE;
@@ -31,23 +67,19 @@ static int read_input(struct predict_file *f, const char *text)
 int predict_read(struct predict *p)
 {
     mp2ml_error error = {MP2ML_OK, ""};
+    const char *text, *labels = cli_last(p->cli, "labels");
+    int result = APP_DONE;
     size_t n = 0;
     while (cli_nth(p->cli, "input", n))
         n++;
-    p->files = calloc(n, sizeof(*p->files));
+    p->files = calloc(n + 1, sizeof(*p->files));
     if (!p->files)
         return app_fail("out of memory");
-    for (; p->n_files < n; p->n_files++) {
-        int result = read_input(&p->files[p->n_files], cli_nth(p->cli, "input", p->n_files));
-        if (result != APP_DONE) {
-            p->n_files++;
-            return result;
-        }
-    }
-    const char *labels = cli_last(p->cli, "labels");
-    if (labels && mp2ml_array_read(&p->labels, labels, &error) != MP2ML_OK)
-        return app_fail("--labels %s", error.text);
-    return APP_DONE;
+    for (size_t i = 0; result == APP_DONE && (text = cli_nth(p->cli, "input", i)); i++)
+        result = read_input(p, text);
+    if (result == APP_DONE && labels && mp2ml_array_read(&p->labels, labels, &error) != MP2ML_OK)
+        result = app_fail("--labels %s", error.text);
+    return result;
 }
 
 /* ---- matching ------------------------------------------------------------------------------ */
@@ -64,7 +96,9 @@ static int check_shape(struct predict *p, const mp2ml_tensor *t, const struct pr
     if (a->rank == 0 || rest != t->count)
         return app_fail("%s: shape %s, but input '%s' takes %s: %zu values per sample%s", f->path,
                         came, t->name, wanted, t->count,
-                        a->count == t->count ? " behind a first axis for the samples" : "");
+                        a->count == t->count   ? " behind a first axis for the samples"
+                        : rest == t->count + 1 ? "; is one of the columns a label?"
+                                               : "");
     if (a->dims[0] == 0)
         return app_fail("%s: shape %s holds no samples, but a request needs at least 1", f->path,
                         came);
@@ -112,9 +146,12 @@ int predict_match(struct predict *p)
     for (size_t i = 0; (t = mp2ml_client_input(p->client, i)) && result == APP_DONE; i++) {
         struct predict_file *f = file_of(p, i);
         if (!f)
-            return app_fail("input '%s' got no array: give --input %s=FILE.npy", t->name, t->name);
+            return app_fail("input '%s' got no array: give --input %s=FILE", t->name, t->name);
         f->used = true;
-        result = check_shape(p, t, f);
+        if (f->images)
+            result = predict_read_images(p, f, t);
+        if (result == APP_DONE)
+            result = check_shape(p, t, f);
         p->inputs[i] = f->array.values;
     }
     for (size_t f = 0; f < p->n_files && result == APP_DONE; f++)
@@ -146,6 +183,11 @@ int predict_match_labels(const struct predict *p)
         return app_fail("--labels %s: shape %s, but output '%s' gives %zu labels for %zu samples: "
                         "expected as many integers, or as many rows with one 1",
                         path, came, t->name, rows, p->images);
+    for (size_t i = 0; i < a->count; i++)
+        if (!(a->values[i] >= 0 && a->values[i] < LABELS_MAX) ||
+            a->values[i] < floorf(a->values[i]) || a->values[i] > floorf(a->values[i]))
+            return app_fail("--labels %s: value %zu is %g, but labels are whole numbers from 0",
+                            path, i, (double)a->values[i]);
     return APP_DONE;
 }
 
@@ -215,6 +257,7 @@ void predict_wipe(struct predict *p)
 {
     for (size_t f = 0; f < p->n_files; f++) {
         mp2ml_array_wipe(&p->files[f].array);
+        free(p->files[f].images);
         free(p->files[f].name);
     }
     for (size_t o = 0; p->outputs && o < p->n_outputs; o++)

@@ -86,9 +86,7 @@ static struct label_pair label_pair(const struct predict *p, size_t row, size_t 
     const float *got = p->outputs[0] + row * classes, *label = p->labels.values + row * width;
     struct label_pair pair;
     pair.predicted = t->integers ? (size_t)got[0] : compare_largest(got, classes);
-    pair.wanted = width > 1       ? compare_largest(label, width)
-                  : label[0] >= 0 ? (size_t)label[0]
-                                  : SIZE_MAX;
+    pair.wanted = width > 1 ? compare_largest(label, width) : (size_t)label[0];
     return pair;
 }
 
@@ -110,7 +108,9 @@ void predict_print_accuracy(const struct predict *p)
             count[pair.wanted * SHOW_CLASSES + pair.predicted]++;
     }
     printf("accuracy %.2f %% (%zu of %zu)\n", 100.0 * (double)right / (double)rows, right, rows);
-    if (seen > 1 && !many)
+    if (many)
+        printf("no table of confusions, which is for up to %d classes\n", SHOW_CLASSES);
+    else if (seen > 1)
         print_confusion(p, count, seen);
 }
 

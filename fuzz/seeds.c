@@ -331,6 +331,14 @@ static void rest(void)
         file[117] = '\n';
         put("npy", i == 0 ? "f4" : "i2-fortran", head, 10, file, i == 0 ? 118 + 16 : 118 + 12);
     }
+    static const char *const tables[] = {"a,b,c\n1,-2.5,3e4\n4,5,6\n",
+                                         "\"x\";\"y\"\r\n0.5;\"7\"\r\n\r\n1;2", "1\t2\n3\t4\n",
+                                         "1,2\n3,nan\n", "1,2\n3\n"};
+    for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "table-%zu", i);
+        put("csv", name, "", 0, tables[i], strlen(tables[i]));
+    }
     static const char options[] = "reveal=logits\ninput-range=-1:1e3\nbits=14\nk-ss=8\n"
                                   "max-memory=2.5G\nport=0\nranges=calibrated:x.npy\n"
                                   "input-node=a:1,2\ninput-node=b\ntimeout=5\n#0=77\n#:=1\ntls=1\n";

@@ -213,16 +213,20 @@ MP2ML_API void mp2ml_client_free(mp2ml_client *client);
 
 /* ---- arrays -------------------------------------------------------------------------------- */
 
-typedef struct mp2ml_array { /* a .npy file: any real dtype, kept as float32, C order */
+typedef struct mp2ml_array { /* kept as float32, C order */
     unsigned rank;
     size_t dims[MP2ML_MAX_RANK];
     size_t count;
     float *values;
 } mp2ml_array;
+/* Reads .npy (any real dtype) or CSV (one sample a line; commas, semicolons or tabs, perhaps a
+ * header), by the file's first bytes and its name. ERR_INPUT says what is wrong and where. */
 MP2ML_API mp2ml_status mp2ml_array_read(mp2ml_array *out, const char *path,
                                         mp2ml_error *error) MP2ML_MUST_CHECK;
+/* Writes .npy. */
 MP2ML_API mp2ml_status mp2ml_array_write(const char *path, const float *values, const size_t *dims,
                                          unsigned rank, mp2ml_error *error) MP2ML_MUST_CHECK;
+/* Zeroes and frees the values; an array of zeros is accepted. */
 MP2ML_API void mp2ml_array_wipe(mp2ml_array *array);
 
 /* Frees a string that this library made. */

@@ -12,24 +12,33 @@ PyObject *core_text(const char *text)
     return PyUnicode_DecodeUTF8(text, (Py_ssize_t)strlen(text), "replace");
 }
 
-PyObject *core_raise(PyTypeObject *type, mp2ml_status status, const mp2ml_error *error,
-                     enum core_origin origin)
+static const char *const origins[] = {
+    [CORE_FROM_NETWORK] = "network",
+    [CORE_FROM_MODEL] = "model",
+    [CORE_FROM_FILE] = "file",
+};
+
+static PyObject *raise_error(const struct core_state *state, mp2ml_status status,
+                             const mp2ml_error *error, enum core_origin origin)
 {
-    const struct core_state *state = PyType_GetModuleState(type);
     const char *words = error->text[0] != '\0' ? error->text : mp2ml_status_text(status);
-    if (!state)
-        return NULL;
     PyObject *text = core_text(words);
     if (!text)
         return NULL;
-    PyObject *exception =
-        PyObject_CallFunction(state->make_error, "sNs", mp2ml_status_name(status), text,
-                              origin == CORE_FROM_MODEL ? "model" : "network");
+    PyObject *exception = PyObject_CallFunction(state->make_error, "sNs", mp2ml_status_name(status),
+                                                text, origins[origin]);
     if (!exception)
         return NULL;
     PyErr_SetObject((PyObject *)Py_TYPE(exception), exception);
     Py_DECREF(exception);
     return NULL;
+}
+
+PyObject *core_raise(PyTypeObject *type, mp2ml_status status, const mp2ml_error *error,
+                     enum core_origin origin)
+{
+    const struct core_state *state = PyType_GetModuleState(type);
+    return state ? raise_error(state, status, error, origin) : NULL;
 }
 
 /* ---- options ------------------------------------------------------------------------------- */
@@ -79,18 +88,22 @@ int core_append(PyObject *list, PyObject *item)
     return failed;
 }
 
+static PyObject *shape_tuple(const size_t *dims, unsigned rank)
+{
+    PyObject *shape = PyTuple_New((Py_ssize_t)rank);
+    for (unsigned i = 0; shape && i < rank; i++) {
+        PyObject *dim = PyLong_FromSize_t(dims[i]);
+        if (!dim || PyTuple_SetItem(shape, (Py_ssize_t)i, dim) != 0)
+            Py_CLEAR(shape);
+    }
+    return shape;
+}
+
 PyObject *core_tensor(const mp2ml_tensor *tensor)
 {
-    PyObject *shape = PyTuple_New((Py_ssize_t)tensor->rank);
+    PyObject *shape = shape_tuple(tensor->dims, tensor->rank);
     if (!shape)
         return NULL;
-    for (unsigned i = 0; i < tensor->rank; i++) {
-        PyObject *dim = PyLong_FromSize_t(tensor->dims[i]);
-        if (!dim || PyTuple_SetItem(shape, (Py_ssize_t)i, dim) != 0) {
-            Py_DECREF(shape);
-            return NULL;
-        }
-    }
     PyObject *name = core_text(tensor->name);
     if (!name) {
         Py_DECREF(shape);
@@ -178,8 +191,30 @@ static PyObject *module_options(PyObject *module, PyObject *unused)
     return list;
 }
 
+/* read_array(path) -> (shape, bytes of float32) */
+static PyObject *module_read_array(PyObject *module, PyObject *args)
+{
+    const char *path;
+    mp2ml_error error = {MP2ML_OK, ""};
+    mp2ml_array array = {0};
+    if (!PyArg_ParseTuple(args, "s:read_array", &path))
+        return NULL;
+    PyThreadState *thread = PyEval_SaveThread();
+    mp2ml_status status = mp2ml_array_read(&array, path, &error);
+    PyEval_RestoreThread(thread);
+    if (status != MP2ML_OK)
+        return raise_error(PyModule_GetState(module), status, &error, CORE_FROM_FILE);
+    PyObject *shape = shape_tuple(array.dims, array.rank), *result = NULL;
+    if (shape)
+        result = Py_BuildValue("(Ny#)", shape, (const char *)array.values,
+                               (Py_ssize_t)(array.count * sizeof(float)));
+    mp2ml_array_wipe(&array);
+    return result;
+}
+
 static PyMethodDef module_methods[] = {
     {"options", module_options, METH_NOARGS, "The table of options."},
+    {"read_array", module_read_array, METH_VARARGS, "read_array(path) -> shape, float32 bytes"},
     {NULL, NULL, 0, NULL},
 };
 

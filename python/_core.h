@@ -26,7 +26,7 @@ struct core_state {       /* of one module object */
 };
 
 /* Where an error came from: decides what a failed read or write means. */
-enum core_origin { CORE_FROM_NETWORK, CORE_FROM_MODEL };
+enum core_origin { CORE_FROM_NETWORK, CORE_FROM_MODEL, CORE_FROM_FILE };
 
 /* Raises the exception for `status`, with the text of *error if it has one. Returns NULL. */
 PyObject *core_raise(PyTypeObject *type, mp2ml_status status, const mp2ml_error *error,

@@ -609,14 +609,14 @@ static void run_real(const char *path, const char *output, const char *golden, i
     assert_int_equal(graph_sample_count(fixture_output(g)), 10);
     assert_int_equal(graph_eval(g, IMAGES, in, out, NULL, NULL), MP2ML_OK);
     assert_in_range(count_right(y, labels), right_low, right_high);
-    struct npy want = {0};
+    mp2ml_array want = {0};
     char golden_path[600];
     if (golden != NULL && data_path(golden_path, sizeof golden_path, golden)) {
-        assert_int_equal(npy_read(&want, golden_path, &err), MP2ML_OK);
+        assert_int_equal(array_read(&want, golden_path, &err), MP2ML_OK);
         assert_int_equal(want.count, 1000);
         for (size_t k = 0; k < want.count; k++)
             assert_true(fabsf(y[k] - want.values[k]) < 1e-4F);
-        npy_wipe(&want);
+        array_wipe(&want);
     }
     graph_free(g);
     free(x);

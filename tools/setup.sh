@@ -105,7 +105,7 @@ need() {
     python) need_python ;;
     check) need_packages clang libclang-rt-dev libomp-dev ;;
     fashion) need_packages dataset-fashion-mnist ;;
-    venv) need_venv numpy tqdm pytest scikit-build-core ;;
+    venv) need_venv numpy tqdm pytest scikit-build-core Pillow ;;
     format) # one version, since each formats a little differently
         need_venv clang-format==14.0.6
         ;;

@@ -9,7 +9,7 @@
 The server never sees x, the client never sees the model.
 """
 from . import _load  # noqa: F401, first of all
-from ._arrays import Tensor
+from ._arrays import Tensor, read_array
 from ._client import Client, Stats
 from ._core import VERSION as __version__
 from ._errors import ConnectionError, Error, InputError, ModelError, PlanError, ProtocolError
@@ -17,4 +17,5 @@ from ._model import Model, plan
 from ._server import Server
 
 __all__ = ["Client", "ConnectionError", "Error", "InputError", "Model", "ModelError", "PlanError",
-           "ProtocolError", "Server", "Stats", "Tensor", "__version__", "plan"]
+           "ProtocolError", "Server", "Stats", "Tensor", "__version__", "plan",
+           "read_array"]

@@ -1,14 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """Between numpy arrays of any kind and the float32 buffers of the C library."""
+import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from ._errors import input_error
+from . import _core
+from ._errors import InputError, input_error
 
 Floats = npt.NDArray[np.float32]
+Data = npt.ArrayLike | os.PathLike[str]
+"""An array, or the name of a file with one."""
 Result = npt.NDArray[Any] | dict[str, npt.NDArray[Any]]
 """One array, or one a name when the model has several outputs."""
 
@@ -33,10 +37,27 @@ class Tensor(NamedTuple):
         return np.dtype(np.int64 if self.integers else np.float32)
 
 
-def to_floats(x: npt.ArrayLike, tensor: Tensor) -> Floats:
+def read_array(path: str | os.PathLike[str]) -> Floats:
+    """The numbers in a .npy or CSV file; a CSV file gives shape (lines, fields)."""
+    shape, values = _core.read_array(os.fspath(path))
+    return np.frombuffer(values, np.float32).reshape(shape)
+
+
+def _from_files(x: Any, tensor: Tensor) -> Any:
+    """What is in the files that `x` names; anything else as it is."""
+    from . import images  # not at the top: `python -m mp2ml.images` runs it as a program
+    if images.are_images(x):
+        images.check_range(tensor.low, tensor.high, f"input '{tensor.name}'")
+        return images.read(x, tensor.shape)
+    return read_array(x) if isinstance(x, (str, os.PathLike)) else x
+
+
+def to_floats(x: Any, tensor: Tensor) -> Floats:
     """`x` as contiguous float32 of shape (samples, count); InputError when it does not fit."""
     try:
-        array = np.asarray(x)
+        array = np.asarray(_from_files(x, tensor))
+    except InputError:
+        raise
     except ValueError as error:
         raise input_error(f"input '{tensor.name}': not an array ({error})") from error
     expected = f"(samples, {', '.join(map(str, tensor.shape))})"
@@ -57,7 +78,7 @@ def to_floats(x: npt.ArrayLike, tensor: Tensor) -> Floats:
     return flat.reshape(samples, tensor.size)
 
 
-def collect(x: npt.ArrayLike | Mapping[str, npt.ArrayLike], tensors: Sequence[Tensor],
+def collect(x: Data | Mapping[str, Data], tensors: Sequence[Tensor],
             find: Callable[[str], int]) -> list[Floats]:
     """An array for each of `tensors`, all with as many samples. `find` gives a name's number."""
     arrays: list[Floats | None] = [None] * len(tensors)

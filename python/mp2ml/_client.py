@@ -7,11 +7,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
-import numpy.typing as npt
 from tqdm import tqdm
 
 from . import _core, _options
-from ._arrays import Result, Tensor, collect, empty, finish
+from ._arrays import Data, Result, Tensor, collect, empty, finish
 from ._errors import InputError, input_error
 
 Progress = bool | Callable[[float], object]
@@ -77,14 +76,16 @@ class Client:
         """Images, bytes, flights and seconds so far."""
         return Stats(*self._core.stats())
 
-    def predict(self, x: npt.ArrayLike | Mapping[str, npt.ArrayLike], progress: Progress = False,
+    def predict(self, x: Data | Mapping[str, Data], progress: Progress = False,
                 plain: bool | Iterable[str] = False) -> Result:
         """The model's answers for samples `x`.
 
-        `x` is an array of real numbers whose first axis counts samples; for a model with several
-        inputs, a dict from names to arrays. The answer has shape (samples, ...): float32 values or
-        int64 labels, as the server reveals; for several outputs a dict. `plain=True`, or a list of
-        input names, sends these inputs in the clear. Ctrl-C ends the call and the connection.
+        `x` is an array of real numbers whose first axis counts samples, or names files: .npy, CSV,
+        an image, a folder or list of images (mp2ml.images.read has more to choose); for a model
+        with several inputs, a dict from names to these. The answer has shape (samples, ...):
+        float32 values or int64 labels, as the server reveals; for several outputs a dict.
+        `plain=True`, or a list of input names, sends these inputs in the clear. Ctrl-C ends the
+        call and the connection.
         """
         arrays = collect(x, self._inputs, self._core.find_input)
         for i, sent_plain in enumerate(self._plain_flags(plain)):

@@ -51,9 +51,10 @@ _CLASSES: dict[str, type[Error]] = {
 
 
 def make(status: str, text: str, origin: str) -> Error:
-    """The exception for a status; `origin` ("network" or "model") says what I/O is about."""
+    """The exception for a status; `origin` ("network", "model" or "file") says what I/O was."""
     if status == "ERR_IO":
-        return {"network": ConnectionError, "model": ModelError}[origin](text, status)
+        kinds = {"network": ConnectionError, "model": ModelError, "file": InputError}
+        return kinds[origin](text, status)
     return _CLASSES.get(status, Error)(text, status)
 
 

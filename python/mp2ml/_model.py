@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy.typing as npt
-
-from . import _core, _options, convert
-from ._arrays import Result, Tensor, collect, empty, finish
+from . import _core, _options
+from ._arrays import Data, Result, Tensor, collect, empty, finish
+from ._keras_files import SUFFIXES
 
 ACCEPTED = ("a frozen GraphDef or ONNX file (path, bytes or an object with SerializeToString), a "
             "SavedModel folder, a .keras or .h5 file, or a Keras model")
@@ -25,16 +24,29 @@ def load_core(model: Any, options: Mapping[str, Any], caller: str) -> _core.Mode
         return model._core
     if isinstance(model, (str, os.PathLike)):
         path = Path(model)
-        if convert.is_convertible(path):
-            return _core.Model(convert.graph_def(path), pairs, str(path))
+        if path.is_dir() or path.suffix.lower() in SUFFIXES:
+            return _core.Model(_converted(path), pairs, str(path))
         return _core.Model(str(path), pairs)
     if isinstance(model, (bytes, bytearray, memoryview)):
         return _core.Model(model, pairs, "model")
     if hasattr(model, "SerializeToString"):
         return _core.Model(model.SerializeToString(), pairs, type(model).__name__)
-    if convert.is_keras(model):
-        return _core.Model(convert.graph_def(model), pairs, type(model).__name__)
+    if _is_keras(model):
+        return _core.Model(_converted(model), pairs, type(model).__name__)
     raise TypeError(f"{caller}() got a {type(model).__name__}; a model is {ACCEPTED}")
+
+
+def _is_keras(model: Any) -> bool:
+    """True for a Keras model, of tensorflow or of keras alone; imports neither."""
+    names = (base.__module__.split(".")[0] for base in type(model).__mro__)
+    return callable(model) and hasattr(model, "inputs") and any(
+        name in ("keras", "tf_keras", "tensorflow") for name in names)
+
+
+def _converted(model: Any) -> bytes:
+    """A frozen GraphDef by the user's tensorflow."""
+    from . import convert  # not at the top: `python -m mp2ml.convert` runs it as a program
+    return convert.graph_def(model)
 
 
 class Model:
@@ -72,15 +84,15 @@ class Model:
         """The same for people."""
         return self._core.plan(images, False)
 
-    def eval_float(self, x: npt.ArrayLike | Mapping[str, npt.ArrayLike]) -> Result:
+    def eval_float(self, x: Data | Mapping[str, Data]) -> Result:
         """The network in floats, without privacy."""
         return self._eval(x, False, 0)
 
-    def eval_fixed(self, x: npt.ArrayLike | Mapping[str, npt.ArrayLike], seed: int = 0) -> Result:
+    def eval_fixed(self, x: Data | Mapping[str, Data], seed: int = 0) -> Result:
         """The fixed-point twin that the private run follows; `seed` is for its noise."""
         return self._eval(x, True, seed)
 
-    def _eval(self, x: npt.ArrayLike | Mapping[str, npt.ArrayLike], fixed: bool,
+    def _eval(self, x: Data | Mapping[str, Data], fixed: bool,
               seed: int) -> Result:
         inputs, outputs = self.inputs, self.outputs
         arrays = collect(x, inputs, lambda name: _find(name, inputs))

@@ -6,26 +6,15 @@
 Needs tensorflow, which is imported when something is converted and never otherwise.
 """
 import argparse
+import contextlib
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from . import _keras_files
 from ._errors import ModelError
-
-SUFFIXES = (".keras", ".h5", ".hdf5")
-
-
-def is_convertible(path: Path) -> bool:
-    """True for a SavedModel folder and Keras files, by name."""
-    return path.is_dir() or path.suffix.lower() in SUFFIXES
-
-
-def is_keras(model: Any) -> bool:
-    """True for a Keras model, of tensorflow or of keras alone; imports neither."""
-    names = (base.__module__.split(".")[0] for base in type(model).__mro__)
-    return callable(model) and hasattr(model, "inputs") and any(
-        name in ("keras", "tf_keras", "tensorflow") for name in names)
 
 
 def graph_def(model: Any) -> bytes:
@@ -38,7 +27,7 @@ def graph_def(model: Any) -> bytes:
         if isinstance(model, (str, os.PathLike)) and Path(model).is_dir():
             function = _saved_model(tf, str(model))
         elif isinstance(model, (str, os.PathLike)):
-            function = _keras(tf, tf.keras.models.load_model(model, compile=False))
+            function = _keras(tf, _keras_files.load(tf, str(model)))
         else:
             function = _keras(tf, model)
         return _freeze(function)
@@ -100,6 +89,21 @@ def _freeze(function: Any) -> bytes:
     return bytes(graph.SerializeToString(deterministic=True))
 
 
+@contextlib.contextmanager
+def _without_chatter() -> Iterator[None]:
+    """What tensorflow writes to standard error goes nowhere; its errors come as exceptions."""
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        sys.stderr.flush()
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """The command line; 0 done, 1 failed."""
     parser = argparse.ArgumentParser(prog="python -m mp2ml.convert", description=__doc__,
@@ -108,10 +112,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("out", type=Path, help="frozen GraphDef to write")
     flags = parser.parse_args(arguments)
     try:
-        flags.out.write_bytes(graph_def(flags.model))
+        with _without_chatter():
+            graph = graph_def(flags.model)
+        flags.out.write_bytes(graph)
     except (ModelError, OSError) as error:
         print(f"mp2ml convert: {error}", file=sys.stderr)
         return 1
+    print(f"wrote {flags.out}, {len(graph):,} bytes")
     return 0
 
 

@@ -8,15 +8,17 @@
  *   cost.h     the unit in which protocols state what they cost
  *   cpu.h      which instruction sets this run may use (MP2ML_CPU forces a level)
  *   log.h      one line at a time to a sink that the caller chooses
- *   npy.h      numpy's .npy files
+ *   array.h    arrays in files, by npy.h (numpy's .npy) and csv.h (tables in text)
  *   trace.h    what a party does when, for Perfetto */
 #ifndef BASE_BASE_H
 #define BASE_BASE_H
 
 #include "base/arena.h"
+#include "base/array.h"
 #include "base/bytes.h"
 #include "base/cost.h"
 #include "base/cpu.h"
+#include "base/csv.h"
 #include "base/log.h"
 #include "base/npy.h"
 #include "base/status.h"

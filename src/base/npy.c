@@ -10,7 +10,6 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/bytes.h"
@@ -118,7 +117,8 @@ static mp2ml_status parse_descr(struct header *h, struct scan *s, const char *na
     return MP2ML_OK;
 }
 
-static mp2ml_status parse_shape(struct npy *out, struct scan *s, const char *name, mp2ml_error *err)
+static mp2ml_status parse_shape(mp2ml_array *out, struct scan *s, const char *name,
+                                mp2ml_error *err)
 {
     if (!take_char(s, '('))
         return status_fail(err, MP2ML_ERR_INPUT, "%s: the shape is no tuple", name);
@@ -130,10 +130,10 @@ static mp2ml_status parse_shape(struct npy *out, struct scan *s, const char *nam
             return status_fail(err, MP2ML_ERR_INPUT,
                                "%s: the shape's axis %u is no size from 0 to %zu", name, out->rank,
                                SIZE_MAX);
-        if (out->rank == NPY_MAX_RANK)
+        if (out->rank == MP2ML_MAX_RANK)
             return status_fail(err, MP2ML_ERR_INPUT,
                                "%s: the shape has more than %d axes, the most that are read", name,
-                               NPY_MAX_RANK);
+                               MP2ML_MAX_RANK);
         if (!size_mul(&out->count, out->count, dim))
             return status_fail(err, MP2ML_ERR_INPUT, "%s: the shape's product overflows", name);
         out->dims[out->rank++] = dim;
@@ -146,7 +146,7 @@ static mp2ml_status parse_shape(struct npy *out, struct scan *s, const char *nam
     return MP2ML_OK;
 }
 
-static mp2ml_status parse_item(struct npy *out, struct header *h, struct scan *s, const char *name,
+static mp2ml_status parse_item(mp2ml_array *out, struct header *h, struct scan *s, const char *name,
                                mp2ml_error *err)
 {
     char key[32];
@@ -177,7 +177,7 @@ static mp2ml_status parse_item(struct npy *out, struct header *h, struct scan *s
     return MP2ML_OK;
 }
 
-static mp2ml_status parse_dict(struct npy *out, struct header *h, struct scan *s, const char *name,
+static mp2ml_status parse_dict(mp2ml_array *out, struct header *h, struct scan *s, const char *name,
                                mp2ml_error *err)
 {
     if (!take_char(s, '{'))
@@ -247,10 +247,10 @@ static double value_at(const uint8_t *p, const struct header *h)
 }
 
 /* Fortran order: the first axis runs fastest in the file. */
-static void read_values(struct npy *out, const struct header *h, const uint8_t *data)
+static void read_values(mp2ml_array *out, const struct header *h, const uint8_t *data)
 {
-    size_t place[NPY_MAX_RANK] = {0};
-    size_t stride[NPY_MAX_RANK]; /* in the file, in values */
+    size_t place[MP2ML_MAX_RANK] = {0};
+    size_t stride[MP2ML_MAX_RANK]; /* in the file, in values */
     size_t step = 1;
     for (unsigned a = 0; a < out->rank; a++) {
         stride[a] = step;
@@ -270,7 +270,7 @@ static void read_values(struct npy *out, const struct header *h, const uint8_t *
 }
 
 /* Reads magic, version and dict; *r is then at the values. */
-static mp2ml_status parse_header(struct npy *out, struct header *h, struct reader *r,
+static mp2ml_status parse_header(mp2ml_array *out, struct header *h, struct reader *r,
                                  const char *name, mp2ml_error *err)
 {
     const uint8_t *magic = reader_bytes(r, 6);
@@ -296,11 +296,11 @@ static mp2ml_status parse_header(struct npy *out, struct header *h, struct reade
     return parse_dict(out, h, &s, name, err);
 }
 
-mp2ml_status npy_parse(struct npy *out, const void *data, size_t size, const char *name,
+mp2ml_status npy_parse(mp2ml_array *out, const void *data, size_t size, const char *name,
                        mp2ml_error *err)
 {
     memset(out, 0, sizeof *out);
-    struct npy npy = {0};
+    mp2ml_array npy = {0};
     struct header h = {0};
     struct reader r = reader_init(data, size);
     TRY(parse_header(&npy, &h, &r, name, err));
@@ -312,7 +312,6 @@ mp2ml_status npy_parse(struct npy *out, const void *data, size_t size, const cha
         return status_fail(err, MP2ML_ERR_INPUT,
                            "%s: %zu bytes of values; expected %zu for %zu values of %u bytes", name,
                            have, want, npy.count, h.width);
-    npy.integers = h.kind != 'f';
     npy.values = malloc(bytes != 0 ? bytes : 1);
     if (npy.values == NULL)
         return status_fail(err, MP2ML_ERR_MEMORY, "%s: no memory for %zu values", name, npy.count);
@@ -321,45 +320,10 @@ mp2ml_status npy_parse(struct npy *out, const void *data, size_t size, const cha
     return MP2ML_OK;
 }
 
-static mp2ml_status read_file(uint8_t **data, size_t *size, FILE *f, const char *path,
-                              mp2ml_error *err)
-{
-    struct stat st;
-    if (fstat(fileno(f), &st) != 0 || !S_ISREG(st.st_mode))
-        return status_fail(err, MP2ML_ERR_IO, "%s: not a regular file", path);
-    *size = (size_t)st.st_size;
-    *data = malloc(*size != 0 ? *size : 1);
-    if (*data == NULL)
-        return status_fail(err, MP2ML_ERR_MEMORY, "%s: no memory for its %zu bytes", path, *size);
-    if (fread(*data, 1, *size, f) == *size)
-        return MP2ML_OK;
-    free(*data);
-    *data = NULL;
-    return status_fail(err, MP2ML_ERR_IO, "%s: cannot read all of its %zu bytes", path, *size);
-}
-
-mp2ml_status npy_read(struct npy *out, const char *path, mp2ml_error *err)
-{
-    memset(out, 0, sizeof *out);
-    FILE *f = fopen(path, "rb");
-    if (f == NULL)
-        return status_fail(err, MP2ML_ERR_IO, "%s: %s", path, strerror(errno));
-    uint8_t *data = NULL;
-    size_t size = 0;
-    mp2ml_status status = read_file(&data, &size, f, path, err);
-    fclose(f);
-    if (status == MP2ML_OK)
-        status = npy_parse(out, data, size, path, err);
-    if (data != NULL)
-        explicit_bzero(data, size); /* a client's input */
-    free(data);
-    return status;
-}
-
 /* Writes the header with its padding: values begin at a multiple of 64 bytes. */
 static bool write_header(FILE *f, const size_t *dims, unsigned rank)
 {
-    char dict[64 + 24 * NPY_MAX_RANK];
+    char dict[64 + 24 * MP2ML_MAX_RANK];
     size_t n =
         (size_t)snprintf(dict, sizeof dict, "{'descr': '%cf4', 'fortran_order': False, 'shape': (",
                          __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__ ? '>' : '<');
@@ -378,9 +342,9 @@ mp2ml_status npy_write(const char *path, const float *values, const size_t *dims
 {
     size_t count = 1;
     size_t path_bytes = strlen(path) + 32;
-    if (rank > NPY_MAX_RANK)
+    if (rank > MP2ML_MAX_RANK)
         return status_fail(err, MP2ML_ERR_ARGUMENT, "%s: %u axes; expected at most %d", path, rank,
-                           NPY_MAX_RANK);
+                           MP2ML_MAX_RANK);
     for (unsigned a = 0; a < rank; a++)
         if (!size_mul(&count, count, dims[a]))
             return status_fail(err, MP2ML_ERR_ARGUMENT, "%s: the shape's product overflows", path);
@@ -405,12 +369,4 @@ mp2ml_status npy_write(const char *path, const float *values, const size_t *dims
     }
     free(temporary);
     return status;
-}
-
-void npy_wipe(struct npy *npy)
-{
-    if (npy->values != NULL)
-        explicit_bzero(npy->values, npy->count * sizeof *npy->values);
-    free(npy->values);
-    memset(npy, 0, sizeof *npy);
 }

@@ -6,24 +6,12 @@
 
 #include "base/status.h"
 
-#define NPY_MAX_RANK 8
-
-struct npy {
-    unsigned rank;
-    size_t dims[NPY_MAX_RANK];
-    size_t count;  /* product of dims */
-    float *values; /* C order, freed by npy_wipe */
-    bool integers; /* the file held integers or booleans */
-};
-
-/* Reads a file (bool, u1..u8, i1..i8, f2, f4, f8, either byte order, C or Fortran order). */
-MUST_CHECK mp2ml_status npy_read(struct npy *out, const char *path, mp2ml_error *err);
-/* The same from memory. `name` is for messages only. */
-MUST_CHECK mp2ml_status npy_parse(struct npy *out, const void *data, size_t size, const char *name,
+/* Reads a file in memory (bool, u1..u8, i1..i8, f2, f4, f8, either byte order, C or Fortran order).
+ * `name` is for messages only. The caller wipes *out. */
+MUST_CHECK mp2ml_status npy_parse(mp2ml_array *out, const void *data, size_t size, const char *name,
                                   mp2ml_error *err);
 /* Writes float32, version 1.0, first to a temporary name and then renamed. */
 MUST_CHECK mp2ml_status npy_write(const char *path, const float *values, const size_t *dims,
                                   unsigned rank, mp2ml_error *err);
-void npy_wipe(struct npy *npy);
 
 #endif

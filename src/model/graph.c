@@ -126,7 +126,9 @@ static mp2ml_status read_file(uint8_t **out, size_t *size, const char *path, mp2
     if (fseek(file, 0, SEEK_END) == 0)
         end = ftell(file);
     if (end < 0 || (unsigned long)end > MAX_FILE || fseek(file, 0, SEEK_SET) != 0)
-        TRY_OUT(status_fail(err, MP2ML_ERR_IO, "%s: not a file of at most 2 GiB", path));
+        TRY_OUT(status_fail(
+            err, MP2ML_ERR_IO,
+            "%s: not a file of at most 2 GiB; a SavedModel folder needs `mp2ml convert`", path));
     uint8_t *data = malloc((size_t)end + 1);
     if (data == NULL)
         TRY_OUT(status_fail(err, MP2ML_ERR_MEMORY, "%s: out of memory", path));

@@ -116,7 +116,7 @@ static mp2ml_status set_ranges(struct mp2ml_options *o, const char *v, mp2ml_err
         return set_string(&o->calibration_path, v + 11);
     }
     return status_fail(err, MP2ML_ERR_ARGUMENT,
-                       "--ranges takes auto, strict or calibrated:FILE.npy, not '%s'", v);
+                       "--ranges takes auto, strict or calibrated:FILE, not '%s'", v);
 }
 
 static mp2ml_status set_reveal(struct mp2ml_options *o, const char *v, mp2ml_error *err)
@@ -320,7 +320,7 @@ static const struct option_row option_table[] = {
      set_preprocess},
     {{"ranges", "MODE", "auto",
       "how large activations may get: auto (synthetic inputs, times 2), strict (proven) or "
-      "calibrated:FILE.npy (own inputs, times 1.5)",
+      "calibrated:FILE (own inputs, .npy or CSV, times 1.5)",
       M, 0},
      set_ranges},
     {{"classes", "FILE", NULL, "text file with one class name a line, which clients print", M, 0},

@@ -23,19 +23,19 @@ void tensor_describe(mp2ml_tensor *out, const struct plan_tensor *in)
     out->integers = in->dtype == PLAN_I64;
 }
 
-static mp2ml_status read_calibration(struct npy *npy, const struct graph *graph,
+static mp2ml_status read_calibration(mp2ml_array *a, const struct graph *graph,
                                      struct plan_options *po, const char *path, mp2ml_error *err)
 {
     size_t per_sample = 0;
     for (int i = 0; i < graph->n_inputs; i++)
         per_sample += graph_sample_count(&graph->nodes[graph->inputs[i]]);
-    TRY(npy_read(npy, path, err));
-    size_t samples = npy->rank > 0 ? npy->dims[0] : 0;
-    if (samples == 0 || npy->count != samples * per_sample)
+    TRY(array_read(a, path, err));
+    size_t samples = a->rank > 0 ? a->dims[0] : 0;
+    if (samples == 0 || a->count != samples * per_sample)
         return status_fail(err, MP2ML_ERR_INPUT,
                            "%s: %zu samples of %zu values, but the model takes %zu values a sample",
-                           path, samples, samples ? npy->count / samples : 0, per_sample);
-    po->calibration = npy->values;
+                           path, samples, samples ? a->count / samples : 0, per_sample);
+    po->calibration = a->values;
     po->calibration_samples = samples;
     return MP2ML_OK;
 }
@@ -44,7 +44,7 @@ static mp2ml_status plan_model(struct mp2ml_model *m, const struct mp2ml_options
                                mp2ml_error *err)
 {
     struct plan_options po;
-    struct npy npy = {0};
+    mp2ml_array samples = {0};
     plan_options_init(&po);
     po.low = o->low;
     po.high = o->high;
@@ -60,12 +60,12 @@ static mp2ml_status plan_model(struct mp2ml_model *m, const struct mp2ml_options
     po.b_w = WEIGHT_BITS;
     mp2ml_status status = MP2ML_OK;
     if (o->ranges == PLAN_RANGES_CALIBRATED)
-        status = read_calibration(&npy, m->graph, &po, o->calibration_path, err);
+        status = read_calibration(&samples, m->graph, &po, o->calibration_path, err);
     if (status == MP2ML_OK)
         status = plan_new(&m->plan, m->graph, &po, err);
     if (status == MP2ML_OK)
         status = choose_bits(m->plan, o->bits, o->sign_bits, err);
-    npy_wipe(&npy);
+    array_wipe(&samples);
     return status;
 }
 

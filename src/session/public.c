@@ -7,14 +7,7 @@
 
 mp2ml_status mp2ml_array_read(mp2ml_array *out, const char *path, mp2ml_error *error)
 {
-    struct npy npy;
-    TRY(npy_read(&npy, path, error));
-    out->rank = npy.rank;
-    for (unsigned i = 0; i < npy.rank; i++)
-        out->dims[i] = npy.dims[i];
-    out->count = npy.count;
-    out->values = npy.values;
-    return MP2ML_OK;
+    return array_read(out, path, error);
 }
 
 mp2ml_status mp2ml_array_write(const char *path, const float *values, const size_t *dims,
@@ -25,9 +18,7 @@ mp2ml_status mp2ml_array_write(const char *path, const float *values, const size
 
 void mp2ml_array_wipe(mp2ml_array *array)
 {
-    free(array->values);
-    array->values = NULL;
-    array->count = 0;
+    array_wipe(array);
 }
 
 void mp2ml_free(void *p)

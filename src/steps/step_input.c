@@ -23,7 +23,8 @@ mp2ml_status input_check(const struct plan_tensor *tensor, const float *values, 
     if (low < tensor->low - slack || high > tensor->high + slack)
         return status_fail(err, MP2ML_ERR_INPUT,
                            "input '%s': values from %g to %g, but the server declared %g:%g "
-                           "(scale the data, or have the server say --input-range)",
+                           "(scale the data, or have the server say --input-range, or --preprocess "
+                           "scale=1/255 for pixels)",
                            tensor->name, low, high, tensor->low, tensor->high);
     return MP2ML_OK;
 }

@@ -4,6 +4,7 @@
 Needs TensorFlow (`make test-all`). Those that classify digits are trained for some seconds where
 MNIST is here, so that labels mean something; without it they keep random weights.
 """
+import json
 import os
 import subprocess
 import sys
@@ -16,7 +17,7 @@ import pytest
 from whole_models import agreement, compare, model_file, predict
 
 import mp2ml
-from mp2ml import convert
+from mp2ml import _keras_files, convert
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 pytestmark = pytest.mark.tensorflow
@@ -243,30 +244,33 @@ def test_resnet8(tmp_path: Path) -> None:
     assert agreement(y, golden[:4]) == 1
 
 
-def cifar() -> np.ndarray:
-    """CIFAR-10 test images as float32, 0 to 255, from beside the models."""
+def cifar_file() -> Path:
+    """CIFAR-10 test images, from beside the models."""
     path = model_file("keras").parents[1] / "data" / "cifar10" / \
         "cifar10_test_lossless_first1017.npz"
     if not path.is_file():
         pytest.skip("no data")
-    with np.load(path) as arrays:
-        return next(arrays[name] for name in arrays if arrays[name].ndim == 4).astype(np.float32)
+    return path
+
+
+def cifar() -> np.ndarray:
+    """As float32, 0 to 255."""
+    with np.load(cifar_file()) as arrays:
+        return arrays["x"].astype(np.float32)
+
+
+def cifar_labels() -> np.ndarray:
+    with np.load(cifar_file()) as arrays:
+        return arrays["y"].astype(np.int64)
 
 
 def test_visual_wake_words() -> None:
-    """MLPerf Tiny's MobileNet for 96x96 photographs, planned and computed in the clear only.
-    Keras 3 knows no `groups` of a depthwise layer, which Keras 2 wrote."""
-    class Depthwise(layers.DepthwiseConv2D):  # type: ignore[misc]
-        def __init__(self, *positional: Any, groups: int = 1, **named: Any) -> None:
-            assert groups == 1
-            super().__init__(*positional, **named)
-
+    """MLPerf Tiny's MobileNet for 96x96 photographs, planned and computed in the clear only. Its
+    depthwise layers have `groups`, which Keras 3 does not know."""
     path = model_file("keras/mlperf_tiny_vww_96.h5")
-    network = tf.keras.models.load_model(path, compile=False,
-                                         custom_objects={"DepthwiseConv2D": Depthwise})
-    model = mp2ml.Model(network, reveal="logits")
+    model = mp2ml.Model(path, reveal="logits")
     x = test_data(2, 96, 96, 3)
-    expected = keras_outputs(network, x)[0]
+    expected = keras_outputs(keras_file(path), x)[0]
     assert np.abs(model.eval_float(x) - expected).max() < 1e-4
     twin = model.eval_fixed(x)
     worst, bound = np.abs(twin - expected).max(), model.expected_errors[0]
@@ -275,18 +279,6 @@ def test_visual_wake_words() -> None:
     steps = model.plan(1)["steps"]
     assert sum(step["kind"] == "relu" for step in steps) == 27
     print(f"vww: {sum(s['bytes_to_server'] + s['bytes_to_client'] for s in steps)} bytes")
-
-
-@pytest.mark.parametrize(("name", "words"), (
-    ("delphi_minionn_cifar10_relu.h5", "No model config"),  # weights only
-    ("marabou_cnn_max_mnist2.h5", "Kernel shape"),  # input_shape with a batch axis, Keras 2
-    ("mlperf_tiny_vww_96.h5", "groups"),
-))
-def test_files_that_keras_cannot_load(name: str, words: str) -> None:
-    """Its reason is passed on, with the file's name."""
-    with pytest.raises(mp2ml.ModelError, match=words) as caught:
-        mp2ml.Model(model_file(f"keras/{name}"))
-    assert name in str(caught.value) and "tensorflow" in str(caught.value)
 
 
 def test_both_in_one_process(tmp_path: Path) -> None:
@@ -301,3 +293,135 @@ def test_both_in_one_process(tmp_path: Path) -> None:
     result = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True,
                             check=False, timeout=120)
     assert result.returncode == 0, result.stderr
+
+
+def test_marabou(tmp_path: Path, mnist: tuple[np.ndarray, np.ndarray]) -> None:
+    """A file of Keras 2.2, whose input's shape stands in its first layer, by its golden outputs."""
+    path, images = model_file("keras/marabou_cnn_max_mnist2.h5"), mnist[0][:100]
+    golden = np.load(model_file("golden/marabou_cnn_max_mnist2.h5.npy"))
+    converted = tmp_path / "marabou.pb"
+    assert convert.main([str(path), str(converted)]) == 0
+    model = mp2ml.Model(converted, reveal="logits")
+    assert np.abs(model.eval_float(images) - golden).max() < 1e-3
+    y = compare("marabou", model, images, [model.eval_float(images)])[0]
+    assert agreement(y, golden) >= 0.99
+
+
+def minionn() -> Any:
+    """MiniONN's network for CIFAR-10, as the shapes of Delphi's weights tell, ReLU6 as trained."""
+    stack = [layers.Input((32, 32, 3))]
+    for filters, size, pool in ((64, 3, 1), (64, 3, 2), (64, 3, 1), (64, 3, 2), (64, 3, 1),
+                                (64, 1, 1), (16, 1, 1)):
+        stack += [layers.Conv2D(filters, size, padding="same"), layers.ReLU(max_value=6)]
+        stack += [layers.AveragePooling2D(2)] if pool == 2 else []
+    return tf.keras.Sequential([*stack, layers.Flatten(), layers.Dense(10)])
+
+
+def test_minionn() -> None:
+    """A file with weights only, for a network built here: 173,056 ReLU6 an image; some minutes."""
+    path = model_file("keras/delphi_minionn_cifar10_relu.h5")
+    with pytest.raises(mp2ml.ModelError, match="weights only.*load_weights.*mp2ml.Server"):
+        mp2ml.Model(path)
+    network = minionn()
+    network.load_weights(path)
+    images, answers = cifar(), cifar_labels()
+    right = sum(int((keras_outputs(network, images[i:i + 100] / 255)[0].argmax(1)
+                     == answers[i:i + 100]).sum()) for i in range(0, len(images), 100))
+    print(f"minionn: {right} of {len(images)} right in floats")
+    assert right / len(images) > 0.86
+    model = mp2ml.Model(network, reveal="logits", preprocess="scale=1/255")
+    expected = keras_outputs(network, images[:100] / 255)
+    compare("minionn", model, images[:100], expected)
+
+
+# ---- old files ----
+
+def keras_file(path: Path) -> Any:
+    """The Keras model in a file, however it has to be read."""
+    return _keras_files.load(tf, str(path))
+
+
+@pytest.mark.parametrize("name", ("marabou_cnn_max_mnist2", "mlperf_tiny_vww_96",
+                                  "mlperf_tiny_ic_resnet8"))
+def test_old_files_as_keras_2_reads_them(name: str) -> None:
+    """The architecture brought up to date computes what Keras 2 does."""
+    keras2 = pytest.importorskip("tf_keras")
+    path = model_file(f"keras/{name}.h5")
+    new = _keras_files.load_modernised(tf, str(path), _keras_files.architecture(str(path))[0])
+    old = keras2.models.load_model(path, compile=False)
+    x = test_data(4, *new.inputs[0].shape[1:])
+    assert np.abs(keras_outputs(new, x)[0] - np.asarray(old(x, training=False))).max() < 1e-5
+
+
+def write_old_file(path: Path, network: Any, config: Any) -> None:
+    """An .h5 file with the network's weights and this architecture, as by Keras 2."""
+    h5py = pytest.importorskip("h5py")
+    network.save(path)
+    with h5py.File(path, "r+") as file:
+        file.attrs["model_config"] = json.dumps(config)
+        file.attrs["keras_version"] = "2.2.4"
+
+
+def old_layers(network: Any) -> list[dict[str, Any]]:
+    """The layers of a Sequential as Keras 2.2 wrote them: the input's shape in the first one,
+    initializers with their type, types as policies."""
+    result = []
+    for layer in network.layers:
+        config = {key: value for key, value in layer.get_config().items()
+                  if not isinstance(value, dict) and key not in ("name", "negative_slope")}
+        config["name"], config["dtype"] = layer.name, {"class_name": "Policy",
+                                                       "config": {"name": "float32"}}
+        if hasattr(layer, "negative_slope"):
+            config["alpha"] = float(layer.negative_slope)
+        if hasattr(layer, "kernel_initializer"):
+            config["kernel_initializer"] = {"class_name": "GlorotUniform",
+                                            "config": {"seed": None, "dtype": "float32"}}
+        result.append({"class_name": type(layer).__name__, "config": config})
+    result[0]["config"]["batch_input_shape"] = [None, 8, 8, 3]
+    return result
+
+
+def old_network() -> tuple[Any, list[dict[str, Any]]]:
+    network = tf.keras.Sequential([
+        layers.Input((8, 8, 3)), layers.Conv2D(4, 3, strides=2),
+        layers.LeakyReLU(negative_slope=0.3), layers.DepthwiseConv2D(2), layers.BatchNormalization(), layers.Flatten(), layers.Dense(5)])
+    return network, old_layers(network)
+
+
+@pytest.mark.parametrize("wrap", ("list", "dict", "nested"))
+def test_old_architectures(tmp_path: Path, wrap: str) -> None:
+    """What Keras 2 wrote in several forms is read as the network that it was."""
+    network, stack = old_network()
+    stack[2]["config"].update(groups=1, time_major=False)
+    config: Any = {"name": "old", "layers": stack}
+    if wrap == "nested":
+        network = tf.keras.Sequential([layers.Input((8, 8, 3)), network, layers.ReLU()])
+        config = {"name": "outer", "layers": [
+            {"class_name": "Sequential", "config": {**config, "name": network.layers[0].name}},
+            {"class_name": "ReLU", "config": {"name": network.layers[1].name, "max_value": None}}]}
+        config["layers"][0]["config"]["batch_input_shape"] = [None, 8, 8, 3]
+    write_old_file(tmp_path / "old.h5", network,
+                   {"class_name": "Sequential", "config": stack if wrap == "list" else config})
+    x = test_data(3, 8, 8, 3)
+    y = mp2ml.Model(tmp_path / "old.h5", reveal="logits").eval_float(x)
+    assert np.abs(y - keras_outputs(network, x)[0]).max() < 1e-5
+
+
+@pytest.mark.parametrize(("layer", "key", "value"), ((2, "groups", 2), (0, "rotated", True)))
+def test_fields_that_mean_something_are_not_dropped(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch, layer: int, key: str, value: Any) -> None:
+    monkeypatch.setitem(sys.modules, "tf_keras", None)
+    network, stack = old_network()
+    stack[layer]["config"][key] = value
+    write_old_file(tmp_path / "old.h5", network, {"class_name": "Sequential", "config": stack})
+    with pytest.raises(mp2ml.ModelError, match=key) as caught:
+        mp2ml.Model(tmp_path / "old.h5")
+    for words in ("old.h5", "written by Keras 2.2.4", "up to date", "pip install tf_keras"):
+        assert words in str(caught.value)
+
+
+def test_files_that_are_none(tmp_path: Path) -> None:
+    for name in ("text.h5", "text.keras"):
+        (tmp_path / name).write_text("no model")
+        with pytest.raises(mp2ml.ModelError, match=name):
+            mp2ml.Model(tmp_path / name)

@@ -117,7 +117,7 @@ def test_help_has_the_flags_of_the_library(program: str) -> None:
     (("plan", "a.pb", "--batch", "0"), ("--batch", "0")),
     (("plan", "a.pb", "--json=yes"), ("--json takes no value",)),
     (("plan", "a.pb", "--input-range", "1:0"), ("--input-range", "1:0")),
-    (("predict", "localhost"), ("--input FILE.npy is missing",)),
+    (("predict", "localhost"), ("--input FILE is missing",)),
     (("predict", "localhost:0", "--input", "x.npy"), ("localhost:0",)),
     (("predict", "[::1", "--input", "x.npy"), ("[::1",)),
     (("predict", "h", "--input", "x.npy", "--reveal", "logits"), ("--require-reveal",)),
