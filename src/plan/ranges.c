@@ -332,9 +332,10 @@ static void prove_linear(const struct linear *lin, const struct interval *in, st
             struct interval sum = {lin->b[o], lin->b[o]};
             for (size_t c = 0; c < group->cols; c++) {
                 const struct interval *x = &in[lin->in_index[group->in_at + c]];
-                double f = (double)w[c];
-                sum.low += f > 0 ? f * x->low : f * x->high;
-                sum.high += f > 0 ? f * x->high : f * x->low;
+                double f = (double)w[c], p = f * x->low, q = f * x->high;
+                bool up = f > 0; /* selected, not branched on: signs are as random as it gets */
+                sum.low += up ? p : q;
+                sum.high += up ? q : p;
             }
             out[o] = sum;
         }
