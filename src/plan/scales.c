@@ -341,7 +341,7 @@ static bool differences_fit(const struct plan *plan, const struct plan_step *ste
            scales_room(step->k);
 }
 
-mp2ml_status plan_set_sign_bits(struct plan *plan, const uint8_t *sign_bits)
+void plan_set_sign_bits(struct plan *plan, const uint8_t *sign_bits)
 {
     for (unsigned s = 0; s < plan->pub.n_steps; s++) {
         struct plan_step *step = &plan->pub.steps[s];
@@ -350,7 +350,6 @@ mp2ml_status plan_set_sign_bits(struct plan *plan, const uint8_t *sign_bits)
         while (step->kind == STEP_MAX && step->blind > 0 && !differences_fit(plan, step))
             step->blind--;
     }
-    return plan_error_model(plan);
 }
 
 /* ---- the plan -------------------------------------------------------------------------------- */
@@ -383,7 +382,7 @@ static mp2ml_status scale_all(struct scaling *sc)
     for (unsigned s = 0; s < plan->pub.n_steps;)
         TRY(scale_step(sc, s, &s));
     widen_operands(&plan->pub);
-    return plan_error_model(plan);
+    return MP2ML_OK;
 }
 
 mp2ml_status plan_scale(struct plan *plan, unsigned k, unsigned k_out, mp2ml_error *err)
