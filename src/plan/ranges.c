@@ -11,7 +11,7 @@
 
 #define SAMPLES 640
 #define SAMPLES_LEAST 32           /* of networks that would take minutes otherwise ... */
-#define BUDGET ((uint64_t)1 << 37) /* ... for so many products */
+#define BUDGET ((uint64_t)1 << 35) /* ... for so many products */
 #define CHUNK 64                   /* samples that are evaluated together, or half as many, ... */
 #define CHUNK_VALUES ((size_t)1 << 25) /* ... so that a value set holds no more than this */
 #define MARGIN_AUTO 2.0

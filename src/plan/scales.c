@@ -83,7 +83,10 @@ static double *whole_constants(const struct plan *plan, unsigned s)
             lost[at++] = lost_value(plan, step->operands[i], v);
     for (size_t o = 0; lost != NULL && out != NULL && o < lin->n_out; o++)
         out[o] = lin->b[o];
-    for (size_t g = 0; lost != NULL && out != NULL && g < lin->n_groups; g++) {
+    bool any = false; /* mostly nothing is missing */
+    for (size_t i = 0; lost != NULL && i < at; i++)
+        any = any || fabs(lost[i]) > 0;
+    for (size_t g = 0; any && out != NULL && g < lin->n_groups; g++) {
         const struct linear_group *group = &lin->groups[g];
         for (size_t r = 0; r < group->rows; r++)
             for (size_t c = 0; c < group->cols; c++)
