@@ -295,6 +295,7 @@ static inline void net_scaled(struct plan *plan, unsigned k, unsigned k_out)
     mp2ml_error err = {MP2ML_OK, ""};
     if (plan_scale(plan, k, k_out, &err) != MP2ML_OK)
         fail_msg("%s", err.text);
+    assert_int_equal(plan_error_model(plan), MP2ML_OK);
 }
 
 /* The kinds of all steps, separated by spaces. */

@@ -166,7 +166,9 @@ bool plan_fits_small_set(const struct plan *plan);
 bool plan_may_be_blind(const struct plan *plan, unsigned s);
 /* After plan_scale: lets the signs of each step s that may be blind look at the sign_bits[s]
  * highest bits only, or at all if there are fewer. */
-MUST_CHECK mp2ml_status plan_set_sign_bits(struct plan *plan, const uint8_t *sign_bits);
+void plan_set_sign_bits(struct plan *plan, const uint8_t *sign_bits);
+/* After those two, before anything reads the expected error: the error of every step. */
+MUST_CHECK mp2ml_status plan_error_model(struct plan *plan);
 
 /* The lowered network in floats: for tests and ranges. values[s] = [value][image] of step s. */
 typedef int (*plan_visit)(void *context, unsigned step, const float *values, size_t images);

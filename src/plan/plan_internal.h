@@ -35,8 +35,6 @@ void plan_windows_wipe(struct mpc_windows *windows);
 MUST_CHECK mp2ml_status plan_lower(struct plan *plan, const struct graph *graph, mp2ml_error *err);
 /* ranges.c: samples, their outputs, and plan->range. */
 MUST_CHECK mp2ml_status plan_measure(struct plan *plan, mp2ml_error *err);
-/* plan_error.c: fills notes[].error_sd; after the matrices were quantised. */
-MUST_CHECK mp2ml_status plan_error_model(struct plan *plan);
 
 /* 1 / (scale of an operand's integer times 2^shift) of every value that a linear step reads; freed
  * by the caller, NULL when memory is short. */

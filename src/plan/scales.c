@@ -83,7 +83,10 @@ static double *whole_constants(const struct plan *plan, unsigned s)
             lost[at++] = lost_value(plan, step->operands[i], v);
     for (size_t o = 0; lost != NULL && out != NULL && o < lin->n_out; o++)
         out[o] = lin->b[o];
-    for (size_t g = 0; lost != NULL && out != NULL && g < lin->n_groups; g++) {
+    bool any = false; /* mostly nothing is missing */
+    for (size_t i = 0; lost != NULL && i < at; i++)
+        any = any || fabs(lost[i]) > 0;
+    for (size_t g = 0; any && out != NULL && g < lin->n_groups; g++) {
         const struct linear_group *group = &lin->groups[g];
         for (size_t r = 0; r < group->rows; r++)
             for (size_t c = 0; c < group->cols; c++)
@@ -371,7 +374,7 @@ static bool differences_fit(const struct plan *plan, const struct plan_step *ste
            scales_room(step->k);
 }
 
-mp2ml_status plan_set_sign_bits(struct plan *plan, const uint8_t *sign_bits)
+void plan_set_sign_bits(struct plan *plan, const uint8_t *sign_bits)
 {
     for (unsigned s = 0; s < plan->pub.n_steps; s++) {
         struct plan_step *step = &plan->pub.steps[s];
@@ -380,7 +383,6 @@ mp2ml_status plan_set_sign_bits(struct plan *plan, const uint8_t *sign_bits)
         while (step->kind == STEP_MAX && step->blind > 0 && !differences_fit(plan, step))
             step->blind--;
     }
-    return plan_error_model(plan);
 }
 
 /* ---- the plan -------------------------------------------------------------------------------- */
@@ -416,7 +418,7 @@ static mp2ml_status scale_all(struct scaling *sc)
     for (unsigned s = 0; s < plan->pub.n_steps;)
         TRY(scale_step(sc, s, &s));
     widen_operands(&plan->pub);
-    return plan_error_model(plan);
+    return MP2ML_OK;
 }
 
 mp2ml_status plan_scale(struct plan *plan, unsigned k, unsigned k_out, mp2ml_error *err)

@@ -61,7 +61,7 @@ static bool good_enough(const struct search *search, const struct trial_result *
 static mp2ml_status try_bits(struct search *search, bool *good)
 {
     struct trial_result result;
-    TRY(plan_set_sign_bits(search->plan, search->bits));
+    plan_set_sign_bits(search->plan, search->bits);
     TRY(trial_run(&result, search->plan, 1));
     *good = good_enough(search, &result);
     return MP2ML_OK;
@@ -148,7 +148,7 @@ static mp2ml_status search_sign_bits(struct plan *plan)
     if (status == MP2ML_OK)
         status = search_each(search);
     if (status == MP2ML_OK)
-        status = plan_set_sign_bits(plan, search->bits);
+        plan_set_sign_bits(plan, search->bits);
     free(search);
     return status;
 }
@@ -179,8 +179,9 @@ mp2ml_status choose_bits(struct plan *plan, unsigned bits, unsigned sign_bits, m
     if (signs > 0 && sign_bits > 0) {
         uint8_t all[PLAN_MAX_STEPS];
         memset(all, (int)sign_bits, sizeof(all));
-        TRY(plan_set_sign_bits(plan, all));
+        plan_set_sign_bits(plan, all);
     }
+    TRY(plan_error_model(plan));
     TRY(trial_run(&result, plan, 2));
     memcpy(plan->observed_error, result.largest, sizeof(plan->observed_error));
     return MP2ML_OK;

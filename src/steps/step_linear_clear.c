@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The twin of step_linear.c. Sums of a row are exact: in doubles, tile by tile, as long as no sum
- * can reach 2^53, else in integers mod 2^64. Both give the same bits. */
-#include <math.h>
+ * The twin of step_linear.c. A sum is needed mod 2^l: where l <= 32 it is made of 32-bit integers,
+ * tile by tile, and else of 64-bit ones. Overflow is part of both, nothing is rounded. */
 #include <stdlib.h>
 
 #include "base/cpu.h"
@@ -10,13 +9,13 @@
 
 #define TILE 16 /* images that stay in registers */
 
-typedef double lanes __attribute__((vector_size(TILE * sizeof(double))));
+typedef uint32_t lanes __attribute__((vector_size(TILE * sizeof(uint32_t))));
 
 struct clear_job { /* rows of a group for some images */
     const struct linear *lin;
     const struct linear_group *group;
-    uint64_t *out;    /* [value][image]: the sums without bias, mod 2^64 */
-    const double *in; /* [value][image] */
+    uint64_t *out;      /* [value][image]: the sums without bias, mod 2^32 */
+    const uint32_t *in; /* [value][image] */
     size_t images, at, width;
 };
 
@@ -34,14 +33,14 @@ static inline __attribute__((always_inline)) void tile_rows(const struct clear_j
         sum[r] = (lanes){0};
     for (size_t c = 0; c < cols; c++) {
         lanes x = {0};
-        memcpy(&x, j->in + (size_t)index[c] * j->images + j->at, width * sizeof(double));
+        memcpy(&x, j->in + (size_t)index[c] * j->images + j->at, width * sizeof(*j->in));
         for (size_t r = 0; r < rows; r++)
-            sum[r] += x * (double)w[r * cols + c];
+            sum[r] += x * (uint32_t)(int32_t)w[r * cols + c];
     }
     for (size_t r = 0; r < rows; r++) {
         size_t o = j->lin->out_index[j->group->out_at + row + r];
         for (size_t b = 0; b < width; b++)
-            j->out[o * j->images + j->at + b] = (uint64_t)(int64_t)sum[r][b];
+            j->out[o * j->images + j->at + b] = sum[r][b];
     }
 }
 
@@ -87,8 +86,7 @@ static clear_kernel pick(void)
     return tile_portable;
 }
 
-static void sums_in_doubles(const struct linear *lin, uint64_t *out, const double *in,
-                            size_t images)
+static void sums_32(const struct linear *lin, uint64_t *out, const uint32_t *in, size_t images)
 {
     const clear_kernel kernel = pick();
     const size_t tiles = (images + TILE - 1) / TILE;
@@ -106,8 +104,7 @@ static void sums_in_doubles(const struct linear *lin, uint64_t *out, const doubl
     }
 }
 
-static void sums_in_integers(const struct linear *lin, uint64_t *out, const uint64_t *in,
-                             size_t images)
+static void sums_64(const struct linear *lin, uint64_t *out, const uint64_t *in, size_t images)
 {
 #pragma omp parallel for schedule(dynamic, 16)
     for (size_t g = 0; g < lin->n_groups; g++) {
@@ -125,31 +122,14 @@ static void sums_in_integers(const struct linear *lin, uint64_t *out, const uint
     }
 }
 
-/* Integers of Z_{2^l} read as signed, in place, as doubles. False (and untouched) when a sum of
- * them could reach 2^53. */
-static bool as_doubles(const struct linear *lin, uint64_t *x, size_t n, unsigned l)
+/* The low halves of n integers, in place. */
+static void narrow(uint64_t *x, size_t n)
 {
-    const uint64_t sign = (uint64_t)1 << (l - 1);
-    uint64_t most = 0;
-    double norm = 0;
+    uint8_t *to = (uint8_t *)x;
     for (size_t i = 0; i < n; i++) {
-        int64_t v = (int64_t)(x[i] ^ sign) - (int64_t)sign;
-        uint64_t a = (uint64_t)(v < 0 ? -v : v);
-        most = a > most ? a : most;
+        uint32_t low = (uint32_t)x[i];
+        memcpy(to + i * sizeof(low), &low, sizeof(low));
     }
-    /* |sum w x| <= norm2(w) * norm2(x), the columns at most as many as the inputs */
-    for (size_t o = 0; o < lin->n_out; o++)
-        norm = fmax(norm, (double)lin->norm2[o]);
-    size_t cols = 1;
-    for (size_t g = 0; g < lin->n_groups; g++)
-        cols = lin->groups[g].cols > cols ? lin->groups[g].cols : cols;
-    if (!((norm + 1) * (double)most * sqrt((double)cols) < 0x1p52))
-        return false;
-    for (size_t i = 0; i < n; i++) {
-        double v = (double)((int64_t)(x[i] ^ sign) - (int64_t)sign);
-        memcpy(&x[i], &v, sizeof(v));
-    }
-    return true;
 }
 
 /* Bias, switch to k bits and, in the model, the error of the share. */
@@ -182,10 +162,12 @@ mp2ml_status step_linear_clear(struct clear_run *run, unsigned s)
     if (!x)
         return MP2ML_ERR_MEMORY;
     gather_operands(x, pub, step, run->values, 0, inputs, run->images, step->l);
-    if (as_doubles(lin, x, inputs * run->images, step->l))
-        sums_in_doubles(lin, run->values[s], (const double *)(const void *)x, run->images);
-    else
-        sums_in_integers(lin, run->values[s], x, run->images);
+    if (step->l <= 32) {
+        narrow(x, inputs * run->images);
+        sums_32(lin, run->values[s], (const uint32_t *)(const void *)x, run->images);
+    } else {
+        sums_64(lin, run->values[s], x, run->images);
+    }
     free(x);
 #pragma omp parallel for schedule(static)
     for (size_t o = 0; o < step->count; o++)
