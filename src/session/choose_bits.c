@@ -26,10 +26,9 @@
 #define SQUARE_FACTOR 2.0                 /* of the mean square error of values that are opened */
 #define STEP_TRIALS 24                    /* for single steps, */
 #define STEP_PRODUCTS ((uint64_t)1 << 31) /* of no more multiply-adds than these together */
-#define SMALL_SHARE                                                                                \
-    0.15             /* of the signs: steps with so few together may look at SMALL_MORE bits       \
-                      */
-#define SMALL_MORE 2 /* more */
+/* Steps that have so few of the signs together may look at so many bits more. */
+#define SMALL_SHARE 0.15
+#define SMALL_MORE 2
 
 static unsigned opened_bits(const struct plan *plan)
 {
