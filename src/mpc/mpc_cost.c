@@ -8,8 +8,8 @@
 #include "mpc/tournament.h"
 
 /* Rough seconds of one party, apart from the OTs: a bit of an AND, a value of a multiplexer. */
-#define AND_SECONDS 1e-9
-#define MUX_SECONDS 20e-9
+#define AND_SECONDS 0.3e-9
+#define MUX_SECONDS 15e-9
 #define CROSS_SECONDS 10e-9 /* a bit of a cross term */
 
 /* Both send, then both receive; a direction with no bits has no frame. */
