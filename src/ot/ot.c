@@ -19,10 +19,12 @@
 #include "ot/base_ot.h"
 #include "ot/ot_piece.h"
 #include "ot/ot_pool.h"
+#include "ot/ot_threads.h"
 #include "ot/softspoken.h"
 #include "ot/softspoken_tree.h"
 
-#define BATCH 512 /* transfers taken together */
+#define BATCH ((size_t)512) /* transfers taken together by a thread, */
+#define ROUNDS 16           /* so often before threads meet */
 #define SETUP_TILES 2
 
 enum purpose { PURPOSE_BLOCK, PURPOSE_BITS, PURPOSES };
@@ -40,6 +42,8 @@ struct ot {
     struct tccr send_hash[PURPOSES], recv_hash[PURPOSES];
     struct softspoken_work *work;
     const struct ot_kernels *kernels;
+    int threads;
+    size_t batch; /* transfers taken together by all threads */
 };
 
 mp2ml_status ot_new(struct ot **out, struct link *link, enum party party, struct prg *g,
@@ -59,6 +63,8 @@ mp2ml_status ot_new(struct ot **out, struct link *link, enum party party, struct
     ot->party = party;
     ot->k = k_ss;
     ot->kernels = ot_kernels_pick();
+    ot->threads = ot_threads();
+    ot->batch = ot->threads > 1 ? (size_t)ot->threads * ROUNDS * BATCH : BATCH;
     TRY_OUT(softspoken_work_new(&ot->work));
     TRY_OUT(softspoken_init(&ot->sender, k_ss, mine, ot->session, ot->work));
     TRY_OUT(softspoken_init(&ot->receiver, k_ss, other, ot->session, ot->work));
@@ -304,16 +310,23 @@ static void take_choice(const struct ot *ot, uint64_t *choice, size_t n)
         choice[i / 64] = ot_pool_choice(&ot->recv, i, n - i < 64 ? n - i : 64);
 }
 
+static size_t part(size_t n, size_t at)
+{
+    return n - at < BATCH ? n - at : BATCH;
+}
+
 /* In batches, so that rows are wiped while they are in the cache. */
 void ot_take_send(struct ot *ot, struct block *k0, struct block *k1, size_t n)
 {
     struct ot_pool *p = &ot->send;
     assert(n <= ot_pool_left(p));
-    for (size_t at = 0; at < n; at += BATCH) {
-        const size_t batch = n - at < BATCH ? n - at : BATCH;
-        const struct block *rows = ot_pool_rows(p, batch, ot->kernels);
-        tccr_hash_pair(&ot->send_hash[PURPOSE_BLOCK], k0 + at, k1 + at, rows, &ot->sender.delta,
-                       p->used, batch);
+    for (size_t at = 0; at < n; at += ot->batch) {
+        const size_t batch = n - at < ot->batch ? n - at : ot->batch;
+        const struct block *rows = ot_pool_rows(p, batch, ot->kernels, ot->threads);
+        OT_PARALLEL_FOR(ot->threads)
+        for (size_t i = 0; i < batch; i += BATCH)
+            tccr_hash_pair(&ot->send_hash[PURPOSE_BLOCK], k0 + at + i, k1 + at + i, rows + i,
+                           &ot->sender.delta, p->used + i, part(batch, i));
         ot_pool_drop(p, batch);
     }
 }
@@ -322,11 +335,14 @@ void ot_take_recv(struct ot *ot, struct block *kc, uint64_t *choice, size_t n)
 {
     struct ot_pool *p = &ot->recv;
     assert(n <= ot_pool_left(p));
-    for (size_t at = 0; at < n; at += BATCH) { /* BATCH is a multiple of 64 */
-        const size_t batch = n - at < BATCH ? n - at : BATCH;
-        const struct block *rows = ot_pool_rows(p, batch, ot->kernels);
+    for (size_t at = 0; at < n; at += ot->batch) { /* a multiple of 64 */
+        const size_t batch = n - at < ot->batch ? n - at : ot->batch;
+        const struct block *rows = ot_pool_rows(p, batch, ot->kernels, ot->threads);
         take_choice(ot, choice + at / 64, batch);
-        tccr_hash(&ot->recv_hash[PURPOSE_BLOCK], kc + at, rows, p->used, batch, 1);
+        OT_PARALLEL_FOR(ot->threads)
+        for (size_t i = 0; i < batch; i += BATCH)
+            tccr_hash(&ot->recv_hash[PURPOSE_BLOCK], kc + at + i, rows + i, p->used + i,
+                      part(batch, i), 1);
         ot_pool_drop(p, batch);
     }
 }
@@ -335,11 +351,13 @@ void ot_take_send_bits(struct ot *ot, uint64_t *m0, uint64_t *m1, size_t n)
 {
     struct ot_pool *p = &ot->send;
     assert(n <= ot_pool_left(p));
-    for (size_t at = 0; at < n; at += BATCH) {
-        const size_t batch = n - at < BATCH ? n - at : BATCH;
-        const struct block *rows = ot_pool_rows(p, batch, ot->kernels);
-        tccr_hash_bits(&ot->send_hash[PURPOSE_BITS], m0 + at / 64, m1 + at / 64, rows,
-                       &ot->sender.delta, p->used, batch);
+    for (size_t at = 0; at < n; at += ot->batch) {
+        const size_t batch = n - at < ot->batch ? n - at : ot->batch;
+        const struct block *rows = ot_pool_rows(p, batch, ot->kernels, ot->threads);
+        OT_PARALLEL_FOR(ot->threads)
+        for (size_t i = 0; i < batch; i += BATCH)
+            tccr_hash_bits(&ot->send_hash[PURPOSE_BITS], m0 + (at + i) / 64, m1 + (at + i) / 64,
+                           rows + i, &ot->sender.delta, p->used + i, part(batch, i));
         ot_pool_drop(p, batch);
     }
 }
@@ -348,12 +366,14 @@ void ot_take_recv_bits(struct ot *ot, uint64_t *mc, uint64_t *choice, size_t n)
 {
     struct ot_pool *p = &ot->recv;
     assert(n <= ot_pool_left(p));
-    for (size_t at = 0; at < n; at += BATCH) {
-        const size_t batch = n - at < BATCH ? n - at : BATCH;
-        const struct block *rows = ot_pool_rows(p, batch, ot->kernels);
+    for (size_t at = 0; at < n; at += ot->batch) {
+        const size_t batch = n - at < ot->batch ? n - at : ot->batch;
+        const struct block *rows = ot_pool_rows(p, batch, ot->kernels, ot->threads);
         take_choice(ot, choice + at / 64, batch);
-        tccr_hash_bits(&ot->recv_hash[PURPOSE_BITS], mc + at / 64, NULL, rows, NULL, p->used,
-                       batch);
+        OT_PARALLEL_FOR(ot->threads)
+        for (size_t i = 0; i < batch; i += BATCH)
+            tccr_hash_bits(&ot->recv_hash[PURPOSE_BITS], mc + (at + i) / 64, NULL, rows + i, NULL,
+                           p->used + i, part(batch, i));
         ot_pool_drop(p, batch);
     }
 }

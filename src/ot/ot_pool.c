@@ -8,6 +8,10 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "ot/ot_threads.h"
+
+#define TURN_TILES ((size_t)4) /* transposed by a thread at a time */
+
 /* Moves what is left to the front and wipes what it leaves behind; below `shift` all is wiped. */
 static void pool_compact(struct ot_pool *p)
 {
@@ -92,12 +96,16 @@ uint64_t ot_pool_choice(const struct ot_pool *p, size_t i, size_t n)
     return n < 64 ? word & ((UINT64_C(1) << n) - 1) : word;
 }
 
-const struct block *ot_pool_rows(struct ot_pool *p, size_t n, const struct ot_kernels *kernels)
+const struct block *ot_pool_rows(struct ot_pool *p, size_t n, const struct ot_kernels *kernels,
+                                 int threads)
 {
     assert(n <= ot_pool_left(p));
     if (p->at + n > p->turned) {
         const size_t tiles = (p->at + n - p->turned + OT_WIDTH - 1) / OT_WIDTH;
-        kernels->transpose(p->rows + p->turned, tiles);
+        OT_PARALLEL_FOR(threads)
+        for (size_t i = 0; i < tiles; i += TURN_TILES)
+            kernels->transpose(p->rows + p->turned + i * OT_WIDTH,
+                               tiles - i < TURN_TILES ? tiles - i : TURN_TILES);
         p->turned += tiles * OT_WIDTH;
     }
     return p->rows + p->at;

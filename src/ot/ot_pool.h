@@ -31,7 +31,8 @@ void ot_pool_wipe(struct ot_pool *p);
 /* n <= 64 choice bits from row at + i on, the rest zero. CT: leaks nothing. */
 uint64_t ot_pool_choice(const struct ot_pool *p, size_t i, size_t n);
 /* The next n transfers as rows. */
-const struct block *ot_pool_rows(struct ot_pool *p, size_t n, const struct ot_kernels *kernels);
+const struct block *ot_pool_rows(struct ot_pool *p, size_t n, const struct ot_kernels *kernels,
+                                 int threads);
 /* Wipes n rows and counts them as used. Their choice words are wiped with the last row of each. */
 void ot_pool_drop(struct ot_pool *p, size_t n);
 

@@ -35,14 +35,18 @@
 #include <string.h>
 
 #include "net/frame.h"
+#include "ot/ot_threads.h"
 
 #define STRIP OT_STRIP
 #define NIBBLE 16 /* leaves that are folded together */
 
-struct softspoken_work {
+struct tree_work {                      /* of a thread */
     struct block upper[NIBBLE * STRIP]; /* k = 8: sums of 16 leaves each */
     struct block planes[8 * STRIP];
     struct block sum[STRIP];
+};
+
+struct softspoken_work {
     struct block choice[STRIP];
     struct block
         tiles[OT_TILE_STRIDE * STRIP]; /* written here in any order, then to the rows in theirs */
@@ -50,19 +54,31 @@ struct softspoken_work {
     struct block chi[STRIP];
     struct block acc[OT_WIDTH][2];
     struct block columns[OT_WIDTH];
+    int threads;
+    struct tree_work tree[]; /* [threads] */
 };
+
+static size_t work_bytes(int threads)
+{
+    const size_t bytes =
+        sizeof(struct softspoken_work) + (size_t)threads * sizeof(struct tree_work);
+    return (bytes + 63) / 64 * 64;
+}
 
 mp2ml_status softspoken_work_new(struct softspoken_work **out)
 {
-    const size_t size = (sizeof **out + 63) / 64 * 64;
-    *out = aligned_alloc(64, size);
-    return *out != NULL ? MP2ML_OK : MP2ML_ERR_MEMORY;
+    const int threads = ot_threads();
+    *out = aligned_alloc(64, work_bytes(threads));
+    if (*out == NULL)
+        return MP2ML_ERR_MEMORY;
+    (*out)->threads = threads;
+    return MP2ML_OK;
 }
 
 void softspoken_work_free(struct softspoken_work *w)
 {
     if (w != NULL)
-        secret_wipe(w, sizeof *w);
+        secret_wipe(w, work_bytes(w->threads));
     free(w);
 }
 
@@ -96,21 +112,22 @@ void softspoken_set_delta(struct softspoken *s, const struct block *delta)
 
 /* ---- one strip ------------------------------------------------------------------------------ */
 
-/* work->planes = the k planes of a tree, work->sum = its total (meaningless at the sender, which
- * does not know leaf 0: no plane contains that). */
-static void expand_tree(struct softspoken *s, unsigned tree, size_t blocks)
+/* planes = the k planes of a tree, sum = its total (meaningless at the sender, which does not know
+ * leaf 0: no plane contains that); both in the returned memory of this thread. */
+static const struct tree_work *expand_tree(struct softspoken *s, unsigned tree, size_t blocks)
 {
-    struct softspoken_work *w = s->work;
+    struct tree_work *w = &s->work->tree[ot_thread()];
     const struct block *leaf = s->leaf + ((size_t)tree << s->k);
     memset(w->planes, 0, s->k * STRIP * sizeof *w->planes);
     if (s->k <= 4) {
         stream_fold(s->crypto, w->planes, w->sum, leaf, s->offset, blocks, STRIP, s->k);
-        return;
+        return w;
     }
     for (unsigned h = 0; h < NIBBLE; h++)
         stream_fold(s->crypto, w->planes, w->upper + h * STRIP, leaf + (size_t)h * NIBBLE,
                     s->offset, blocks, STRIP, 4);
     s->kernels->fold(w->planes + 4 * STRIP, w->sum, w->upper, blocks, 4);
+    return w;
 }
 
 #ifdef MP2ML_TEST_HOOKS
@@ -126,36 +143,43 @@ static void cheat(const struct softspoken *s, struct block *d, unsigned tree, si
 #define cheat(s, d, tree, first_tile, blocks) ((void)(first_tile))
 #endif
 
+/* One tree's columns t of a strip, and its correction, or the choice bits where it is the first. */
+static void tree_receiver(struct softspoken *s, struct block *tiles, unsigned tree,
+                          size_t first_tile, size_t blocks)
+{
+    const struct tree_work *w = expand_tree(s, tree, blocks);
+    const struct block *choice = s->work->choice;
+    s->kernels->place(tiles + (size_t)tree * s->k, w->planes, NULL, NULL, blocks, s->k);
+    if (tree == 0) {
+        memcpy(s->work->choice, w->sum, blocks * sizeof *w->sum);
+        return;
+    }
+    struct block *d = s->work->corrections + (tree - 1) * blocks;
+    for (size_t t = 0; t < blocks; t++) {
+        d[t].lo = w->sum[t].lo ^ choice[t].lo;
+        d[t].hi = w->sum[t].hi ^ choice[t].hi;
+    }
+    cheat(s, d, tree, first_tile, blocks);
+}
+
 /* Columns t of a strip, its choice bits in work->choice, corrections packed without gaps. */
 static void strip_receiver(struct softspoken *s, struct block *tiles, size_t first_tile,
                            size_t blocks)
 {
-    struct softspoken_work *w = s->work;
-    struct block *corrections = w->corrections;
-    for (unsigned i = 0; i < OT_WIDTH / s->k; i++) {
-        expand_tree(s, i, blocks);
-        s->kernels->place(tiles + (size_t)i * s->k, w->planes, NULL, NULL, blocks, s->k);
-        if (i == 0) {
-            memcpy(w->choice, w->sum, blocks * sizeof *w->sum);
-            continue;
-        }
-        struct block *d = corrections + (i - 1) * blocks;
-        for (size_t t = 0; t < blocks; t++) {
-            d[t].lo = w->sum[t].lo ^ w->choice[t].lo;
-            d[t].hi = w->sum[t].hi ^ w->choice[t].hi;
-        }
-        cheat(s, d, i, first_tile, blocks);
-    }
+    tree_receiver(s, tiles, 0, first_tile, blocks);
+    OT_PARALLEL_FOR(s->work->threads)
+    for (unsigned i = 1; i < OT_WIDTH / s->k; i++)
+        tree_receiver(s, tiles, i, first_tile, blocks);
     s->offset += blocks;
 }
 
 /* Columns q of a strip, from the corrections. */
 static void strip_sender(struct softspoken *s, struct block *tiles, size_t blocks)
 {
-    struct softspoken_work *w = s->work;
+    OT_PARALLEL_FOR(s->work->threads)
     for (unsigned i = 0; i < OT_WIDTH / s->k; i++) {
-        const struct block *d = i > 0 ? w->corrections + (i - 1) * blocks : NULL;
-        expand_tree(s, i, blocks);
+        const struct block *d = i > 0 ? s->work->corrections + (i - 1) * blocks : NULL;
+        const struct tree_work *w = expand_tree(s, i, blocks);
         s->kernels->place(tiles + (size_t)i * s->k, w->planes, d, s->mask + i * s->k, blocks, s->k);
     }
     s->offset += blocks;
