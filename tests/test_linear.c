@@ -93,6 +93,64 @@ static void evaluates_as_defined(void **state)
     assert_null(lin.w);
 }
 
+static void weight_and_square(const void *context, double *a, double *b,
+                              const struct linear_group *group, size_t row)
+{
+    const struct linear *lin = context;
+    for (size_t c = 0; c < group->cols; c++) {
+        a[c] = (double)lin->w[group->weights_at + row * group->cols + c];
+        b[c] = a[c] * a[c];
+    }
+}
+
+/* 11 groups with one block, more than a tile of them, and 2 with another between them; rows beside
+ * a multiple of those that are taken at a time. The same bits as one row after the other. */
+static void sums_of_shared_blocks(void **state)
+{
+    (void)state;
+    enum { GROUPS = 13, ROWS = 7, COLS = 5, IN = 17, OUT = GROUPS * ROWS };
+    struct net net = {NULL, 6};
+    struct linear_builder b;
+    linear_builder_init(&b, IN, OUT);
+    for (uint32_t g = 0; g < GROUPS; g++) {
+        uint32_t key = g % 6 == 3;
+        size_t at;
+        if (!linear_builder_block(&b, &key, sizeof key, NULL, ROWS * COLS, &at))
+            for (size_t i = 0; i < ROWS * COLS; i++)
+                b.lin.w[at + i] = (float)net_random(&net);
+        linear_builder_begin(&b);
+        for (uint32_t c = 0; c < COLS; c++)
+            linear_builder_in(&b, (g * 3 + c * 7) % IN);
+        for (uint32_t r = 0; r < ROWS; r++)
+            linear_builder_out(&b, (g * ROWS + r) * 10 % OUT); /* 10 and 91 have no common factor */
+        linear_builder_end(&b, at);
+    }
+    struct linear lin;
+    assert_int_equal(linear_builder_take(&b, &lin), MP2ML_OK);
+    assert_int_equal(lin.n_weights, 2 * ROWS * COLS);
+    double x[IN], y[IN], out[OUT];
+    for (size_t i = 0; i < IN; i++) {
+        x[i] = net_random(&net);
+        y[i] = net_random(&net);
+    }
+    for (size_t o = 0; o < OUT; o++)
+        out[o] = (double)o;
+    const struct linear_sums sums = {weight_and_square, &lin, x, y};
+    assert_int_equal(linear_sums(&lin, out, &sums), MP2ML_OK);
+    for (size_t g = 0; g < GROUPS; g++)
+        for (size_t r = 0; r < ROWS; r++) {
+            size_t o = lin.out_index[lin.groups[g].out_at + r];
+            double sum = (double)o;
+            for (size_t c = 0; c < COLS; c++) {
+                double w = (double)lin.w[lin.groups[g].weights_at + r * COLS + c];
+                size_t i = lin.in_index[lin.groups[g].in_at + c];
+                sum += x[i] * w + y[i] * (w * w);
+            }
+            assert_memory_equal(&sum, &out[o], sizeof sum);
+        }
+    linear_wipe(&lin);
+}
+
 static void growing(void **state)
 {
     (void)state;
@@ -149,6 +207,7 @@ int main(void)
         cmocka_unit_test(blocks_are_found_again),
         cmocka_unit_test(many_blocks),
         cmocka_unit_test(evaluates_as_defined),
+        cmocka_unit_test(sums_of_shared_blocks),
         cmocka_unit_test(growing),
         cmocka_unit_test(shared_blocks_read_the_same_operands),
     };

@@ -53,6 +53,19 @@ uint32_t *linear_owners(const struct linear *lin);
 /* out[value][image] of in[value][image], in floats. */
 void linear_eval_float(const struct linear *lin, float *out, const float *in, size_t images);
 
+/* Of one row of a group, for each column the factors of x and y. The same for all groups that share
+ * the block. */
+typedef void (*linear_factors)(const void *context, double *a, double *b,
+                               const struct linear_group *group, size_t row);
+struct linear_sums {
+    linear_factors factors;
+    const void *context;
+    const double *x, *y; /* [n_in] */
+};
+/* out[o] += sum over the columns c of o's row of a[c] * x[c] + b[c] * y[c]. */
+MUST_CHECK mp2ml_status linear_sums(const struct linear *lin, double *out,
+                                    const struct linear_sums *sums);
+
 /* Room for `need` items of `size` bytes; doubles. False (and untouched) on failure. */
 bool linear_grow(void *array, size_t *capacity, size_t need, size_t size);
 

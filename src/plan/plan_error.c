@@ -15,6 +15,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "plan/linear_build.h"
 #include "plan/plan_internal.h"
 
 #define ACTIVE_LEAST 0.05 /* of a ReLU that is nearly always zero */
@@ -29,53 +30,56 @@ struct error_model {
     double **variance; /* [n_steps][count] */
 };
 
-/* Variance and mean square of every value that a linear step reads, and the unit
- * S_i*2^shift/S of its weights. */
-struct column {
-    double variance, square, unit;
+struct variance_rows {
+    const struct linear *lin;
+    const double *unit; /* [n_in]: S_i*2^shift/S of the weights of each value that is read */
 };
 
-static struct column *columns_of(const struct error_model *m, unsigned s)
+/* Of each weight its square, of what was carried, and the square of what its rounding lost. */
+static void squares_of_row(const void *context, double *a, double *b,
+                           const struct linear_group *group, size_t row)
+{
+    const struct variance_rows *rows = context;
+    const size_t at = group->weights_at + row * group->cols;
+    const uint32_t *index = rows->lin->in_index + group->in_at;
+    for (size_t c = 0; c < group->cols; c++) {
+        double w = (double)rows->lin->w[at + c];
+        double lost = w - rows->lin->wi[at + c] * rows->unit[index[c]];
+        a[c] = w * w;
+        b[c] = lost * lost;
+    }
+}
+
+static mp2ml_status linear_variance(const struct error_model *m, unsigned s, double *out)
 {
     const struct plan *plan = m->plan;
     const struct plan_step *step = &plan->pub.steps[s];
-    struct column *columns = calloc(plan_step_inputs(&plan->pub, step) + 1, sizeof *columns);
-    size_t at = 0;
-    for (unsigned i = 0; columns != NULL && i < step->n_operands; i++) {
-        unsigned o = step->operands[i];
-        double unit = ldexp(plan->pub.steps[o].scale / plan->notes[s].sum_scale, step->shift[i]);
-        for (size_t v = 0; v < plan->pub.steps[o].count; v++)
-            columns[at++] =
-                (struct column){m->variance[o][v], (double)plan->range[o].mean_square[v], unit};
-    }
-    return columns;
-}
-
-static void linear_variance(const struct error_model *m, unsigned s, const struct column *columns)
-{
-    const struct plan_step *step = &m->plan->pub.steps[s];
-    const struct linear *lin = &m->plan->linear[s];
+    const struct linear *lin = &plan->linear[s];
     const struct ckks_params *params = ckks_params(step->set);
-    double scale = m->plan->notes[s].sum_scale, out_scale = step->scale;
+    const size_t n = plan_step_inputs(&plan->pub, step);
+    double *unit = calloc(3 * n + 1, sizeof *unit), *carried = unit + n, *square = carried + n;
+    if (unit == NULL)
+        return MP2ML_ERR_MEMORY;
+    double scale = plan->notes[s].sum_scale, out_scale = step->scale;
     double fresh = sqrt(params->eta / 2.0) * exp2((double)step->k - params->log2_q);
-#pragma omp parallel for schedule(dynamic, 16)
-    for (size_t g = 0; g < lin->n_groups; g++) {
-        const struct linear_group *group = &lin->groups[g];
-        for (size_t r = 0; r < group->rows; r++) {
-            size_t o = lin->out_index[group->out_at + r];
-            size_t at = group->weights_at + r * group->cols;
-            double noise = fresh * (double)lin->norm2[o];
-            double sum = 1 / (12 * scale * scale) +
-                         (params->sigma * params->sigma + noise * noise) / (out_scale * out_scale);
-            for (size_t c = 0; c < group->cols; c++) {
-                const struct column *x = &columns[lin->in_index[group->in_at + c]];
-                double w = (double)lin->w[at + c];
-                double lost = w - lin->wi[at + c] * x->unit;
-                sum += w * w * x->variance + x->square * lost * lost;
-            }
-            m->variance[s][o] = sum;
+    for (size_t i = 0, at = 0; i < step->n_operands; i++) {
+        unsigned o = step->operands[i];
+        for (size_t v = 0; v < plan->pub.steps[o].count; v++, at++) {
+            unit[at] = ldexp(plan->pub.steps[o].scale / scale, step->shift[i]);
+            carried[at] = m->variance[o][v];
+            square[at] = (double)plan->range[o].mean_square[v];
         }
     }
+    for (size_t o = 0; o < lin->n_out; o++) {
+        double noise = fresh * (double)lin->norm2[o];
+        out[o] = 1 / (12 * scale * scale) +
+                 (params->sigma * params->sigma + noise * noise) / (out_scale * out_scale);
+    }
+    const struct variance_rows rows = {lin, unit};
+    const struct linear_sums sums = {squares_of_row, &rows, carried, square};
+    mp2ml_status status = linear_sums(lin, out, &sums);
+    free(unit);
+    return status;
 }
 
 /* a*b moves by a*db + b*da + da*db; x^2 by 2*x*dx. */
@@ -129,11 +133,7 @@ static mp2ml_status step_variance(struct error_model *m, unsigned s)
         for (size_t i = 0; i < step->count; i++)
             out[i] = 1 / (12 * step->scale * step->scale);
     } else if (step->kind == STEP_LINEAR) {
-        struct column *columns = columns_of(m, s);
-        if (columns == NULL)
-            return MP2ML_ERR_MEMORY;
-        linear_variance(m, s, columns);
-        free(columns);
+        return linear_variance(m, s, out);
     } else if (step->kind == STEP_PRODUCT || step->kind == STEP_SQUARE) {
         product_variance(m, step, out);
     } else if (step->kind == STEP_SUM) {

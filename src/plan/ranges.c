@@ -326,25 +326,40 @@ struct interval {
     double low, high;
 };
 
-static void prove_linear(const struct linear *lin, const struct interval *in, struct interval *out)
+/* Of each weight what is above 0, and what is below. */
+static void parts_of_row(const void *context, double *a, double *b,
+                         const struct linear_group *group, size_t row)
 {
-#pragma omp parallel for schedule(dynamic, 16)
-    for (size_t g = 0; g < lin->n_groups; g++) {
-        const struct linear_group *group = &lin->groups[g];
-        for (size_t r = 0; r < group->rows; r++) {
-            size_t o = lin->out_index[group->out_at + r];
-            const float *w = lin->w + group->weights_at + r * group->cols;
-            struct interval sum = {lin->b[o], lin->b[o]};
-            for (size_t c = 0; c < group->cols; c++) {
-                const struct interval *x = &in[lin->in_index[group->in_at + c]];
-                double f = (double)w[c], p = f * x->low, q = f * x->high;
-                bool up = f > 0; /* selected, not branched on: signs are as random as it gets */
-                sum.low += up ? p : q;
-                sum.high += up ? q : p;
-            }
-            out[o] = sum;
-        }
+    const struct linear *lin = context;
+    const float *w = lin->w + group->weights_at + row * group->cols;
+    for (size_t c = 0; c < group->cols; c++) {
+        a[c] = w[c] > 0 ? (double)w[c] : 0;
+        b[c] = w[c] > 0 ? 0 : (double)w[c];
     }
+}
+
+static mp2ml_status prove_linear(const struct linear *lin, const struct interval *in,
+                                 struct interval *out)
+{
+    double *ends = calloc(2 * (lin->n_in + lin->n_out) + 1, sizeof *ends);
+    if (ends == NULL)
+        return MP2ML_ERR_MEMORY;
+    double *high = ends + lin->n_in, *low_sum = high + lin->n_in, *high_sum = low_sum + lin->n_out;
+    for (size_t i = 0; i < lin->n_in; i++) {
+        ends[i] = in[i].low;
+        high[i] = in[i].high;
+    }
+    for (size_t o = 0; o < lin->n_out; o++)
+        low_sum[o] = high_sum[o] = lin->b[o];
+    const struct linear_sums low_sums = {parts_of_row, lin, ends, high};
+    const struct linear_sums high_sums = {parts_of_row, lin, high, ends};
+    mp2ml_status status = linear_sums(lin, low_sum, &low_sums);
+    if (status == MP2ML_OK)
+        status = linear_sums(lin, high_sum, &high_sums);
+    for (size_t o = 0; status == MP2ML_OK && o < lin->n_out; o++)
+        out[o] = (struct interval){low_sum[o], high_sum[o]};
+    free(ends);
+    return status;
 }
 
 static void prove_windows(const struct plan_step *step, const struct interval *in,
@@ -412,8 +427,9 @@ static mp2ml_status prove_step(struct plan *plan, unsigned s, struct interval **
             memcpy(joined + at, values[step->operands[i]], n * sizeof *joined);
             at += n;
         }
-        prove_linear(&plan->linear[s], joined, out);
+        mp2ml_status status = prove_linear(&plan->linear[s], joined, out);
         free(joined);
+        TRY(status);
     } else if (step->kind == STEP_MAX) {
         prove_windows(step, in, out);
     } else if (step->kind == STEP_PRODUCT || step->kind == STEP_SQUARE) {
