@@ -45,7 +45,8 @@ struct search {
 static bool good_enough(const struct search *search, const struct trial_result *result)
 {
     const struct plan_public *pub = &search->plan->pub;
-    bool labels = pub->n_outputs == 1 && pub->policy == PLAN_ARGMAX;
+    /* A few samples say little about labels, but enough about the values behind them. */
+    bool labels = pub->n_outputs == 1 && pub->policy == PLAN_ARGMAX && result->classes > 1;
     const struct trial_result *exact = &search->exact;
     for (unsigned c = 0; c < result->classes; c++) {
         if (pub->n_outputs == 1 && result->lost[c] > fmax(LOST_FACTOR * exact->lost[c], LOST_LEAST))
