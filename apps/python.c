@@ -45,6 +45,7 @@ const char *python_with(const char *module, const char *what, char *path, size_t
 {
     char code[256];
     const char *python = find_python(path, size);
+    setenv("PYTHONSAFEPATH", "1", 1); /* nothing from the folder that the user stands in */
     snprintf(code, sizeof(code),
              "import importlib.util, sys\nsys.exit(importlib.util.find_spec('%s') is None)",
              module);

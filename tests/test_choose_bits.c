@@ -132,6 +132,54 @@ static void other_outputs(void **state)
     net_done(&net, plan);
 }
 
+/* Two outputs that show one step have samples once. */
+static void outputs_of_one_step(void **state)
+{
+    (void)state;
+    struct net net;
+    struct trial_result exact, blind;
+    make_net(&net, 550);
+    net_output(&net, net.g->outputs[0]);
+    struct plan *plan = chosen(&net, PLAN_LOGITS, 0, 20);
+    assert_int_equal(trial_run(&exact, plan, 77), MP2ML_OK);
+    plan_free(plan);
+    plan = chosen(&net, PLAN_LOGITS, 0, 0);
+    assert_int_equal(trial_run(&blind, plan, 77), MP2ML_OK);
+    for (unsigned t = 0; t < 2; t++) {
+        assert_true(exact.mean_square[0][t] < 1e-4);
+        assert_true(blind.mean_square[0][t] <= 2.5 * exact.mean_square[0][t]);
+    }
+    net_done(&net, plan);
+}
+
+/* A constant beside a ReLU takes room that a blind sign needs. */
+static void constants_leave_room(void **state)
+{
+    (void)state;
+    struct net net;
+    struct trial_result exact, blind;
+    net_init(&net, 560);
+    int x = net_dense(&net, net_input(&net, DIMS(6)), 5);
+    int above = net_const(&net, 0.0, DIMS(5));
+    for (unsigned i = 0; i < 5; i++)
+        net_node(&net, above)->value.f[i] = 3;
+    int y = net_same(&net, GRAPH_ADD, net_relu(&net, x),
+                     net_relu(&net, net_same(&net, GRAPH_ADD, x, above)));
+    net_output(&net, net_dense(&net, y, 4));
+    struct plan_options o = net_logits();
+    o.ranges = PLAN_RANGES_STRICT;
+    for (unsigned sign_bits = 20; sign_bits >= 6; sign_bits -= 2) {
+        struct plan *plan = net_plan(&net, &o);
+        mp2ml_error err = {MP2ML_OK, ""};
+        assert_int_equal(choose_bits(plan, 16, sign_bits, &err), MP2ML_OK);
+        assert_int_equal(trial_run(sign_bits == 20 ? &exact : &blind, plan, 3), MP2ML_OK);
+        /* off by no more than half a unit of the sign at each value */
+        assert_true(sign_bits == 20 || blind.largest[0] < exact.largest[0] + 0.5);
+        plan_free(plan);
+    }
+    graph_free(net.g);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -140,6 +188,8 @@ int main(void)
         cmocka_unit_test(what_is_asked_for_is_done),
         cmocka_unit_test(opened_signs_are_exact),
         cmocka_unit_test(other_outputs),
+        cmocka_unit_test(outputs_of_one_step),
+        cmocka_unit_test(constants_leave_room),
     };
     return cmocka_run_group_tests_name("choose_bits", tests, NULL, NULL);
 }

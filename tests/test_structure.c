@@ -17,8 +17,9 @@ static void fill(struct net *net, enum filling how)
         for (size_t v = 0; v < node->value.count; v++) {
             float *x = &node->value.f[v];
             const float usual = fabsf(*x) + 0.05f;
-            const float of[FILLINGS] = {usual, -usual, v % 2 ? usual : -usual,
-                                        0,     1,      v % 3 ? usual : 1e-3f};
+            const float of[FILLINGS] = {
+                usual, -usual, v % 2 ? usual : -usual,
+                0,     1,      v % 3 ? usual : (float[]){1e-3f, 1e-12f, 1e-21f}[v / 3 % 3]};
             *x = of[how];
         }
     }
@@ -110,13 +111,15 @@ static int slope_tenth(struct net *net)
 static int (*const nets[])(struct net *) = {pooled_norm, norm_before_pool, dense_block,
                                             residual,    constants,        factors};
 
-static struct plan *plan_of(struct net *net, int (*make)(struct net *), enum filling how)
+static struct plan *plan_of(struct net *net, int (*make)(struct net *), enum filling how,
+                            enum plan_ranges ranges)
 {
     net_init(net, 900);
     net_output(net, net_dense(net, net_flat(net, make(net)), 3));
     fill(net, how);
     struct plan_options o = net_logits();
     o.low = -1;
+    o.ranges = ranges;
     return net_plan(net, &o);
 }
 
@@ -140,9 +143,9 @@ static void weights_decide_nothing(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof nets / sizeof *nets; i++) {
         struct net first, other;
-        struct plan *usual = plan_of(&first, nets[i], USUAL);
+        struct plan *usual = plan_of(&first, nets[i], USUAL, PLAN_RANGES_AUTO);
         for (enum filling how = NEGATIVE; how < FILLINGS; how++) {
-            struct plan *plan = plan_of(&other, nets[i], how);
+            struct plan *plan = plan_of(&other, nets[i], how, PLAN_RANGES_AUTO);
             net_agrees(&other, plan);
             if (!same_structure(&usual->pub, &plan->pub))
                 fail_msg("net %zu, filling %u", i, how);
@@ -151,8 +154,8 @@ static void weights_decide_nothing(void **state)
         net_done(&first, usual);
     }
     struct net first, other;
-    struct plan *fifth = plan_of(&first, slope_fifth, USUAL);
-    struct plan *tenth = plan_of(&other, slope_tenth, USUAL);
+    struct plan *fifth = plan_of(&first, slope_fifth, USUAL, PLAN_RANGES_AUTO);
+    struct plan *tenth = plan_of(&other, slope_tenth, USUAL, PLAN_RANGES_AUTO);
     assert_false(same_structure(&fifth->pub, &tenth->pub));
     net_done(&first, fifth);
     net_done(&other, tenth);
@@ -160,16 +163,15 @@ static void weights_decide_nothing(void **state)
 
 /* The twin in fixed point, too, also where a constant beside a ReLU is far larger than any value.
  */
-static void fixed_point_agrees(void **state)
+static void check_fixed_point(enum plan_ranges ranges)
 {
-    (void)state;
     for (size_t i = 0; i < sizeof nets / sizeof *nets; i++)
         for (enum filling how = USUAL; how < FILLINGS; how++) {
             struct net net;
             struct net_data d;
             if (how == ZEROS)
                 continue; /* no scale fits zeros alone */
-            struct plan *plan = plan_of(&net, nets[i], how);
+            struct plan *plan = plan_of(&net, nets[i], how, ranges);
             net_scaled(plan, 16, 20);
             net_data_init(&d, &net, plan);
             const float *const *in = (const float *const *)d.inputs;
@@ -189,6 +191,13 @@ static void fixed_point_agrees(void **state)
             net_data_wipe(&d);
             net_done(&net, plan);
         }
+}
+
+static void fixed_point_agrees(void **state)
+{
+    (void)state;
+    check_fixed_point(PLAN_RANGES_AUTO);
+    check_fixed_point(PLAN_RANGES_STRICT);
 }
 
 int main(void)

@@ -10,13 +10,13 @@
 
 #define OT_PRAGMA(text) _Pragma(#text)
 #define OT_PARALLEL_FOR(threads)                                                                   \
-    OT_PRAGMA(omp parallel for schedule(static) num_threads(threads) if ((threads) > 1))
+    OT_PRAGMA(omp parallel for schedule(static) num_threads(threads))
 
 static inline int ot_threads(void)
 {
     return omp_get_max_threads();
 }
-/* The number of this thread inside of a loop, 0 outside. */
+/* The number of this thread, for use inside of such a loop only. */
 static inline int ot_thread(void)
 {
     return omp_get_thread_num();

@@ -55,7 +55,7 @@ struct softspoken_work {
     struct block acc[OT_WIDTH][2];
     struct block columns[OT_WIDTH];
     int threads;
-    struct tree_work tree[]; /* [threads] */
+    _Alignas(64) struct tree_work tree[]; /* [threads] */
 };
 
 static size_t work_bytes(int threads)
@@ -112,22 +112,21 @@ void softspoken_set_delta(struct softspoken *s, const struct block *delta)
 
 /* ---- one strip ------------------------------------------------------------------------------ */
 
-/* planes = the k planes of a tree, sum = its total (meaningless at the sender, which does not know
- * leaf 0: no plane contains that); both in the returned memory of this thread. */
-static const struct tree_work *expand_tree(struct softspoken *s, unsigned tree, size_t blocks)
+/* w->planes = the k planes of a tree, w->sum = its total (meaningless at the sender, which does not know
+ * leaf 0: no plane contains that). */
+static void expand_tree(const struct softspoken *s, struct tree_work *w, unsigned tree,
+                        size_t blocks)
 {
-    struct tree_work *w = &s->work->tree[ot_thread()];
     const struct block *leaf = s->leaf + ((size_t)tree << s->k);
     memset(w->planes, 0, s->k * STRIP * sizeof *w->planes);
     if (s->k <= 4) {
         stream_fold(s->crypto, w->planes, w->sum, leaf, s->offset, blocks, STRIP, s->k);
-        return w;
+        return;
     }
     for (unsigned h = 0; h < NIBBLE; h++)
         stream_fold(s->crypto, w->planes, w->upper + h * STRIP, leaf + (size_t)h * NIBBLE,
                     s->offset, blocks, STRIP, 4);
     s->kernels->fold(w->planes + 4 * STRIP, w->sum, w->upper, blocks, 4);
-    return w;
 }
 
 #ifdef MP2ML_TEST_HOOKS
@@ -144,10 +143,10 @@ static void cheat(const struct softspoken *s, struct block *d, unsigned tree, si
 #endif
 
 /* One tree's columns t of a strip, and its correction, or the choice bits where it is the first. */
-static void tree_receiver(struct softspoken *s, struct block *tiles, unsigned tree,
-                          size_t first_tile, size_t blocks)
+static void tree_receiver(struct softspoken *s, struct tree_work *w, struct block *tiles,
+                          unsigned tree, size_t first_tile, size_t blocks)
 {
-    const struct tree_work *w = expand_tree(s, tree, blocks);
+    expand_tree(s, w, tree, blocks);
     const struct block *choice = s->work->choice;
     s->kernels->place(tiles + (size_t)tree * s->k, w->planes, NULL, NULL, blocks, s->k);
     if (tree == 0) {
@@ -166,10 +165,10 @@ static void tree_receiver(struct softspoken *s, struct block *tiles, unsigned tr
 static void strip_receiver(struct softspoken *s, struct block *tiles, size_t first_tile,
                            size_t blocks)
 {
-    tree_receiver(s, tiles, 0, first_tile, blocks);
+    tree_receiver(s, &s->work->tree[0], tiles, 0, first_tile, blocks);
     OT_PARALLEL_FOR(s->work->threads)
     for (unsigned i = 1; i < OT_WIDTH / s->k; i++)
-        tree_receiver(s, tiles, i, first_tile, blocks);
+        tree_receiver(s, &s->work->tree[ot_thread()], tiles, i, first_tile, blocks);
     s->offset += blocks;
 }
 
@@ -179,7 +178,8 @@ static void strip_sender(struct softspoken *s, struct block *tiles, size_t block
     OT_PARALLEL_FOR(s->work->threads)
     for (unsigned i = 0; i < OT_WIDTH / s->k; i++) {
         const struct block *d = i > 0 ? s->work->corrections + (i - 1) * blocks : NULL;
-        const struct tree_work *w = expand_tree(s, i, blocks);
+        struct tree_work *w = &s->work->tree[ot_thread()];
+        expand_tree(s, w, i, blocks);
         s->kernels->place(tiles + (size_t)i * s->k, w->planes, d, s->mask + i * s->k, blocks, s->k);
     }
     s->offset += blocks;

@@ -57,6 +57,12 @@ struct beside { /* a base value that a ReLU reads: what is added, and whether mi
     bool read, negative;
 };
 
+/* Whether a base value hardly moves s*x + c: then it is taken for c. */
+static bool is_constant(const struct rep_value *v)
+{
+    return fabs((double)v->scale) * 1e9 <= fabs(v->offset);
+}
+
 /* What stands beside base values. False when max(0, T) is not made of maxima and minima of base
  * values and constants, whatever the constants of the model:
  *   max(0, s*x + c) = s*max(0, x + c/s) for s > 0, s*min(0, x + c/s) for s < 0;
@@ -81,7 +87,7 @@ static bool relu_of_bases(const struct lower *lw, const struct rep *in, struct b
                 return false;
         } else if (kind != STEP_LINEAR && kind != STEP_MAX) {
             return false;
-        } else if (v->scale < 0 || v->scale > 0) { /* else it is a constant */
+        } else if (!is_constant(v)) {
             now.offset = v->offset / (double)v->scale;
             now.negative = v->scale < 0;
         }
@@ -140,10 +146,10 @@ static mp2ml_status relu_values(struct lower *lw, const struct rep *in, const st
         size_t end = lw->plan->pub.steps[bases[0]].count;
         while (v->src != REP_CONSTANT && v->src >= end)
             end += lw->plan->pub.steps[bases[++b]].count;
-        bool constant = v->src == REP_CONSTANT || !(v->scale < 0 || v->scale > 0);
-        if (constant)
+        if (v->src == REP_CONSTANT || (bases[b] != in->bases[b] && is_constant(v))) {
             v->offset = v->offset > 0 ? v->offset : 0;
-        else if (bases[b] != in->bases[b])
+            v->scale = 0;
+        } else if (bases[b] != in->bases[b])
             v->offset = 0;
     }
     memcpy(out->bases, bases, in->n_bases * sizeof *bases);

@@ -203,6 +203,8 @@ MUST_CHECK mp2ml_status plan_tensors_read(struct plan_tensor *tensors, unsigned 
 /* Ciphertexts of one CT_IN and one CT_OUT frame, when `images` images are in the block. */
 size_t plan_ct_in_per_frame(const struct plan_step *step, size_t images);
 size_t plan_ct_out_per_frame(const struct plan_step *step, size_t images);
+/* CT_OUT frames whose c1' and b*u a server makes before it has the client's ciphertexts; >= 1. */
+size_t plan_ct_out_ahead(const struct plan_step *step, size_t images);
 /* The ring in which a PRODUCT or SQUARE reads its operand i. */
 unsigned plan_factor_bits(const struct plan_public *pub, const struct plan_step *step, unsigned i);
 /* Values per image that a LINEAR step reads: the sum of its operands' counts. */

@@ -67,7 +67,7 @@ static mp2ml_status linear_variance(const struct error_model *m, unsigned s, dou
         for (size_t v = 0; v < plan->pub.steps[o].count; v++, at++) {
             unit[at] = ldexp(plan->pub.steps[o].scale / scale, step->shift[i]);
             carried[at] = m->variance[o][v];
-            square[at] = (double)plan->range[o].mean_square[v];
+            square[at] = plan_mean_square(plan, o, v);
         }
     }
     for (size_t o = 0; o < lin->n_out; o++) {

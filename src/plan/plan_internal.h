@@ -4,6 +4,8 @@
 #ifndef PLAN_PLAN_INTERNAL_H
 #define PLAN_PLAN_INTERNAL_H
 
+#include <math.h>
+
 #include "plan/plan.h"
 
 /* What is known of a step's values, in real units. */
@@ -35,6 +37,15 @@ void plan_windows_wipe(struct mpc_windows *windows);
 MUST_CHECK mp2ml_status plan_lower(struct plan *plan, const struct graph *graph, mp2ml_error *err);
 /* ranges.c: samples, their outputs, and plan->range. */
 MUST_CHECK mp2ml_status plan_measure(struct plan *plan, mp2ml_error *err);
+
+/* The mean square of value v of step s, as far as its ring holds it (linear.h, lost). */
+static inline double plan_mean_square(const struct plan *plan, unsigned s, size_t v)
+{
+    const struct plan_step *step = &plan->pub.steps[s];
+    double square = (double)plan->range[s].mean_square[v];
+    double most = step->kind == STEP_RELU ? ldexp(1, (int)step->k - 1) / step->scale : INFINITY;
+    return fmin(square, most * most);
+}
 
 /* 1 / (scale of an operand's integer times 2^shift) of every value that a linear step reads; freed
  * by the caller, NULL when memory is short. */

@@ -299,9 +299,9 @@ static mp2ml_status measure_all(struct measure *m)
         unsigned shown = step->operands[0]; /* before the policy */
         if (plan->pub.steps[shown].kind == STEP_ARGMAX)
             shown = plan->pub.steps[shown].operands[0];
-        /* Two outputs that show one step: the second is left zero; nothing but the choice of k
-         * reads them, and only for a single output. */
-        m->output_at[shown] = m->stride;
+        /* Two outputs that show one step: the second is left zero, whoever reads knows. */
+        if (m->output_at[shown] == SIZE_MAX)
+            m->output_at[shown] = m->stride;
         m->stride += plan->pub.steps[shown].count;
     }
     size_t chunk = CHUNK;

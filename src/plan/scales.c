@@ -69,9 +69,7 @@ static double lost_value(const struct plan *plan, unsigned s, size_t i)
     return step->minus ? a - b : a + b;
 }
 
-/* out[o] = the constant of each output, with what is missing from the operands. NULL when memory is
- * short. */
-static double *whole_constants(const struct plan *plan, unsigned s)
+double *scales_constants(const struct plan *plan, unsigned s)
 {
     const struct plan_step *step = &plan->pub.steps[s];
     const struct linear *lin = &plan->linear[s];
@@ -101,7 +99,7 @@ static double *whole_constants(const struct plan *plan, unsigned s)
 static mp2ml_status set_biases(struct plan *plan, unsigned s, double sum_scale, unsigned l)
 {
     struct linear *lin = &plan->linear[s];
-    double *constants = whole_constants(plan, s);
+    double *constants = scales_constants(plan, s);
     mp2ml_status status = constants != NULL ? MP2ML_OK : MP2ML_ERR_MEMORY;
     for (size_t o = 0; status == MP2ML_OK && o < lin->n_out; o++) {
         double v = round_half_up(constants[o] * sum_scale);
@@ -364,14 +362,21 @@ bool plan_may_be_blind(const struct plan *plan, unsigned s)
     return (kind == STEP_RELU || kind == STEP_MAX) && !plan->notes[s].opened;
 }
 
-/* A difference of two values, and what a blind sign may add, stay below the ring's half. */
-static bool differences_fit(const struct plan *plan, const struct plan_step *step)
+/* A difference of two values, or a value with the server's constant, and what a blind sign may add
+ * stay below the ring's half. */
+static bool blind_fits(const struct plan *plan, unsigned s)
 {
+    const struct plan_step *step = &plan->pub.steps[s];
+    const double half = ldexp(1, (int)step->blind - 1);
     unsigned o = step->operands[0];
     while (plan->pub.steps[o].kind == STEP_MAX)
         o = plan->pub.steps[o].operands[0];
-    return plan->range[o].used * step->scale + ldexp(1, (int)step->blind - 2) <=
-           scales_room(step->k);
+    const double most = plan->range[o].used * step->scale + NOISE_LSB;
+    const struct linear *lin = &plan->linear[s];
+    double beside = step->kind == STEP_MAX ? most : 0;
+    for (size_t i = 0; step->kind == STEP_RELU && lin->b != NULL && i < lin->n_out; i++)
+        beside = fmax(beside, fabs(scales_relu_constant(lin->b[i], step)));
+    return most + beside + half < ldexp(1, (int)step->k - 1);
 }
 
 void plan_set_sign_bits(struct plan *plan, const uint8_t *sign_bits)
@@ -380,7 +385,7 @@ void plan_set_sign_bits(struct plan *plan, const uint8_t *sign_bits)
         struct plan_step *step = &plan->pub.steps[s];
         unsigned bits = sign_bits[s] > PLAN_MIN_SIGN_BITS ? sign_bits[s] : PLAN_MIN_SIGN_BITS;
         step->blind = plan_may_be_blind(plan, s) && step->k > bits ? step->k - bits : 0;
-        while (step->kind == STEP_MAX && step->blind > 0 && !differences_fit(plan, step))
+        while (step->blind > 0 && !blind_fits(plan, s))
             step->blind--;
     }
 }

@@ -42,6 +42,10 @@ static inline double scales_relu_constant(double b, const struct plan_step *step
     return fmax(-most, fmin(most, round_half_up(b * step->scale)));
 }
 
+/* The constants of a linear step, with what is missing from its operands (linear.h, lost); freed by the
+ * caller, NULL when memory is short. */
+double *scales_constants(const struct plan *plan, unsigned s);
+
 /* ---- scales_weights.c ------------------------------------------------------------------------ */
 
 /* What the weights of one operand of a linear step ask for. */

@@ -8,8 +8,8 @@
 #include "plan/scales.h"
 
 /* Interval of every output's sum; positive and negative parts of the weights apart. */
-static void sum_intervals(const struct linear *lin, double sum_scale, const struct interval *in,
-                          struct interval *out)
+static void sum_intervals(const struct linear *lin, const double *constants, double sum_scale,
+                          const struct interval *in, struct interval *out)
 {
 #pragma omp parallel for schedule(dynamic, 16)
     for (size_t g = 0; g < lin->n_groups; g++) {
@@ -17,7 +17,7 @@ static void sum_intervals(const struct linear *lin, double sum_scale, const stru
         for (size_t r = 0; r < group->rows; r++) {
             size_t o = lin->out_index[group->out_at + r];
             const int16_t *w = lin->wi + group->weights_at + r * group->cols;
-            double bias = round_half_up(lin->b[o] * sum_scale);
+            double bias = round_half_up(constants[o] * sum_scale);
             struct interval sum = {bias, bias};
             for (size_t c = 0; c < group->cols; c++) {
                 const struct interval *x = &in[lin->in_index[group->in_at + c]];
@@ -42,8 +42,12 @@ mp2ml_status strict_sums(struct scaling *sc, unsigned s, double sum_scale, doubl
     const struct plan *plan = sc->plan;
     const struct plan_step *step = &plan->pub.steps[s];
     struct interval *in = calloc(plan_step_inputs(&plan->pub, step) + 1, sizeof *in);
-    if (in == NULL)
+    double *constants = scales_constants(plan, s);
+    if (in == NULL || constants == NULL) {
+        free(in);
+        free(constants);
         return MP2ML_ERR_MEMORY;
+    }
     size_t at = 0;
     for (unsigned i = 0; i < step->n_operands; i++) {
         size_t n = plan->pub.steps[step->operands[i]].count;
@@ -52,8 +56,9 @@ mp2ml_status strict_sums(struct scaling *sc, unsigned s, double sum_scale, doubl
             in[at] = (struct interval){ldexp(from[v].low, step->shift[i]),
                                        ldexp(from[v].high, step->shift[i])};
     }
-    sum_intervals(&plan->linear[s], sum_scale, in, sc->values[s]);
+    sum_intervals(&plan->linear[s], constants, sum_scale, in, sc->values[s]);
     free(in);
+    free(constants);
     *bound = largest(sc->values[s], step->count);
     return MP2ML_OK;
 }

@@ -61,7 +61,7 @@ static mp2ml_status columns_init(struct columns *c, const struct plan *plan,
             double f = ldexp(c->inverse[at], step->shift[i]);
             c->inverse[at] = f; /* shifts not counted */
             c->operand[at] = (uint8_t)i;
-            c->square[at] = (float)((double)plan->range[o].mean_square[v] / (f * f));
+            c->square[at] = (float)(plan_mean_square(plan, o, v) / (f * f));
         }
     }
     return MP2ML_OK;

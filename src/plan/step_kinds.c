@@ -18,6 +18,22 @@ size_t plan_ct_out_per_frame(const struct plan_step *step, size_t images)
     return n != 0 ? n : 1;
 }
 
+#define AHEAD_BYTES ((size_t)32 << 20)
+
+static size_t slot_bytes(const struct plan_step *step, size_t images)
+{
+    const struct ckks_params *params = ckks_params(step->set);
+    return plan_ct_out_per_frame(step, images) * (params->n + params->primes * images) *
+           sizeof(uint64_t);
+}
+
+size_t plan_ct_out_ahead(const struct plan_step *step, size_t images)
+{
+    const size_t per = plan_ct_out_per_frame(step, images), frames = (step->count + per - 1) / per;
+    const size_t slots = AHEAD_BYTES / slot_bytes(step, images);
+    return slots < 1 ? 1 : slots < frames ? slots : frames;
+}
+
 static struct cost cost_nothing(const struct plan *plan, const struct plan_step *step,
                                 size_t images, uint64_t plain, struct ot_ledger *ledger)
 {
@@ -61,7 +77,8 @@ static struct cost cost_linear(const struct plan *plan, const struct plan_step *
     /* All inputs are held, outputs leave frame by frame. */
     c.memory =
         ckks_cost_linear(params, inputs, outputs < out ? outputs : out, 0, step->k, images).memory +
-        8 * (uint64_t)(inputs + outputs) * images;
+        8 * (uint64_t)(inputs + outputs) * images +
+        plan_ct_out_ahead(step, images) * slot_bytes(step, images);
     if (is_plain(&plan->pub, step, plain)) {
         c.bytes_to_server = c.bytes_to_client = c.flights = 0;
         c.client_seconds = 0;

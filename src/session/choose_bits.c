@@ -23,6 +23,8 @@
 #define SIGN_BITS_FIRST 8
 #define LOST_FACTOR 2.0
 #define LOST_LEAST 1e-4                   /* fewer lost labels than this are as good as none */
+#define LABEL_SAMPLES 128                 /* in a class, for labels alone to decide */
+#define SEARCH_SAMPLES 16                 /* in all, for a search */
 #define SQUARE_FACTOR 2.0                 /* of the mean square error of values that are opened */
 #define STEP_TRIALS 24                    /* for single steps, */
 #define STEP_PRODUCTS ((uint64_t)1 << 31) /* of no more multiply-adds than these together */
@@ -46,7 +48,8 @@ static bool good_enough(const struct search *search, const struct trial_result *
 {
     const struct plan_public *pub = &search->plan->pub;
     /* A few samples say little about labels, but enough about the values behind them. */
-    bool labels = pub->n_outputs == 1 && pub->policy == PLAN_ARGMAX && result->classes > 1;
+    bool labels = pub->n_outputs == 1 && pub->policy == PLAN_ARGMAX &&
+                  result->samples >= (size_t)LABEL_SAMPLES * result->classes;
     const struct trial_result *exact = &search->exact;
     for (unsigned c = 0; c < result->classes; c++) {
         if (pub->n_outputs == 1 && result->lost[c] > fmax(LOST_FACTOR * exact->lost[c], LOST_LEAST))
@@ -143,9 +146,11 @@ static mp2ml_status search_sign_bits(struct plan *plan)
         return MP2ML_ERR_MEMORY;
     search->plan = plan;
     mp2ml_status status = trial_run(&search->exact, plan, 1);
-    if (status == MP2ML_OK)
+    bool enough = status == MP2ML_OK && search->exact.samples >= SEARCH_SAMPLES;
+    memset(search->bits, (int)plan->k, sizeof(search->bits));
+    if (enough)
         status = search_all(search);
-    if (status == MP2ML_OK)
+    if (enough && status == MP2ML_OK)
         status = search_each(search);
     if (status == MP2ML_OK)
         plan_set_sign_bits(plan, search->bits);

@@ -220,6 +220,7 @@ static void judge_values(struct trial_result *result, unsigned class, const stru
 static mp2ml_status judge(struct trial_result *result, struct trial *trial, size_t images)
 {
     order_samples(trial, images);
+    result->samples = images;
     result->classes = images >= (size_t)TRIAL_CLASSES * CLASS_LEAST ? TRIAL_CLASSES : 1;
     for (unsigned c = 0; c < result->classes; c++) {
         size_t from = c * images / result->classes, to = (c + 1) * images / result->classes;

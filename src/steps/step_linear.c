@@ -184,21 +184,6 @@ struct answers {
     uint8_t *body;
 };
 
-#define AHEAD_BYTES ((size_t)32 << 20) /* of c1' and b*u */
-
-static size_t slot_bytes(const struct ckks_params *params, size_t per, size_t images)
-{
-    return per * (params->n + params->primes * images) * sizeof(uint64_t);
-}
-
-static size_t count_slots(const struct ckks_params *params, const struct plan_step *step,
-                          size_t images)
-{
-    const size_t per = plan_ct_out_per_frame(step, images), frames = (step->count + per - 1) / per;
-    const size_t slots = AHEAD_BYTES / slot_bytes(params, per, images);
-    return slots < 1 ? 1 : slots < frames ? slots : frames;
-}
-
 static mp2ml_status answers_take(struct answers *a, struct run *run, unsigned s)
 {
     const struct plan_step *step = &run->pub->steps[s];
@@ -207,7 +192,7 @@ static mp2ml_status answers_take(struct answers *a, struct run *run, unsigned s)
     a->ck = run->keys->ckks[step->set];
     const struct ckks_params *params = ckks_params_of(a->ck);
     a->per = plan_ct_out_per_frame(step, images);
-    a->slots = count_slots(params, step, images);
+    a->slots = plan_ct_out_ahead(step, images);
     a->c1s = arena_take(arena, a->slots * a->per * params->n, word);
     a->bu = arena_take(arena, a->slots * a->per * images, params->primes * word);
     a->C1 = arena_take(arena, a->per * params->n, params->primes * word);
@@ -345,7 +330,7 @@ static size_t server_scratch(const struct ckks_params *p, const struct plan_step
         arena_need(inputs * p->n, p->primes * word) + arena_need(inputs * images, p->primes * word);
     size_t receiving =
         arena_need(in * images, word) + arena_need(ckks_ct_in_bytes(p, in, images), 1);
-    size_t slots = count_slots(p, step, images);
+    size_t slots = plan_ct_out_ahead(step, images);
     size_t sending =
         arena_need(slots * out * p->n, word) + arena_need(slots * out * images, p->primes * word) +
         arena_need(out * p->n, p->primes * word) + arena_need(out * images, p->primes * word) +
