@@ -157,6 +157,10 @@ mp2ml_status shape_batch_norm(struct graph_build *b, struct graph_node *n)
 {
     const struct graph_node *x = graph_input(b, n, 0);
     const unsigned axis = n->nchw ? 1 : x->rank - 1;
+    if (n->mask[0] != 0)
+        return graph_node_fail(b, n, MP2ML_ERR_UNSUPPORTED,
+                               "normalises by the statistics of the batch (is_training); freeze "
+                               "the network for inference");
     if (x->rank < 2 || x->integers)
         return graph_node_fail(b, n, MP2ML_ERR_MODEL, "input has shape %s, with no channels",
                                shape_print(x).text);
