@@ -46,8 +46,7 @@ def _tensorflow(what: str) -> Any:
     except ImportError as error:
         raise ModelError(
             f"{what}: converting it needs tensorflow, which cannot be imported ({error}); pip "
-            "install tensorflow-cpu, or give a frozen GraphDef (.pb) or ONNX file", "ERR_UNSUPPORTED"
-        ) from error
+            "install tensorflow-cpu, or give a frozen GraphDef (.pb)", "ERR_UNSUPPORTED") from error
     return tensorflow
 
 
