@@ -158,8 +158,8 @@ static void weights_decide_nothing(void **state)
     struct plan *fifth = plan_of(&first, slope_fifth, USUAL);
     struct plan *tenth = plan_of(&other, slope_tenth, USUAL);
     const bool told_apart = !same_structure(&fifth->pub, &tenth->pub);
-    privacy_report(7, "kinds of weights that change the steps of the plan of a network",
-                   changed, 1, told_apart);
+    privacy_report(7, "kinds of weights that change the steps of the plan of a network", changed, 1,
+                   told_apart);
     assert_int_equal(changed, 0);
     assert_true(told_apart);
     net_done(&first, fifth);
