@@ -128,6 +128,19 @@ static void test_one_side_of_a_condition_lives(void **state)
     fixture_gives(fixture_graph(&w), 1, x4, relu4, 4, 0);
 }
 
+static void test_a_constant_condition_selects(void **state)
+{
+    (void)state;
+    for (unsigned char training = 0; training < 2; training++) {
+        struct gd_writer w = {0};
+        begin(&w);
+        gd_node(&w, "training", "Const", "");
+        gd_attr_tensor(&w, GD_BOOL, NULL, 0, 0, &training, 1);
+        gd_node(&w, "y", "SelectV2", "training x r");
+        fixture_gives(fixture_graph(&w), 1, x4, training != 0 ? x4 : relu4, 4, 0);
+    }
+}
+
 /* A batch norm that takes its statistics from the batch on the side that is not taken. */
 static void test_training_batch_norm_is_left_out(void **state)
 {
@@ -234,6 +247,7 @@ int main(void)
         cmocka_unit_test(test_dropout_is_an_identity),
         cmocka_unit_test(test_other_random_numbers_are_refused),
         cmocka_unit_test(test_one_side_of_a_condition_lives),
+        cmocka_unit_test(test_a_constant_condition_selects),
         cmocka_unit_test(test_training_batch_norm_is_left_out),
         cmocka_unit_test(test_conditions_that_stay_open),
         cmocka_unit_test(test_inputs_with_defaults),

@@ -33,6 +33,7 @@
  *   SPACE_TO_BATCH           PAD; what follows works on the whole picture, CONV2D with dilation,
  *   BATCH_TO_SPACE           up to here: GATHER of what is not cropped
  *   RANDOM, SWITCH, MERGE    training only: dropout is an identity, of a condition one side lives
+ *   SELECT                   training only: of a constant condition one side lives
  */
 #define GRAPH_OP_MAP(X)                                                                            \
     X(INPUT, "Placeholder", 'S')                                                                   \
