@@ -6,10 +6,11 @@
 #include "mpc_pair.h"
 #include "privacy_report.h"
 
-enum { K = 6, L = 16, PAIRS = 1 << 2 * K };
-enum kind { RELU, REENTRY, MAX, ARGMAX, SQUARE, KINDS };
+enum { K = 6, L = 16, BLIND = 2, PAIRS = 1 << 2 * K };
+enum kind { RELU, RELU_BLIND, REENTRY, MAX, ARGMAX, SQUARE, KINDS };
 static const char *const names[KINDS] = {
     "wrong results of ReLU over all pairs of shares, k = 6",
+    "wrong results of ReLU and min(0, x) in turn, blind to 2 bits, k = 6",
     "wrong results of re-entry over all pairs of shares of legal values, k = 6",
     "wrong results of the maximum over all pairs of shares of legal values, k = 6",
     "wrong results of argmax over all pairs of shares of legal values, k = 6",
@@ -19,7 +20,8 @@ struct job {
     enum kind kind;
     struct shared in;
     struct shared out;
-    struct mpc_windows windows; /* pairs of neighbours */
+    uint64_t negative[PAIRS / 64]; /* RELU_BLIND: every other place */
+    struct mpc_windows windows;    /* pairs of neighbours */
 };
 
 static mp2ml_status step_half(struct pair *p, enum party party, void *context)
@@ -35,6 +37,10 @@ static mp2ml_status step_half(struct pair *p, enum party party, void *context)
     switch (j->kind) {
     case RELU:
         status = mpc_relu(m, 1, out, in, NULL, n, K, L, 0);
+        break;
+    case RELU_BLIND:
+        status =
+            mpc_relu(m, 1, out, in, party == PARTY_SERVER ? j->negative : NULL, n, K, L, BLIND);
         break;
     case REENTRY:
         status = mpc_reentry(m, 1, out, in, n, K, L);
@@ -57,6 +63,8 @@ static void clear_step(const struct job *j, uint64_t *want)
 {
     if (j->kind == RELU)
         mpc_relu_clear(want, j->in.x, NULL, NULL, j->in.n, K, L, 0);
+    else if (j->kind == RELU_BLIND)
+        mpc_relu_clear(want, j->in.x, j->negative, j->in.share[1], j->in.n, K, L, BLIND);
     else if (j->kind == REENTRY)
         mpc_reentry_clear(want, j->in.x, j->in.n, K, L);
     else if (j->kind == MAX)
@@ -72,15 +80,17 @@ static unsigned out_bits(const struct job *j)
     return j->kind == MAX ? K : j->kind == ARGMAX ? mpc_index_bits(&j->windows) : L;
 }
 
-/* Keeps what the operation promises something for; ReLU takes all. */
+/* Keeps what the operation promises something for; ReLU takes all, a blind one nearly all. */
 static void legal_inputs(struct job *j)
 {
-    const int64_t quarter = (int64_t)1 << (K - 2);
+    const int64_t half = (int64_t)1 << (K - 1), quarter = half / 2,
+                  near = (int64_t)1 << (BLIND - 1);
+    const int64_t limit = j->kind == RELU ? half : j->kind == RELU_BLIND ? half - near : quarter;
     size_t legal = 0;
     j->in = shared_all_pairs(K);
     for (size_t i = 0; i < j->in.n; i++) {
         const int64_t x = as_signed(j->in.x[i], K);
-        if (j->kind != RELU && (x < -quarter || x >= quarter))
+        if (x < -limit || x >= limit)
             continue;
         j->in.x[legal] = j->in.x[i];
         j->in.share[0][legal] = j->in.share[0][i];
@@ -113,6 +123,7 @@ static size_t count_wrong(struct pair *p, enum kind kind, bool tampered)
     struct flip flip = {false};
     size_t wrong = 0;
     legal_inputs(&j);
+    memset(j.negative, 0xaa, sizeof j.negative);
     const size_t windows = j.in.n / 2;
     for (size_t w = 0; w <= windows; w++)
         first[w] = (uint32_t)(2 * w);

@@ -114,7 +114,14 @@ static void test_budget_is_for_all_constants_together(void **state)
     graph_free(g);
     const struct graph_cut more = {NULL, 0, (const char *const[]){"y39"}, 1};
     assert_int_equal(graph_parse(&g, w.file.data, w.file.size, "t", &more, &err), MP2ML_ERR_MODEL);
+    assert_non_null(strstr(err.text, "' (Const): the constants need far more memory"));
     gd_wipe(&w);
+    gd_input(&w, "x", SHAPE(-1, 4));
+    gd_int_list(&w, "shape", (const int32_t[]){1 << 20, 1 << 10}, 2);
+    gd_floats(&w, "one", &one, NULL, 0);
+    gd_node(&w, "many", "Fill", "shape one");
+    gd_node(&w, "y", "Mul", "x many");
+    fixture_fails(&w, MP2ML_ERR_MODEL, "node 'many' (Fill): the constants need far more memory");
 }
 
 static void test_unsupported_operator_is_named(void **state)

@@ -128,6 +128,41 @@ static void test_one_side_of_a_condition_lives(void **state)
     fixture_gives(fixture_graph(&w), 1, x4, relu4, 4, 0);
 }
 
+static void test_a_constant_condition_selects(void **state)
+{
+    (void)state;
+    for (unsigned char training = 0; training < 2; training++) {
+        struct gd_writer w = {0};
+        begin(&w);
+        gd_node(&w, "training", "Const", "");
+        gd_attr_tensor(&w, GD_BOOL, NULL, 0, 0, &training, 1);
+        gd_node(&w, "y", "SelectV2", "training x r");
+        fixture_gives(fixture_graph(&w), 1, x4, training != 0 ? x4 : relu4, 4, 0);
+    }
+}
+
+/* A batch norm that takes its statistics from the batch on the side that is not taken. */
+static void test_training_batch_norm_is_left_out(void **state)
+{
+    (void)state;
+    struct gd_writer w = {0};
+    const float ones[1] = {1}, two[1] = {2}, want[4] = {0, 3, -2, 5};
+    gd_input(&w, "x", SHAPE(-1, 2, 2, 1));
+    gd_node(&w, "training", "Placeholder", "");
+    gd_attr_type(&w, "dtype", GD_BOOL);
+    gd_floats(&w, "one", ones, SHAPE(1));
+    gd_floats(&w, "two", two, SHAPE(1));
+    gd_floats(&w, "none", NULL, SHAPE(0));
+    gd_node(&w, "s", "Switch", "x training");
+    gd_node(&w, "yes", "FusedBatchNormV3", "s:1 one one none none");
+    gd_attr_bool(&w, "is_training", true);
+    gd_node(&w, "no", "FusedBatchNormV3", "s one two one one");
+    gd_attr_bool(&w, "is_training", false);
+    gd_attr_float(&w, "epsilon", 0);
+    gd_node(&w, "y", "Merge", "no yes");
+    fixture_gives(fixture_graph(&w), 1, x4, want, 4, 0);
+}
+
 static void test_conditions_that_stay_open(void **state)
 {
     (void)state;
@@ -212,6 +247,8 @@ int main(void)
         cmocka_unit_test(test_dropout_is_an_identity),
         cmocka_unit_test(test_other_random_numbers_are_refused),
         cmocka_unit_test(test_one_side_of_a_condition_lives),
+        cmocka_unit_test(test_a_constant_condition_selects),
+        cmocka_unit_test(test_training_batch_norm_is_left_out),
         cmocka_unit_test(test_conditions_that_stay_open),
         cmocka_unit_test(test_inputs_with_defaults),
         cmocka_unit_test(test_side_effects_are_no_outputs),

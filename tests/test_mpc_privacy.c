@@ -27,14 +27,15 @@ static void watch_tap(void *context, bool sent, enum frame_type type, uint16_t s
         w->message[w->used++] = part[i];
 }
 
-enum kind { RELU, RELU_SAME_RING, REENTRY, MAX, ARGMAX };
+enum kind { RELU, RELU_SAME_RING, RELU_NEGATIVE, REENTRY, MAX, ARGMAX };
 static const struct {
     unsigned in_bits, out_bits;
-} widths[] = {{12, 22}, {12, 12}, {12, 22}, {6, 6}, {12, 2}};
+} widths[] = {{12, 22}, {12, 12}, {12, 22}, {12, 22}, {6, 6}, {12, 2}};
 
 struct run {
     enum kind kind;
     const struct shared *in; /* 4 * VALUES of one pair of shares */
+    uint64_t everywhere[VALUES / 64];
     struct shared out;
 };
 
@@ -56,6 +57,10 @@ static mp2ml_status step_half(struct pair *p, enum party party, void *context)
     case RELU_SAME_RING:
         status = mpc_relu(m, 1, out, in, NULL, VALUES, k, l, r->kind == RELU ? 3 : 0);
         break;
+    case RELU_NEGATIVE: /* min(0, x) everywhere, blind to the lowest bits */
+        status =
+            mpc_relu(m, 1, out, in, party == PARTY_SERVER ? r->everywhere : NULL, VALUES, k, l, 3);
+        break;
     case REENTRY:
         status = mpc_reentry(m, 1, out, in, VALUES, k, l);
         break;
@@ -75,7 +80,8 @@ static struct run run_step(struct pair *p, enum kind kind, uint64_t x0, uint64_t
                            struct watch *watch[2])
 {
     struct shared in = shared_new((size_t)4 * VALUES);
-    struct run r = {kind, &in, shared_new(VALUES)};
+    struct run r = {.kind = kind, .in = &in, .out = shared_new(VALUES)};
+    memset(r.everywhere, 0xff, sizeof r.everywhere);
     for (size_t i = 0; i < in.n; i++) {
         in.share[0][i] = x0 & mpc_ring_mask(widths[kind].in_bits);
         in.share[1][i] = x1 & mpc_ring_mask(widths[kind].in_bits);

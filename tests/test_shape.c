@@ -257,6 +257,10 @@ static void test_input_shapes(void **state)
     gd_input(&w, "x", SHAPE(-1, 1 << 20, 1 << 20, 1 << 20, 1 << 20));
     gd_node(&w, "y", "Relu", "x");
     fixture_fails(&w, MP2ML_ERR_MODEL, "impossible shape");
+    gd_input(&w, "x", SHAPE(-1, 1 << 13, 1 << 13));
+    gd_node(&w, "y", "Relu", "x");
+    fixture_fails(&w, MP2ML_ERR_UNSUPPORTED,
+                  "node 'x' (Placeholder): a sample has 67108864 values");
     gd_input(&w, "x", SHAPE(-1, 1, 1, 1, 1, 1, 1, 1, 1));
     gd_node(&w, "y", "Relu", "x");
     fixture_fails(&w, MP2ML_ERR_UNSUPPORTED, "axes");

@@ -4,6 +4,7 @@
  * operators and shapes: the same for all values of weights, whatever their signs, zeros and ones.
  */
 #include "plan_fixture.h"
+#include "privacy_report.h"
 #include "steps/steps.h"
 
 enum filling { USUAL, NEGATIVE, MIXED, ZEROS, ONES, TINY, FILLINGS };
@@ -141,14 +142,17 @@ static bool same_structure(const struct plan_public *a, const struct plan_public
 static void weights_decide_nothing(void **state)
 {
     (void)state;
+    unsigned changed = 0;
     for (size_t i = 0; i < sizeof nets / sizeof *nets; i++) {
         struct net first, other;
         struct plan *usual = plan_of(&first, nets[i], USUAL, PLAN_RANGES_AUTO);
         for (enum filling how = NEGATIVE; how < FILLINGS; how++) {
             struct plan *plan = plan_of(&other, nets[i], how, PLAN_RANGES_AUTO);
             net_agrees(&other, plan);
-            if (!same_structure(&usual->pub, &plan->pub))
-                fail_msg("net %zu, filling %u", i, how);
+            if (!same_structure(&usual->pub, &plan->pub)) {
+                print_message("net %zu, filling %u\n", i, how);
+                changed++;
+            }
             net_done(&other, plan);
         }
         net_done(&first, usual);
@@ -156,7 +160,11 @@ static void weights_decide_nothing(void **state)
     struct net first, other;
     struct plan *fifth = plan_of(&first, slope_fifth, USUAL, PLAN_RANGES_AUTO);
     struct plan *tenth = plan_of(&other, slope_tenth, USUAL, PLAN_RANGES_AUTO);
-    assert_false(same_structure(&fifth->pub, &tenth->pub));
+    const bool told_apart = !same_structure(&fifth->pub, &tenth->pub);
+    privacy_report(7, "kinds of weights that change the steps of the plan of a network", changed, 1,
+                   told_apart);
+    assert_int_equal(changed, 0);
+    assert_true(told_apart);
     net_done(&first, fifth);
     net_done(&other, tenth);
 }

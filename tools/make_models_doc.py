@@ -142,7 +142,7 @@ def document() -> str:
             row([op], FORMS[op], classes.get(op, "end" if kind == "E" else "linear"))
     for ops, form in rewritten():
         row(ops, form, class_of(form))
-    row(["INPUT"], "real values, quantised to 8 bits; shape but for the batch known", "input")
+    row(["INPUT"], "real values, of 2 to 16 bits; shape but for the batch known", "input")
     row(["CONST", "IDENTITY", "CAST"], "nothing is left", "free")
     constant = sorted(name for several in left.values() for name in several)
     head = HEAD.format(count=sum(map(len, names.values())), classes=CLASSES)

@@ -10,8 +10,8 @@ from . import _core, _options
 from ._arrays import Data, Result, Tensor, collect, empty, finish
 from ._keras_files import SUFFIXES
 
-ACCEPTED = ("a frozen GraphDef or ONNX file (path, bytes or an object with SerializeToString), a "
-            "SavedModel folder, a .keras or .h5 file, or a Keras model")
+ACCEPTED = ("a frozen GraphDef (path, bytes or an object with SerializeToString), a SavedModel "
+            "folder, a .keras or .h5 file, or a Keras model")
 
 
 def load_core(model: Any, options: Mapping[str, Any], caller: str) -> _core.Model:
@@ -52,8 +52,8 @@ def _converted(model: Any) -> bytes:
 class Model:
     """A trained network with its plan, for looking at it and for running it without privacy.
 
-    `model` is a frozen GraphDef or ONNX file (path, bytes or an object with SerializeToString), or,
-    where tensorflow is installed, a SavedModel folder, a .keras or .h5 file or a Keras model.
+    `model` is a frozen GraphDef (path, bytes or an object with SerializeToString), or, where
+    tensorflow is installed, a SavedModel folder, a .keras or .h5 file or a Keras model.
     Keyword arguments are options of the program: reveal, input_range, input_node, bits, ...
     """
 

@@ -30,7 +30,7 @@ def graph_def(model: Any) -> bytes:
             function = _keras(tf, _keras_files.load(tf, str(model)))
         else:
             function = _keras(tf, model)
-        return _freeze(function)
+        return _freeze(tf, function)
     except ModelError:
         raise
     except Exception as error:
@@ -46,8 +46,7 @@ def _tensorflow(what: str) -> Any:
     except ImportError as error:
         raise ModelError(
             f"{what}: converting it needs tensorflow, which cannot be imported ({error}); pip "
-            "install tensorflow-cpu, or give a frozen GraphDef (.pb) or ONNX file", "ERR_UNSUPPORTED"
-        ) from error
+            "install tensorflow-cpu, or give a frozen GraphDef (.pb)", "ERR_UNSUPPORTED") from error
     return tensorflow
 
 
@@ -80,12 +79,34 @@ def _keras(tf: Any, model: Any) -> Any:
     return forward.get_concrete_function()
 
 
-def _freeze(function: Any) -> bytes:
-    """Variables become constants; the bytes are the same for the same model."""
+def _unmark_calls(graph: Any) -> None:
+    """Functions marked for XLA, as Keras' grouped convolutions are, stay calls: the marks go, and
+    tensorflow wants another name for what is another function then."""
+    functions = graph.library.function
+    for function in functions:
+        function.signature.name += "_unmarked"
+    for part in (graph.node, functions, *(function.node_def for function in functions)):
+        for owner in part:
+            for mark in ("_XlaMustCompile", "_noinline"):
+                owner.attr.pop(mark, None)
+            for value in owner.attr.values():
+                if value.HasField("func"):
+                    value.func.name += "_unmarked"
+
+
+def _freeze(tf: Any, function: Any) -> bytes:
+    """Variables become constants, calls what they call."""
     from tensorflow.python.framework.convert_to_constants import (
         convert_variables_to_constants_v2,
     )
-    graph = convert_variables_to_constants_v2(function).graph.as_graph_def()
+    frozen = convert_variables_to_constants_v2(function)
+    graph = frozen.graph.as_graph_def()
+    if graph.library.function:
+        _unmark_calls(graph)
+        whole = tf.compat.v1.wrap_function(lambda: tf.graph_util.import_graph_def(graph, name=""),
+                                           [])
+        names = [[t.name for t in tensors] for tensors in (frozen.inputs, frozen.outputs)]
+        graph = convert_variables_to_constants_v2(whole.prune(*names)).graph.as_graph_def()
     return bytes(graph.SerializeToString(deterministic=True))
 
 

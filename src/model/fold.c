@@ -16,11 +16,21 @@ static void become_constant(struct graph_node *n, const struct graph_tensor *val
     n->batched = false;
 }
 
+/* The same with the node's name when it fails. */
+static mp2ml_status value_alloc(struct graph_build *b, const struct graph_node *n,
+                                struct graph_tensor *t, bool integers)
+{
+    const mp2ml_status status = graph_tensor_alloc(b, t, integers);
+    return status == MP2ML_OK
+               ? status
+               : status_within(b->err, status, "node '%.200s' (%s)", n->name, graph_op_name(n->op));
+}
+
 static mp2ml_status fold_shape(struct graph_build *b, struct graph_node *n)
 {
     const struct graph_node *x = graph_input(b, n, 0);
     struct graph_tensor t = {.rank = 1, .dims = {n->dims[0]}};
-    TRY(graph_tensor_alloc(b, &t, true));
+    TRY(value_alloc(b, n, &t, true));
     const unsigned hidden = x->rows ? 1 : 0; /* -k is k times the batch */
     for (unsigned d = 0; d < t.count; d++)
         t.i[d] = d == 0 && x->rows ? -x->dims[1] : x->dims[d + hidden];
@@ -32,7 +42,7 @@ static mp2ml_status fold_computed(struct graph_build *b, struct graph_node *n)
 {
     struct graph_tensor t = {.rank = n->rank};
     memcpy(t.dims, n->dims, sizeof t.dims);
-    TRY(graph_tensor_alloc(b, &t, n->integers));
+    TRY(value_alloc(b, n, &t, n->integers));
     struct eval_view *in = calloc(n->n_inputs + 1, sizeof *in);
     if (in == NULL) {
         graph_tensor_wipe(&t);
@@ -57,7 +67,7 @@ static mp2ml_status fold_computed(struct graph_build *b, struct graph_node *n)
 static mp2ml_status fold_rank(struct graph_build *b, struct graph_node *n)
 {
     struct graph_tensor t = {.rank = 0};
-    TRY(graph_tensor_alloc(b, &t, true));
+    TRY(value_alloc(b, n, &t, true));
     t.i[0] = graph_input(b, n, 0)->rank - (graph_input(b, n, 0)->rows ? 1 : 0);
     become_constant(n, &t);
     return MP2ML_OK;

@@ -33,6 +33,7 @@
  *   SPACE_TO_BATCH           PAD; what follows works on the whole picture, CONV2D with dilation,
  *   BATCH_TO_SPACE           up to here: GATHER of what is not cropped
  *   RANDOM, SWITCH, MERGE    training only: dropout is an identity, of a condition one side lives
+ *   SELECT                   training only: of a constant condition one side lives
  */
 #define GRAPH_OP_MAP(X)                                                                            \
     X(INPUT, "Placeholder", 'S')                                                                   \
@@ -174,7 +175,8 @@ struct graph_node {
     int64_t list[GRAPH_MAX_RANK];
 
     /* The rest is for the way from a file to a simplified graph only. */
-    int64_t mask[5]; /* STRIDED_SLICE: begin, end, ellipsis, new axis, shrink; reductions: keep */
+    int64_t mask[5]; /* STRIDED_SLICE: begin, end, ellipsis, new axis, shrink; reductions: keep;
+                        BATCH_NORM: training */
     float real;      /* LEAKY_RELU: slope; BATCH_NORM: epsilon */
     unsigned part;   /* SPLIT, UNPACK, SWITCH: which output of the file's node; with `parts` */
     unsigned parts;

@@ -141,6 +141,10 @@ static mp2ml_status check_result(const struct graph_build *b, const struct graph
     if (!graph_count(&count, n->dims + (n->batched ? 1 : 0), n->rank - (n->batched ? 1 : 0)) ||
         (n->batched && count == 0))
         return graph_node_fail(b, n, MP2ML_ERR_MODEL, "impossible shape %s", shape_print(n).text);
+    if (n->batched && count > GRAPH_MAX_SAMPLE)
+        return graph_node_fail(b, n, MP2ML_ERR_UNSUPPORTED,
+                               "a sample has %zu values here, more than %zu", count,
+                               GRAPH_MAX_SAMPLE);
     return MP2ML_OK;
 }
 

@@ -14,8 +14,9 @@
 #include "model/graph.h"
 
 #define GRAPH_MAX_NODES (1 << 18)
-#define GRAPH_MAX_INPUTS 4096             /* of one node */
-#define GRAPH_MAX_COUNT ((size_t)1 << 31) /* elements of a constant or of a sample */
+#define GRAPH_MAX_INPUTS 4096              /* of one node */
+#define GRAPH_MAX_COUNT ((size_t)1 << 31)  /* elements of a shape */
+#define GRAPH_MAX_SAMPLE ((size_t)1 << 24) /* values of a sample anywhere in a network */
 
 struct graph_build {
     struct graph *g;

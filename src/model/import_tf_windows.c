@@ -105,10 +105,7 @@ mp2ml_status tf_import_batch_norm(struct tf_import *t, tf_node *def, struct grap
     TRY(read_layout(&n->nchw, def, err));
     TRY(tf_attr_float(&n->real, def, "epsilon", err));
     TRY(tf_attr_bool(&training, def, "is_training", err));
-    if (training)
-        return tf_fail(err, def, MP2ML_ERR_UNSUPPORTED,
-                       "normalises by the statistics of the batch (is_training); freeze the "
-                       "network for inference");
+    n->mask[0] = training;
     return n->real >= 0
                ? MP2ML_OK
                : tf_fail(err, def, MP2ML_ERR_MODEL, "attribute 'epsilon' is %g", (double)n->real);

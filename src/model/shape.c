@@ -157,6 +157,10 @@ mp2ml_status shape_batch_norm(struct graph_build *b, struct graph_node *n)
 {
     const struct graph_node *x = graph_input(b, n, 0);
     const unsigned axis = n->nchw ? 1 : x->rank - 1;
+    if (n->mask[0] != 0)
+        return graph_node_fail(b, n, MP2ML_ERR_UNSUPPORTED,
+                               "normalises by the statistics of the batch (is_training); freeze "
+                               "the network for inference");
     if (x->rank < 2 || x->integers)
         return graph_node_fail(b, n, MP2ML_ERR_MODEL, "input has shape %s, with no channels",
                                shape_print(x).text);
@@ -254,6 +258,21 @@ static bool fits_select(const struct graph_node *n, const struct graph_node *x)
            (x->rank == n->rank && memcmp(x->dims, n->dims, n->rank * sizeof *n->dims) == 0);
 }
 
+/* One constant condition for all of some data is an identity. */
+static void settle_select(struct graph_build *b, struct graph_node *n)
+{
+    const struct graph_node *condition = graph_input(b, n, 0);
+    if (!n->batched || condition->op != GRAPH_CONST || condition->value.count != 1)
+        return;
+    const int taken = n->inputs[condition->value.i[0] != 0 ? 1 : 2];
+    if (!b->g->nodes[taken].batched)
+        return;
+    n->inputs[0] = taken;
+    n->op = GRAPH_IDENTITY;
+    n->n_inputs = 1;
+    n->random = b->g->nodes[taken].random;
+}
+
 /* Each of the three has the result's shape, or is one number. */
 mp2ml_status shape_select(struct graph_build *b, struct graph_node *n)
 {
@@ -266,5 +285,6 @@ mp2ml_status shape_select(struct graph_build *b, struct graph_node *n)
         !fits_select(n, graph_input(b, n, 0)) || !fits_select(n, x) || !fits_select(n, y))
         return graph_node_fail(b, n, MP2ML_ERR_UNSUPPORTED, "chooses between shapes %s and %s",
                                shape_print(x).text, shape_print(y).text);
+    settle_select(b, n);
     return MP2ML_OK;
 }

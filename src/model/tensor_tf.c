@@ -103,6 +103,15 @@ static int64_t integer_at(const uint8_t *p, int32_t type)
     }
 }
 
+static mp2ml_status tensor_alloc(struct tf_import *t, struct graph_tensor *out, bool integers,
+                                 const tf_node *def)
+{
+    const mp2ml_status status = graph_tensor_alloc(&t->build, out, integers);
+    return status == MP2ML_OK
+               ? status
+               : status_within(t->build.err, status, "node '%.200s' (%s)", def->name, def->op);
+}
+
 static mp2ml_status read_content(struct tf_import *t, struct graph_tensor *out,
                                  ModelTf__Tensor *from, const tf_node *def)
 {
@@ -118,7 +127,7 @@ static mp2ml_status read_content(struct tf_import *t, struct graph_tensor *out,
         return MP2ML_OK;
     }
     const bool integers = tf_type_is_integer(from->dtype);
-    TRY(graph_tensor_alloc(&t->build, out, integers));
+    TRY(tensor_alloc(t, out, integers, def));
     for (size_t k = 0; k < out->count; k++) {
         if (integers)
             out->i[k] = integer_at(content->data + k * width, from->dtype);
@@ -189,7 +198,7 @@ static mp2ml_status read_list(struct tf_import *t, struct graph_tensor *out,
     if (given > out->count)
         return tf_fail(t->build.err, def, MP2ML_ERR_MODEL, "has %zu values in a shape of %zu",
                        given, out->count);
-    TRY(graph_tensor_alloc(&t->build, out, integers));
+    TRY(tensor_alloc(t, out, integers, def));
     for (size_t k = 0; given != 0 && k < out->count; k++) {
         const size_t at = k < given ? k : given - 1;
         if (integers)

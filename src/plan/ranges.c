@@ -10,9 +10,10 @@
 #include "plan/plan_internal.h"
 
 #define SAMPLES 640
-#define SAMPLES_LEAST 32           /* of networks that would take minutes otherwise ... */
-#define BUDGET ((uint64_t)1 << 35) /* ... for so many products */
-#define CHUNK 64                   /* samples that are evaluated together, or half as many, ... */
+#define SAMPLES_LEAST 32                  /* of networks that would take minutes otherwise ... */
+#define BUDGET ((uint64_t)1 << 35)        /* ... for so many products, or much memory */
+#define BUDGET_VALUES ((uint64_t)1 << 28) /* of all steps, samples together */
+#define CHUNK 64 /* samples that are evaluated together, or half as many, ... */
 #define CHUNK_VALUES ((size_t)1 << 25) /* ... so that a value set holds no more than this */
 #define FAINTEST 5                     /* 2^-5 of the range */
 #define MARGIN_AUTO 2.0
@@ -190,10 +191,13 @@ static mp2ml_status make_samples(struct plan *plan, mp2ml_error *err)
     const struct plan_options *o = &plan->options;
     size_t per = inputs_per_sample(pub), n;
     bool calibrated = o->ranges == PLAN_RANGES_CALIBRATED;
-    uint64_t products = 0;
-    for (unsigned s = 0; s < pub->n_steps; s++)
+    uint64_t products = 1, values = 1;
+    for (unsigned s = 0; s < pub->n_steps; s++) {
         products += linear_products(&plan->linear[s]);
-    uint64_t most = products != 0 ? BUDGET / products : SAMPLES;
+        values += pub->steps[s].count;
+    }
+    uint64_t most = BUDGET / products;
+    most = most < BUDGET_VALUES / values ? most : BUDGET_VALUES / values;
     plan->n_samples = calibrated             ? o->calibration_samples
                       : most > SAMPLES       ? SAMPLES
                       : most > SAMPLES_LEAST ? (size_t)most

@@ -150,6 +150,19 @@ def test_several_outputs() -> None:
     assert agreement(private[0], expected[0]) >= 0.99
 
 
+def test_grouped_convolution(tmp_path: Path) -> None:
+    """Keras wraps it in a function for XLA, which has to be opened, also in a SavedModel."""
+    x = tf.keras.Input((6, 6, 4))
+    y = layers.Conv2D(6, 3, groups=2, activation="relu")(x)
+    network = tf.keras.Model(x, layers.Dense(3)(layers.Flatten()(y)))
+    data = test_data(100, 6, 6, 4)
+    expected = keras_outputs(network, data)
+    compare("grouped", mp2ml.Model(network, reveal="logits"), data, expected, classes=False)
+    network.export(tmp_path / "saved", verbose=False)
+    saved = mp2ml.Model(tmp_path / "saved", reveal="logits")
+    assert np.abs(saved.eval_float(data) - expected[0]).max() < 1e-5
+
+
 def test_two_inputs() -> None:
     """One stays private, the other is sent in the clear."""
     a, b = tf.keras.Input((12, 12, 1), name="scan"), tf.keras.Input((4,), name="facts")
