@@ -63,6 +63,26 @@ static void forms_of_one_table(void **state)
     expect_table("\xe4,\xf6,\xfc\n+1,-25e-1,3E+1\n4.,5.0,06\n"); /* a header in another code */
 }
 
+/* Lines and the first value of 0, 1, 2, 3 .. above one line of values. */
+static void numbered_columns(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        size_t lines;
+    } cases[] = {{"0,1,2,3\n5,6,7,8\n", 1},
+                 {"0,1,2\n5,6,7\n", 2}, /* too few to be sure */
+                 {"0,1,2,4\n5,6,7,8\n", 2},
+                 {"5,6,7,8\n0,1,2,3\n", 2}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        mp2ml_array a;
+        mp2ml_error err = {MP2ML_OK, ""};
+        assert_int_equal(parse(&a, cases[i].text, strlen(cases[i].text), &err), MP2ML_OK);
+        assert_int_equal(a.dims[0], cases[i].lines);
+        array_wipe(&a);
+    }
+}
+
 static void numbers(void **state)
 {
     (void)state;
@@ -225,9 +245,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(forms_of_one_table), cmocka_unit_test(numbers),
-        cmocka_unit_test(refusals),           cmocka_unit_test(every_cut),
-        cmocka_unit_test(other_locale),       cmocka_unit_test(which_format),
-        cmocka_unit_test(files_on_disk),
+        cmocka_unit_test(numbered_columns),   cmocka_unit_test(refusals),
+        cmocka_unit_test(every_cut),          cmocka_unit_test(other_locale),
+        cmocka_unit_test(which_format),       cmocka_unit_test(files_on_disk),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

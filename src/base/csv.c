@@ -179,20 +179,25 @@ static char find_separator(const struct table *t)
 }
 
 /* Whether the line at hand has no number but a word; *t stays where it is. */
+#define COUNTED_LEAST 4 /* 0, 1, 2, 3 .. are numbers of columns, as pandas writes them */
+
 static mp2ml_status find_header(const struct table *t, bool *header)
 {
     struct table look = *t;
-    bool numbers = false, words = false;
+    bool numbers = false, words = false, counted = true;
+    size_t fields = 0;
     for (;;) {
         struct field f;
         TRY(take_field(&look, &f));
         numbers = numbers || f.kind == FIELD_NUMBER || f.kind == FIELD_INFINITE;
         words = words || f.kind == FIELD_WORD;
+        counted = counted && f.kind == FIELD_NUMBER && fabs(f.value - (double)fields) <= 0;
+        fields++;
         if (look.at == look.end || *look.at != look.separator)
             break;
         look.at++;
     }
-    *header = words && !numbers;
+    *header = (words && !numbers) || (counted && fields >= COUNTED_LEAST);
     return MP2ML_OK;
 }
 

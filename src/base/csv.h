@@ -9,8 +9,8 @@
 /* Reads a table to *out, of shape (lines, fields).
  *
  * The first line decides the separator: tabs if it has any, else semicolons, else commas. It is a
- * header, and skipped, when none of its fields is a number. Lines end with LF or CRLF; empty ones
- * are skipped, as are blanks around fields and a byte order mark. A field may stand in double
+ * header, and skipped, when none of its fields is a number, or when they are 0, 1, 2, 3 ..., four at
+ * least. Lines end with LF or CRLF; empty ones are skipped, as are blanks around fields and a byte order mark. A field may stand in double
  * quotes. Refused, with line and field: what is no decimal number with a point, NaN, infinities,
  * empty fields, lines of different lengths. `name` is for messages. The caller wipes *out. */
 MUST_CHECK mp2ml_status csv_parse(mp2ml_array *out, const void *data, size_t size, const char *name,
