@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Client: one connection. The GIL is released while the library connects or predicts; its progress
- * calls take the GIL back at most every PULSE_MS, to see Ctrl-C, close() from another thread, and
- * to report. An exception that shows up there cancels the call and is what the caller gets.
+ * calls take the GIL back at most every PULSE_MS, and at the end, to see Ctrl-C, close() from another
+ * thread, and to report. An exception that shows up there cancels the call and is what the caller gets.
  *
  * All fields are read and written with the GIL held, except `last_pulse` and `stopped`, which only
  * the thread inside the call touches. */
@@ -67,7 +67,7 @@ static int on_progress(void *context, double fraction)
 {
     struct client *c = context;
     int64_t now = clock_ms();
-    if (c->stopped || now - c->last_pulse < PULSE_MS)
+    if (c->stopped || (now - c->last_pulse < PULSE_MS && fraction < 1))
         return c->stopped;
     c->last_pulse = now;
     PyEval_RestoreThread(c->thread);
