@@ -310,72 +310,87 @@ static void take_choice(const struct ot *ot, uint64_t *choice, size_t n)
         choice[i / 64] = ot_pool_choice(&ot->recv, i, n - i < 64 ? n - i : 64);
 }
 
-static size_t part(size_t n, size_t at)
+/* What one call takes: rows of a pool, hashed to blocks or to bits. */
+struct take {
+    struct ot *ot;
+    struct ot_pool *pool;
+    struct block *block[2];   /* of the receiver the first alone */
+    uint64_t *bits[2];        /* likewise */
+    const struct block *rows; /* of the batch, */
+    size_t done;              /* after so many transfers */
+};
+
+static void hash_send(void *context, int thread, size_t at, size_t n)
 {
-    return n - at < BATCH ? n - at : BATCH;
+    const struct take *t = context;
+    const size_t to = t->done + at;
+    (void)thread;
+    tccr_hash_pair(&t->ot->send_hash[PURPOSE_BLOCK], t->block[0] + to, t->block[1] + to,
+                   t->rows + at, &t->ot->sender.delta, t->pool->used + at, n);
 }
 
-/* In batches, so that rows are wiped while they are in the cache. */
+static void hash_recv(void *context, int thread, size_t at, size_t n)
+{
+    const struct take *t = context;
+    (void)thread;
+    tccr_hash(&t->ot->recv_hash[PURPOSE_BLOCK], t->block[0] + t->done + at, t->rows + at,
+              t->pool->used + at, n, 1);
+}
+
+static void hash_send_bits(void *context, int thread, size_t at, size_t n)
+{
+    const struct take *t = context;
+    const size_t word = (t->done + at) / 64;
+    (void)thread;
+    tccr_hash_bits(&t->ot->send_hash[PURPOSE_BITS], t->bits[0] + word, t->bits[1] + word,
+                   t->rows + at, &t->ot->sender.delta, t->pool->used + at, n);
+}
+
+static void hash_recv_bits(void *context, int thread, size_t at, size_t n)
+{
+    const struct take *t = context;
+    (void)thread;
+    tccr_hash_bits(&t->ot->recv_hash[PURPOSE_BITS], t->bits[0] + (t->done + at) / 64, NULL,
+                   t->rows + at, NULL, t->pool->used + at, n);
+}
+
+/* In batches, so that rows are wiped while they are in the cache. choice: receiver only. */
+static void take_all(struct take *t, ot_part hash, uint64_t *choice, size_t n)
+{
+    const struct ot *ot = t->ot;
+    assert(n <= ot_pool_left(t->pool));
+    for (t->done = 0; t->done < n; t->done += ot->batch) { /* a multiple of 64 */
+        const size_t batch = n - t->done < ot->batch ? n - t->done : ot->batch;
+        t->rows = ot_pool_rows(t->pool, batch, ot->kernels, ot->threads);
+        if (choice != NULL)
+            take_choice(t->ot, choice + t->done / 64, batch);
+        ot_in_parts(ot->threads, batch, BATCH, hash, t);
+        ot_pool_drop(t->pool, batch);
+    }
+}
+
 void ot_take_send(struct ot *ot, struct block *k0, struct block *k1, size_t n)
 {
-    struct ot_pool *p = &ot->send;
-    assert(n <= ot_pool_left(p));
-    for (size_t at = 0; at < n; at += ot->batch) {
-        const size_t batch = n - at < ot->batch ? n - at : ot->batch;
-        const struct block *rows = ot_pool_rows(p, batch, ot->kernels, ot->threads);
-        OT_PARALLEL_FOR(ot->threads)
-        for (size_t i = 0; i < batch; i += BATCH)
-            tccr_hash_pair(&ot->send_hash[PURPOSE_BLOCK], k0 + at + i, k1 + at + i, rows + i,
-                           &ot->sender.delta, p->used + i, part(batch, i));
-        ot_pool_drop(p, batch);
-    }
+    struct take t = {.ot = ot, .pool = &ot->send, .block = {k0, k1}};
+    take_all(&t, hash_send, NULL, n);
 }
 
 void ot_take_recv(struct ot *ot, struct block *kc, uint64_t *choice, size_t n)
 {
-    struct ot_pool *p = &ot->recv;
-    assert(n <= ot_pool_left(p));
-    for (size_t at = 0; at < n; at += ot->batch) { /* a multiple of 64 */
-        const size_t batch = n - at < ot->batch ? n - at : ot->batch;
-        const struct block *rows = ot_pool_rows(p, batch, ot->kernels, ot->threads);
-        take_choice(ot, choice + at / 64, batch);
-        OT_PARALLEL_FOR(ot->threads)
-        for (size_t i = 0; i < batch; i += BATCH)
-            tccr_hash(&ot->recv_hash[PURPOSE_BLOCK], kc + at + i, rows + i, p->used + i,
-                      part(batch, i), 1);
-        ot_pool_drop(p, batch);
-    }
+    struct take t = {.ot = ot, .pool = &ot->recv, .block = {kc, NULL}};
+    take_all(&t, hash_recv, choice, n);
 }
 
 void ot_take_send_bits(struct ot *ot, uint64_t *m0, uint64_t *m1, size_t n)
 {
-    struct ot_pool *p = &ot->send;
-    assert(n <= ot_pool_left(p));
-    for (size_t at = 0; at < n; at += ot->batch) {
-        const size_t batch = n - at < ot->batch ? n - at : ot->batch;
-        const struct block *rows = ot_pool_rows(p, batch, ot->kernels, ot->threads);
-        OT_PARALLEL_FOR(ot->threads)
-        for (size_t i = 0; i < batch; i += BATCH)
-            tccr_hash_bits(&ot->send_hash[PURPOSE_BITS], m0 + (at + i) / 64, m1 + (at + i) / 64,
-                           rows + i, &ot->sender.delta, p->used + i, part(batch, i));
-        ot_pool_drop(p, batch);
-    }
+    struct take t = {.ot = ot, .pool = &ot->send, .bits = {m0, m1}};
+    take_all(&t, hash_send_bits, NULL, n);
 }
 
 void ot_take_recv_bits(struct ot *ot, uint64_t *mc, uint64_t *choice, size_t n)
 {
-    struct ot_pool *p = &ot->recv;
-    assert(n <= ot_pool_left(p));
-    for (size_t at = 0; at < n; at += ot->batch) {
-        const size_t batch = n - at < ot->batch ? n - at : ot->batch;
-        const struct block *rows = ot_pool_rows(p, batch, ot->kernels, ot->threads);
-        take_choice(ot, choice + at / 64, batch);
-        OT_PARALLEL_FOR(ot->threads)
-        for (size_t i = 0; i < batch; i += BATCH)
-            tccr_hash_bits(&ot->recv_hash[PURPOSE_BITS], mc + (at + i) / 64, NULL, rows + i, NULL,
-                           p->used + i, part(batch, i));
-        ot_pool_drop(p, batch);
-    }
+    struct take t = {.ot = ot, .pool = &ot->recv, .bits = {mc, NULL}};
+    take_all(&t, hash_recv_bits, choice, n);
 }
 
 #ifdef MP2ML_TEST_HOOKS

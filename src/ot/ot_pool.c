@@ -96,16 +96,26 @@ uint64_t ot_pool_choice(const struct ot_pool *p, size_t i, size_t n)
     return n < 64 ? word & ((UINT64_C(1) << n) - 1) : word;
 }
 
+struct turn { /* tiles that become rows */
+    const struct ot_kernels *kernels;
+    struct block *tiles;
+};
+
+static void turn_tiles(void *context, int thread, size_t at, size_t n)
+{
+    const struct turn *t = context;
+    (void)thread;
+    t->kernels->transpose(t->tiles + at * OT_WIDTH, n);
+}
+
 const struct block *ot_pool_rows(struct ot_pool *p, size_t n, const struct ot_kernels *kernels,
                                  int threads)
 {
     assert(n <= ot_pool_left(p));
     if (p->at + n > p->turned) {
         const size_t tiles = (p->at + n - p->turned + OT_WIDTH - 1) / OT_WIDTH;
-        OT_PARALLEL_FOR(threads)
-        for (size_t i = 0; i < tiles; i += TURN_TILES)
-            kernels->transpose(p->rows + p->turned + i * OT_WIDTH,
-                               tiles - i < TURN_TILES ? tiles - i : TURN_TILES);
+        struct turn turn = {kernels, p->rows + p->turned};
+        ot_in_parts(threads, tiles, TURN_TILES, turn_tiles, &turn);
         p->turned += tiles * OT_WIDTH;
     }
     return p->rows + p->at;

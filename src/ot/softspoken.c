@@ -142,46 +142,69 @@ static void cheat(const struct softspoken *s, struct block *d, unsigned tree, si
 #define cheat(s, d, tree, first_tile, blocks) ((void)(first_tile))
 #endif
 
-/* One tree's columns t of a strip, and its correction, or the choice bits where it is the first. */
-static void tree_receiver(struct softspoken *s, struct tree_work *w, struct block *tiles,
-                          unsigned tree, size_t first_tile, size_t blocks)
+struct strip {
+    struct softspoken *s;
+    struct block *tiles;
+    size_t first_tile, blocks;
+};
+
+/* Columns t of trees and their corrections, or the choice bits where it is the first tree. */
+static void trees_receiver(void *context, int thread, size_t at, size_t n)
 {
-    expand_tree(s, w, tree, blocks);
+    const struct strip *strip = context;
+    struct softspoken *s = strip->s;
+    struct tree_work *w = &s->work->tree[thread];
     const struct block *choice = s->work->choice;
-    s->kernels->place(tiles + (size_t)tree * s->k, w->planes, NULL, NULL, blocks, s->k);
-    if (tree == 0) {
-        memcpy(s->work->choice, w->sum, blocks * sizeof *w->sum);
-        return;
+    const size_t blocks = strip->blocks;
+    for (size_t i = at; i < at + n; i++) {
+        expand_tree(s, w, (unsigned)i, blocks);
+        s->kernels->place(strip->tiles + i * s->k, w->planes, NULL, NULL, blocks, s->k);
+        if (i == 0) {
+            memcpy(s->work->choice, w->sum, blocks * sizeof *w->sum);
+            continue;
+        }
+        struct block *d = s->work->corrections + (i - 1) * blocks;
+        for (size_t t = 0; t < blocks; t++) {
+            d[t].lo = w->sum[t].lo ^ choice[t].lo;
+            d[t].hi = w->sum[t].hi ^ choice[t].hi;
+        }
+        cheat(s, d, (unsigned)i, strip->first_tile, blocks);
     }
-    struct block *d = s->work->corrections + (tree - 1) * blocks;
-    for (size_t t = 0; t < blocks; t++) {
-        d[t].lo = w->sum[t].lo ^ choice[t].lo;
-        d[t].hi = w->sum[t].hi ^ choice[t].hi;
-    }
-    cheat(s, d, tree, first_tile, blocks);
+}
+
+static void later_trees_receiver(void *context, int thread, size_t at, size_t n)
+{
+    trees_receiver(context, thread, at + 1, n);
 }
 
 /* Columns t of a strip, its choice bits in work->choice, corrections packed without gaps. */
 static void strip_receiver(struct softspoken *s, struct block *tiles, size_t first_tile,
                            size_t blocks)
 {
-    tree_receiver(s, &s->work->tree[0], tiles, 0, first_tile, blocks);
-    OT_PARALLEL_FOR(s->work->threads)
-    for (unsigned i = 1; i < OT_WIDTH / s->k; i++)
-        tree_receiver(s, &s->work->tree[ot_thread()], tiles, i, first_tile, blocks);
+    struct strip strip = {s, tiles, first_tile, blocks};
+    trees_receiver(&strip, 0, 0, 1);
+    ot_in_parts(s->work->threads, OT_WIDTH / s->k - 1, 1, later_trees_receiver, &strip);
     s->offset += blocks;
+}
+
+static void trees_sender(void *context, int thread, size_t at, size_t n)
+{
+    const struct strip *strip = context;
+    struct softspoken *s = strip->s;
+    struct tree_work *w = &s->work->tree[thread];
+    const size_t blocks = strip->blocks;
+    for (size_t i = at; i < at + n; i++) {
+        const struct block *d = i > 0 ? s->work->corrections + (i - 1) * blocks : NULL;
+        expand_tree(s, w, (unsigned)i, blocks);
+        s->kernels->place(strip->tiles + i * s->k, w->planes, d, s->mask + i * s->k, blocks, s->k);
+    }
 }
 
 /* Columns q of a strip, from the corrections. */
 static void strip_sender(struct softspoken *s, struct block *tiles, size_t blocks)
 {
-    OT_PARALLEL_FOR(s->work->threads)
-    for (unsigned i = 0; i < OT_WIDTH / s->k; i++) {
-        const struct block *d = i > 0 ? s->work->corrections + (i - 1) * blocks : NULL;
-        struct tree_work *w = &s->work->tree[ot_thread()];
-        expand_tree(s, w, i, blocks);
-        s->kernels->place(tiles + (size_t)i * s->k, w->planes, d, s->mask + i * s->k, blocks, s->k);
-    }
+    struct strip strip = {s, tiles, 0, blocks};
+    ot_in_parts(s->work->threads, OT_WIDTH / s->k, 1, trees_sender, &strip);
     s->offset += blocks;
 }
 
