@@ -58,13 +58,18 @@ void bench_begin(struct bench *b, const char *level, int argc, char **argv)
             usage(argv[0]);
         }
     }
+    bench_one_thread();
+    print_limits(b);
+    printf("%-7s %-17s %-12s %-9s %10s %10s %10s %9s %9s  %-12s %9s %6s\n", "", "", "size", "table",
+           "ns each", "fastest", "slowest", "cycles", "us a call", "each", "limit ns", "share");
+}
+
+void bench_one_thread(void)
+{
 #ifdef _OPENMP
     if (getenv("OMP_NUM_THREADS") == NULL)
         omp_set_num_threads(1);
 #endif
-    print_limits(b);
-    printf("%-7s %-17s %-12s %-9s %10s %10s %10s %9s %9s  %-12s %9s %6s\n", "", "", "size", "table",
-           "ns each", "fastest", "slowest", "cycles", "us a call", "each", "limit ns", "share");
 }
 
 void bench_end(struct bench *b)

@@ -54,6 +54,8 @@ struct bench_row {
 /* Reads the command line, measures the limits and prints them with the head of the table. */
 void bench_begin(struct bench *b, const char *level, int argc, char **argv);
 void bench_end(struct bench *b);
+/* Kernels use one thread, unless OMP_NUM_THREADS says more; for each thread that starts. */
+void bench_one_thread(void);
 /* Prints a row of the samples taken. */
 void bench_row_print(struct bench *b, const struct bench_row *row);
 

@@ -34,6 +34,7 @@ static void *run_half(void *argument)
     static const uint8_t id[32] = {1};
     const struct half *h = argument;
     struct bench_party *p = h->party;
+    bench_one_thread();
     MUST(link_new(&p->link, p->channel));
     MUST(prg_new(&p->prg));
     MUST(ot_new(&p->ot, p->link, p->party, p->prg, h->k_ss));

@@ -76,12 +76,12 @@ static void account_setup(struct mp2ml_client *c, double started)
     c->stats.setup_flights = stats.flights;
 }
 
-static void use_threads(const struct mp2ml_options *o)
+static void use_threads(const struct mp2ml_options *o, const struct channel *channel)
 {
 #ifdef _OPENMP
-    omp_set_num_threads((int)options_threads(o));
+    omp_set_num_threads((int)options_threads(o, channel_is_loopback(channel)));
 #else
-    (void)o;
+    (void)o, (void)channel;
 #endif
 }
 
@@ -121,7 +121,7 @@ static mp2ml_status start_session(struct mp2ml_client *c, const struct mp2ml_opt
     channel_set_timeout(c->channel, (int)o->timeout_s * 1000);
     channel_set_tick(c->channel, client_tick, c);
     channel_set_trace(c->channel, c->trace);
-    use_threads(o);
+    use_threads(o, c->channel);
     TRY(link_new(&c->link, c->channel));
     TRY(session_new(&c->session, PARTY_CLIENT, c->link));
     mp2ml_status status =
@@ -405,7 +405,7 @@ mp2ml_status mp2ml_client_predict(mp2ml_client *client, size_t images, const flo
         TRY(input_check(&c->hello.inputs[i], inputs[i], images, error));
     double started = session_seconds();
     c->fraction = c->fraction_base = c->fraction_scale = 0;
-    use_threads(&c->options);
+    use_threads(&c->options, c->channel);
     mp2ml_error own = {MP2ML_OK, ""};
     mp2ml_status status = predict(c, images, inputs, outputs, &own);
     c->stats.predict_seconds += session_seconds() - started;

@@ -345,7 +345,9 @@ static const struct option_row option_table[] = {
     {{"nonlinear", "ENGINE", "auto", "engine of the non-linear steps: auto or gmw", M, 0},
      set_nonlinear},
     {{"layout", "LAYOUT", "auto", "layout of ciphertexts: auto or batch", M, 0}, set_layout},
-    {{"threads", "N", "all processors", "threads of the kernels", S | C, 0}, set_threads},
+    {{"threads", "N", "all processors",
+      "threads of the kernels; half the processors if the peer is on this machine", S | C, 0},
+     set_threads},
     {{"max-memory", "SIZE", "4G", "limit for the work memory of one session", S | C, 0},
      set_max_memory},
     {{"max-batch", "N", "1000000", "largest number of images in one request", S, 0}, set_max_batch},
@@ -441,14 +443,14 @@ struct mp2ml_options options_numbers(const struct mp2ml_options *o)
     return n;
 }
 
-unsigned options_threads(const struct mp2ml_options *o)
+unsigned options_threads(const struct mp2ml_options *o, bool peer_is_here)
 {
     cpu_set_t set;
     if (o->threads > 0)
         return o->threads;
     if (sched_getaffinity(0, sizeof(set), &set) != 0)
         return 1;
-    int n = CPU_COUNT(&set);
+    int n = CPU_COUNT(&set) / (peer_is_here ? 2 : 1);
     return n > 0 ? (unsigned)n : 1;
 }
 

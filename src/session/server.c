@@ -184,7 +184,7 @@ static void *work(void *argument)
     struct serve_counts counts = {0, 0};
     double started = session_seconds();
 #ifdef _OPENMP
-    omp_set_num_threads((int)options_threads(&options));
+    omp_set_num_threads((int)options_threads(&options, channel_is_loopback(w->channel)));
 #endif
     log_line(&log, "client %llu from %s: connected%s", (unsigned long long)w->number, w->peer,
              server->tls ? " by TLS" : " without TLS");

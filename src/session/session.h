@@ -75,8 +75,9 @@ void options_wipe(struct mp2ml_options *o);
 struct mp2ml_options options_numbers(const struct mp2ml_options *o);
 /* argmax, logits or top; "" for another number. */
 const char *options_policy_name(unsigned policy);
-/* Threads for kernels: what the option says, else all processors that this process may use. */
-unsigned options_threads(const struct mp2ml_options *o);
+/* Threads for kernels: what the option says, else all processors that this process may use, or half
+ * of them where the peer needs the others. */
+unsigned options_threads(const struct mp2ml_options *o, bool peer_is_here);
 
 /* ---- classes ------------------------------------------------------------------------------- */
 
