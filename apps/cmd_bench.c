@@ -289,7 +289,7 @@ static int report(struct bench *b)
 {
     mp2ml_error error = {MP2ML_OK, ""};
     mp2ml_model *model = NULL;
-    if (mp2ml_model_load(&model, b->model, b->cli->options, &error) != MP2ML_OK)
+    if (progress_load(&model, b->cli, b->model, &error) != MP2ML_OK)
         return app_fail_error(&error);
     limits_measure(&b->limits, limits_level());
     b->loopback = limits_loopback();

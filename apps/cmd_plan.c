@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "commands.h"
+#include "progress.h"
 
 static int run(const struct cli *cli)
 {
@@ -13,7 +14,7 @@ static int run(const struct cli *cli)
         return app_usage("plan", "--batch takes a whole number from 1 on, not '%s'", batch);
     mp2ml_error error = {MP2ML_OK, ""};
     mp2ml_model *model = NULL;
-    if (mp2ml_model_load(&model, cli->arguments[0], cli->options, &error) != MP2ML_OK)
+    if (progress_load(&model, cli, cli->arguments[0], &error) != MP2ML_OK)
         return app_fail_error(&error);
     char *text = NULL;
     int result = APP_DONE;

@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "commands.h"
+#include "progress.h"
 #include "stop.h"
 
 static void log_line(void *context, const char *line)
@@ -75,7 +76,7 @@ static int load_and_serve(const struct cli *cli, struct stop *stop)
     mp2ml_model *model = NULL;
     mp2ml_server *server = NULL;
     double started = app_seconds();
-    if (mp2ml_model_load(&model, cli->arguments[0], cli->options, &error) != MP2ML_OK)
+    if (progress_load(&model, cli, cli->arguments[0], &error) != MP2ML_OK)
         return app_fail_error(&error);
     double seconds = app_seconds() - started;
     int result = APP_FAILED;

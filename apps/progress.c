@@ -10,6 +10,7 @@
 
 #define BAR 30
 #define REDRAW_SECONDS 0.1
+#define PATIENCE_SECONDS 1 /* a model that is loaded sooner needs no bar */
 
 void progress_init(struct progress *p, struct stop *stop)
 {
@@ -43,12 +44,27 @@ static void draw(const struct progress *p, double fraction, double now)
     bar[BAR] = '\0';
     double elapsed = now - p->started;
     fprintf(stderr, "\r\033[K[%s] %3.0f %%", bar, 100 * fraction);
-    if (fraction > 0 && elapsed > 0.2) {
+    if (fraction > 0 && elapsed > 0.2 && p->images == 0)
+        fprintf(stderr, "  planning");
+    if (fraction > 0 && elapsed > 0.2 && p->images > 0) {
         long left = (long)(elapsed / fraction - elapsed);
         fprintf(stderr, "  %.1f images/s  %ld:%02ld left", fraction * (double)p->images / elapsed,
                 left / 60, left % 60);
     }
     fflush(stderr);
+}
+
+mp2ml_status progress_load(mp2ml_model **model, const struct cli *cli, const char *path,
+                           mp2ml_error *error)
+{
+    struct progress p;
+    progress_init(&p, NULL);
+    p.last = p.started + PATIENCE_SECONDS;
+    mp2ml_options_progress(cli->options, progress_call, &p);
+    mp2ml_status status = mp2ml_model_load(model, path, cli->options, error);
+    mp2ml_options_progress(cli->options, NULL, NULL);
+    progress_end(&p);
+    return status;
 }
 
 int progress_call(void *context, double fraction)
@@ -63,5 +79,5 @@ int progress_call(void *context, double fraction)
         else
             draw(p, fraction > 1 ? 1 : fraction, now);
     }
-    return stop_caught(p->stop) ? 1 : 0;
+    return p->stop && stop_caught(p->stop) ? 1 : 0;
 }

@@ -64,6 +64,11 @@ typedef struct mp2ml_error {
     char text[1016];
 } mp2ml_error;
 
+/* Called during long work: while a client works, at least every 100 ms while it waits, and while a
+ * model is planned. The fraction of the current call is 0 to 1, or -1 while a client connects. Return
+ * not 0 to cancel. */
+typedef int (*mp2ml_progress_fn)(void *context, double fraction);
+
 /* ---- options ------------------------------------------------------------------------------- */
 
 /* Settings by name, the same names as the program's flags ("input-range", "reveal", ...). */
@@ -76,6 +81,10 @@ MP2ML_API void mp2ml_options_free(mp2ml_options *options);
  * switch takes "1" or "0". ERR_ARGUMENT names what is allowed. */
 MP2ML_API mp2ml_status mp2ml_options_set(mp2ml_options *options, const char *name,
                                          const char *value, mp2ml_error *error) MP2ML_MUST_CHECK;
+
+/* Who is told how far the loading of a model with these options is; kept, NULL for nobody. */
+MP2ML_API void mp2ml_options_progress(mp2ml_options *options, mp2ml_progress_fn progress,
+                                      void *context);
 
 enum {                       /* who uses an option */
        MP2ML_FOR_MODEL = 1,  /* loading and planning */
@@ -110,7 +119,7 @@ typedef struct mp2ml_tensor { /* an input or an output, for one sample */
 typedef struct mp2ml_model mp2ml_model;
 
 /* Loads a file (recognised by content), plans it and chooses its bits. Errors: ERR_IO, ERR_MODEL,
- * ERR_UNSUPPORTED, ERR_PLAN, with node and operator in the text. */
+ * ERR_UNSUPPORTED, ERR_PLAN, with node and operator in the text; ERR_CANCELLED. */
 MP2ML_API mp2ml_status mp2ml_model_load(mp2ml_model **out, const char *path,
                                         const mp2ml_options *options,
                                         mp2ml_error *error) MP2ML_MUST_CHECK;
@@ -167,10 +176,6 @@ MP2ML_API void mp2ml_server_free(mp2ml_server *server);
 
 /* One connection; one thread at a time. After a failure it only answers ERR_FAILED. */
 typedef struct mp2ml_client mp2ml_client;
-
-/* Called while the client works, at least every 100 ms while it waits; fraction of the current call
- * is 0 to 1, or -1 while it connects. Return not 0 to cancel. */
-typedef int (*mp2ml_progress_fn)(void *context, double fraction);
 
 /* Connects (retrying until the option "connect-timeout"), shakes hands and learns what the server
  * offers. progress may be NULL and is kept for later calls. */

@@ -340,6 +340,41 @@ static void k_ss_by_link(void **state)
     }
 }
 
+struct watched { /* how far a model is */
+    double last, stop_at;
+    unsigned calls;
+};
+
+static int watch(void *context, double fraction)
+{
+    struct watched *w = context;
+    assert_true(fraction >= w->last && fraction <= 1);
+    w->last = fraction;
+    w->calls++;
+    return fraction >= w->stop_at;
+}
+
+/* Planning tells how far it is, never backwards, to the end; and stops when told, at any phase. */
+static void planning_is_told(void **state)
+{
+    (void)state;
+    const char *path = PROJECT_ROOT "/examples/mnist/models/mlp-maxpool-mnist.pb";
+    const double stop_at[] = {2, 0.1, 0.5, 0.95};
+    for (size_t i = 0; i < sizeof(stop_at) / sizeof(stop_at[0]); i++) {
+        mp2ml_options *o = make_options("reveal=logits", NULL);
+        struct watched w = {0, stop_at[i], 0};
+        mp2ml_model *model = NULL;
+        mp2ml_error err = {MP2ML_OK, ""};
+        mp2ml_options_progress(o, watch, &w);
+        mp2ml_status status = mp2ml_model_load(&model, path, o, &err);
+        assert_int_equal(status, i == 0 ? MP2ML_OK : MP2ML_ERR_CANCELLED);
+        assert_true(w.calls > 5);
+        assert_true(i > 0 || w.last > 0.999);
+        mp2ml_model_free(model);
+        mp2ml_options_free(o);
+    }
+}
+
 static void class_names_travel(void **state)
 {
     (void)state;
@@ -609,6 +644,7 @@ int main(void)
         cmocka_unit_test(receipt_remembers_plain_inputs),
         cmocka_unit_test(answers_must_fit_the_memory_limit),
         cmocka_unit_test(k_ss_by_link),
+        cmocka_unit_test(planning_is_told),
         cmocka_unit_test(class_names_travel),
         cmocka_unit_test(server_survives_bad_clients),
         cmocka_unit_test(one_client_too_many),

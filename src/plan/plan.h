@@ -121,16 +121,38 @@ struct plan_public {
 
 enum plan_ranges { PLAN_RANGES_AUTO, PLAN_RANGES_STRICT, PLAN_RANGES_CALIBRATED };
 
+/* Tells somebody how far a long call is: phases one after the other, each counted in its own units. */
+struct plan_progress {
+    int (*call)(void *context, double fraction); /* not 0: cancel */
+    void *context;
+    double from, to; /* fractions of the whole: the phase */
+    double done, all;
+};
+/* All accept NULL. */
+static inline void plan_progress_phase(struct plan_progress *p, double from, double to, double all)
+{
+    if (p != NULL)
+        *p = (struct plan_progress){p->call, p->context, from, to, 0, all};
+}
+static inline int plan_progress_add(struct plan_progress *p, double done)
+{
+    if (p == NULL)
+        return 0;
+    p->done = p->done + done < p->all ? p->done + done : p->all;
+    return p->call(p->context, p->from + (p->to - p->from) * p->done / p->all);
+}
+
 struct plan_options {
     double low, high;         /* declared range of all inputs; default 0, 1 */
     enum plan_ranges ranges;  /* default auto */
     const float *calibration; /* CALIBRATED: [samples][all inputs of a sample], borrowed */
     size_t calibration_samples;
     enum plan_policy policy;
-    unsigned top;       /* PLAN_TOP: 1 to MPC_MAX_TOP */
-    bool policy_given;  /* false: argmax for vectors, else an error that asks */
-    unsigned b_in, b_w; /* 0: 16, or 8 where so many do not fit, and 10 */
-    unsigned k_ss;      /* 0: 4 */
+    unsigned top;                   /* PLAN_TOP: 1 to MPC_MAX_TOP */
+    bool policy_given;              /* false: argmax for vectors, else an error that asks */
+    unsigned b_in, b_w;             /* 0: 16, or 8 where so many do not fit, and 10 */
+    unsigned k_ss;                  /* 0: 4 */
+    struct plan_progress *progress; /* borrowed while the plan is made; NULL: nobody */
 };
 void plan_options_init(struct plan_options *o);
 

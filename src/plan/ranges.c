@@ -20,6 +20,7 @@
 #define MARGIN_FEW 2.5 /* of less than FEW samples */
 #define FEW 500
 #define MARGIN_CALIBRATED 1.5
+#define PROGRESS_SHARE 0.3 /* of the work up to the choice of bits */
 
 /* ---- synthetic inputs ------------------------------------------------------------------------ */
 
@@ -264,7 +265,7 @@ static int measure_step(void *context, unsigned s, const float *values, size_t i
             for (size_t v = 0; v < count; v++)
                 m->plan->sample_outputs[(m->first + b) * m->stride + m->output_at[s] + v] =
                     values[v * images + b];
-    return 0;
+    return plan_progress_add(m->plan->options.progress, (double)images);
 }
 
 static mp2ml_status measure_chunk(struct measure *m, size_t images, float *buffer)
@@ -316,6 +317,8 @@ static mp2ml_status measure_all(struct measure *m)
     float *buffer = malloc((inputs_per_sample(&plan->pub) * chunk + 1) * sizeof *buffer);
     mp2ml_status status =
         plan->sample_outputs != NULL && buffer != NULL ? MP2ML_OK : MP2ML_ERR_MEMORY;
+    plan_progress_phase(plan->options.progress, 0, PROGRESS_SHARE,
+                        (double)plan->n_samples * plan->pub.n_steps);
     for (; status == MP2ML_OK && m->first < plan->n_samples; m->first += chunk) {
         size_t left = plan->n_samples - m->first;
         status = measure_chunk(m, left < chunk ? left : chunk, buffer);

@@ -24,6 +24,9 @@
 #define LOST_FACTOR 2.0
 #define LOST_LEAST 1e-4                   /* fewer lost labels than this are as good as none */
 #define LABEL_SAMPLES 128                 /* in a class, for labels alone to decide */
+#define PROGRESS_FROM 0.3                 /* of all work is done before the search, */
+#define PROGRESS_TO 0.9                   /* and so much after it */
+#define TRIALS_ALL 5                      /* without those of single steps */
 #define SEARCH_SAMPLES 16                 /* in all, for a search */
 #define SQUARE_FACTOR 2.0                 /* of the mean square error of values that are opened */
 #define STEP_TRIALS 24                    /* for single steps, */
@@ -41,6 +44,7 @@ struct search {
     struct plan *plan;
     struct trial_result exact; /* with signs of all bits */
     uint8_t bits[PLAN_MAX_STEPS];
+    unsigned trials, trial; /* expected, this one; for the progress */
 };
 
 /* What a client gets is labels or, all other outputs, values. */
@@ -61,9 +65,20 @@ static bool good_enough(const struct search *search, const struct trial_result *
     return true;
 }
 
+/* One more of so many trials, as one sees them before. */
+static void next_phase(struct search *search)
+{
+    double share = (PROGRESS_TO - PROGRESS_FROM) / (double)search->trials;
+    double from = PROGRESS_FROM + share * search->trial;
+    plan_progress_phase(search->plan->options.progress, from, from + share,
+                        search->plan->pub.n_steps);
+    search->trial += search->trial + 1 < search->trials;
+}
+
 static mp2ml_status try_bits(struct search *search, bool *good)
 {
     struct trial_result result;
+    next_phase(search);
     plan_set_sign_bits(search->plan, search->bits);
     TRY(trial_run(&result, search->plan, 1));
     *good = good_enough(search, &result);
@@ -110,13 +125,19 @@ static unsigned costliest(const struct plan *plan, const bool *done)
     return best;
 }
 
+static unsigned step_trials(const struct plan *plan)
+{
+    uint64_t trials = STEP_PRODUCTS / trial_products(plan);
+    return trials < STEP_TRIALS ? (unsigned)trials : STEP_TRIALS;
+}
+
 /* More bits for the steps that cost little, then fewer for the others, one after the other. */
 static mp2ml_status search_each(struct search *search)
 {
     const struct plan *plan = search->plan;
     bool done[PLAN_MAX_STEPS] = {false};
-    uint64_t all = 0, left = 0, trials = STEP_PRODUCTS / trial_products(plan);
-    trials = trials < STEP_TRIALS ? trials : STEP_TRIALS;
+    uint64_t all = 0, left = 0;
+    unsigned trials = step_trials(plan);
     for (unsigned s = 0; s < plan->pub.n_steps; s++)
         all += signs_of(plan, s);
     left = all;
@@ -145,6 +166,8 @@ static mp2ml_status search_sign_bits(struct plan *plan)
     if (!search)
         return MP2ML_ERR_MEMORY;
     search->plan = plan;
+    search->trials = TRIALS_ALL + step_trials(plan);
+    next_phase(search);
     mp2ml_status status = trial_run(&search->exact, plan, 1);
     bool enough = status == MP2ML_OK && search->exact.samples >= SEARCH_SAMPLES;
     memset(search->bits, (int)plan->k, sizeof(search->bits));
@@ -187,6 +210,7 @@ mp2ml_status choose_bits(struct plan *plan, unsigned bits, unsigned sign_bits, m
         plan_set_sign_bits(plan, all);
     }
     TRY(plan_error_model(plan));
+    plan_progress_phase(plan->options.progress, PROGRESS_TO, 1, plan->pub.n_steps);
     TRY(trial_run(&result, plan, 2));
     memcpy(plan->observed_error, result.largest, sizeof(plan->observed_error));
     return MP2ML_OK;

@@ -443,6 +443,12 @@ struct mp2ml_options options_numbers(const struct mp2ml_options *o)
     return n;
 }
 
+void mp2ml_options_progress(mp2ml_options *options, mp2ml_progress_fn progress, void *context)
+{
+    options->progress = progress;
+    options->progress_context = context;
+}
+
 unsigned options_threads(const struct mp2ml_options *o, bool peer_is_here)
 {
     cpu_set_t set;

@@ -56,6 +56,8 @@ static mp2ml_status plan_model(struct mp2ml_model *m, const struct mp2ml_options
     po.top = o->top;
     po.k_ss = o->k_ss;
     m->k_ss_by_link = o->k_ss == 0;
+    struct plan_progress progress = {.call = o->progress, .context = o->progress_context};
+    po.progress = o->progress ? &progress : NULL;
     po.b_in = o->input_bits;
     po.b_w = WEIGHT_BITS;
     mp2ml_status status = MP2ML_OK;
@@ -65,6 +67,8 @@ static mp2ml_status plan_model(struct mp2ml_model *m, const struct mp2ml_options
         status = plan_new(&m->plan, m->graph, &po, err);
     if (status == MP2ML_OK)
         status = choose_bits(m->plan, o->bits, o->sign_bits, err);
+    if (m->plan)
+        m->plan->options.progress = NULL;
     array_wipe(&samples);
     return status;
 }

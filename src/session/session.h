@@ -66,8 +66,10 @@ struct mp2ml_options {
     unsigned max_clients;
     uint64_t max_batch;
     char *model_name;
-    char *require_reveal; /* client: the only policy that it accepts, or NULL */
-    char *trace;          /* file, or NULL */
+    char *require_reveal;       /* client: the only policy that it accepts, or NULL */
+    char *trace;                /* file, or NULL */
+    mp2ml_progress_fn progress; /* of loading a model; NULL: nobody */
+    void *progress_context;
 };
 void options_init(struct mp2ml_options *o);
 void options_wipe(struct mp2ml_options *o);

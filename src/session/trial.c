@@ -137,7 +137,7 @@ static int keep_values(void *context, unsigned step, const uint64_t *values, siz
             }
         at += s->count;
     }
-    return 0;
+    return plan_progress_add(trial->plan->options.progress, 1);
 }
 
 /* Margin and error of one label: the largest of `width` values, or the sign of a single one. */
