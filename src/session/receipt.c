@@ -71,7 +71,7 @@ static json_t *who_learns_what(const struct mp2ml_client *c, bool *good)
            json_string("number, kind, size and windows of the non-linear "
                        "steps"),
            good);
-    append(client, json_string("the rings (k, l) of every step"), good);
+    append(client, json_string("the rings (k, l) and sign bits of every step"), good);
     append(server, json_string("the number of images and when they came"), good);
     for (unsigned i = 0; i < c->hello.n_inputs; i++)
         if (c->plain_sent >> i & 1)
