@@ -152,32 +152,105 @@ static void outputs_of_one_step(void **state)
     net_done(&net, plan);
 }
 
-/* A constant beside a ReLU takes room that a blind sign needs. */
-static void constants_leave_room(void **state)
+static void set(struct net *net, int node, const float *values, size_t n)
+{
+    struct graph_tensor *t = &net_node(net, node)->value;
+    assert_int_equal(t->count, n);
+    memcpy(t->f, values, n * sizeof *values);
+}
+
+/* relu(factor * x + constant), which one step makes of the x that relu(x) uses */
+static int scaled_relu(struct net *net, int x, const float *factor, const float *constant, size_t n)
+{
+    int s = net_const(net, 1, DIMS((int64_t)n)), c = net_const(net, 1, DIMS((int64_t)n));
+    set(net, s, factor, n);
+    set(net, c, constant, n);
+    return net_relu(net, net_same(net, GRAPH_ADD, net_same(net, GRAPH_MUL, x, s), c));
+}
+
+/* The largest difference between the fixed-point clear run, with noise, and the float one. */
+static double worst(const struct plan *plan, const float *in, size_t images)
+{
+    float got[64], want[64];
+    const float *inputs[1] = {in};
+    float *got_all[1] = {got}, *want_all[1] = {want};
+    double w = 0;
+    assert_true(images * plan->pub.outputs[0].count <= 64);
+    assert_int_equal(run_clear(plan, images, inputs, got_all, true, 1, NULL, NULL), MP2ML_OK);
+    assert_int_equal(plan_eval_float(plan, images, inputs, want_all, NULL, NULL), MP2ML_OK);
+    for (size_t i = 0; i < images * plan->pub.outputs[0].count; i++)
+        w = fmax(w, fabs((double)got[i] - (double)want[i]));
+    return w;
+}
+
+/* The same, or what the choice saw on its samples, for the ring and sign bits that it took. */
+static double worst_of_choice(struct net *net, enum plan_ranges ranges, unsigned sign_bits,
+                              const float *in, size_t images)
+{
+    struct plan_options o = net_logits();
+    o.ranges = ranges;
+    struct plan *plan = net_plan(net, &o);
+    mp2ml_error err = {MP2ML_OK, ""};
+    if (choose_bits(plan, 0, sign_bits, &err) != MP2ML_OK)
+        fail_msg("%s", err.text);
+    double w = fmax(worst(plan, in, images), (double)plan->observed_error[0]);
+    plan_free(plan);
+    return w;
+}
+
+/* relu(x) + relu(factor * x + constant) of the same four x */
+static void make_scaled(struct net *net, const float factor[4], const float constant[4])
+{
+    net_init(net, 7);
+    int x = net_dense(net, net_input(net, DIMS(4)), 4);
+    int y = net_same(net, GRAPH_ADD, net_relu(net, x), scaled_relu(net, x, factor, constant, 4));
+    net_output(net, net_dense(net, y, 3));
+}
+
+static const float four_inputs[8] = {0.5f, 0.1f, 0.9f, 0.3f, 1, 1, 0, 0};
+
+/* A constant far above its value, in units of x: strict ranges hold its sum too. */
+static void strict_ranges_hold_constants(void **state)
 {
     (void)state;
     struct net net;
-    struct trial_result exact, blind;
-    net_init(&net, 560);
-    int x = net_dense(&net, net_input(&net, DIMS(6)), 5);
-    int above = net_const(&net, 0.0, DIMS(5));
-    for (unsigned i = 0; i < 5; i++)
-        net_node(&net, above)->value.f[i] = 3;
-    int y = net_same(&net, GRAPH_ADD, net_relu(&net, x),
-                     net_relu(&net, net_same(&net, GRAPH_ADD, x, above)));
-    net_output(&net, net_dense(&net, y, 4));
-    struct plan_options o = net_logits();
-    o.ranges = PLAN_RANGES_STRICT;
-    for (unsigned sign_bits = 20; sign_bits >= 6; sign_bits -= 2) {
-        struct plan *plan = net_plan(&net, &o);
-        mp2ml_error err = {MP2ML_OK, ""};
-        assert_int_equal(choose_bits(plan, 16, sign_bits, &err), MP2ML_OK);
-        assert_int_equal(trial_run(sign_bits == 20 ? &exact : &blind, plan, 3), MP2ML_OK);
-        /* off by no more than half a unit of the sign at each value */
-        assert_true(sign_bits == 20 || blind.largest[0] < exact.largest[0] + 0.5);
-        plan_free(plan);
-    }
+    make_scaled(&net, (const float[]){0.05f, 1, 1, 1}, (const float[]){10, 0.1f, 0, 0});
+    assert_true(worst_of_choice(&net, PLAN_RANGES_AUTO, 20, four_inputs, 2) < 0.05);
+    assert_true(worst_of_choice(&net, PLAN_RANGES_STRICT, 20, four_inputs, 2) < 0.05);
     graph_free(net.g);
+}
+
+/* A factor so small that constant / factor has no place in a ring: the constant alone remains. */
+static void a_tiny_factor_is_none(void **state)
+{
+    (void)state;
+    const float factors[] = {1e-10f, 1e-18f, 1e-21f, 1e-41f};
+    for (unsigned i = 0; i < 4; i++) {
+        struct net net;
+        make_scaled(&net, (const float[]){factors[i], 1, 1, 1}, (const float[]){1, 0.1f, 0, 0});
+        assert_true(worst_of_choice(&net, PLAN_RANGES_AUTO, 20, four_inputs, 2) < 0.05);
+        graph_free(net.g);
+    }
+}
+
+/* A blind sign needs room above a value; a constant beside the ReLU takes of it. */
+static void constants_leave_room(void **state)
+{
+    (void)state;
+    for (unsigned sign_bits = 8; sign_bits <= 20; sign_bits += 12) {
+        struct net net;
+        net_init(&net, 7);
+        int x = net_dense(&net, net_input(&net, DIMS(1)), 2);
+        set(&net, x - 1, (const float[]){1, -0.97f}, 2);
+        const int both[] = {net_relu(&net, x),
+                            scaled_relu(&net, x, (const float[]){1, 1}, (const float[]){3, 3}, 2)};
+        int last = net_dense(&net, net_concat(&net, both, 2, 1), 1);
+        set(&net, last - 1, (const float[]){0, 0, 1, 0}, 4);
+        net_output(&net, net_dense(&net, net_relu(&net, last), 1));
+        const float in[4] = {1, 0.999f, 0.9f, 0.5f};
+        assert_true(worst_of_choice(&net, PLAN_RANGES_STRICT, sign_bits, in, 4) < 0.1);
+        graph_free(net.g);
+    }
 }
 
 int main(void)
@@ -189,6 +262,8 @@ int main(void)
         cmocka_unit_test(opened_signs_are_exact),
         cmocka_unit_test(other_outputs),
         cmocka_unit_test(outputs_of_one_step),
+        cmocka_unit_test(strict_ranges_hold_constants),
+        cmocka_unit_test(a_tiny_factor_is_none),
         cmocka_unit_test(constants_leave_room),
     };
     return cmocka_run_group_tests_name("choose_bits", tests, NULL, NULL);
