@@ -86,6 +86,32 @@ static void few_bits_keep_values(void **state)
     net_done(&net, plan);
 }
 
+/* A few samples say too little about labels: then values decide, as if values were shown. */
+static void few_samples_keep_values(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 503; seed < 505; seed++) {
+        struct net net;
+        struct trial_result result[2]; /* exact signs, chosen ones */
+        make_net(&net, seed);
+        struct plan *many = chosen(&net, PLAN_ARGMAX, 0, 20);
+        struct plan_options o = net_logits();
+        o.policy = PLAN_ARGMAX;
+        o.ranges = PLAN_RANGES_CALIBRATED;
+        o.calibration = many->samples;
+        o.calibration_samples = 64;
+        for (unsigned i = 0; i < 2; i++) {
+            struct plan *few = net_plan(&net, &o);
+            mp2ml_error err = {MP2ML_OK, ""};
+            assert_int_equal(choose_bits(few, 0, i == 0 ? 20 : 0, &err), MP2ML_OK);
+            assert_int_equal(trial_run(&result[i], few, 77), MP2ML_OK);
+            plan_free(few);
+        }
+        assert_true(result[1].mean_square[0][0] <= 2.5 * result[0].mean_square[0][0]);
+        net_done(&net, many);
+    }
+}
+
 static void what_is_asked_for_is_done(void **state)
 {
     (void)state;
@@ -256,15 +282,11 @@ static void constants_leave_room(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(few_bits_keep_labels),
-        cmocka_unit_test(few_bits_keep_values),
-        cmocka_unit_test(what_is_asked_for_is_done),
-        cmocka_unit_test(opened_signs_are_exact),
-        cmocka_unit_test(other_outputs),
-        cmocka_unit_test(outputs_of_one_step),
-        cmocka_unit_test(strict_ranges_hold_constants),
-        cmocka_unit_test(a_tiny_factor_is_none),
-        cmocka_unit_test(constants_leave_room),
+        cmocka_unit_test(few_bits_keep_labels),    cmocka_unit_test(few_bits_keep_values),
+        cmocka_unit_test(few_samples_keep_values), cmocka_unit_test(what_is_asked_for_is_done),
+        cmocka_unit_test(opened_signs_are_exact),  cmocka_unit_test(other_outputs),
+        cmocka_unit_test(outputs_of_one_step),     cmocka_unit_test(strict_ranges_hold_constants),
+        cmocka_unit_test(a_tiny_factor_is_none),   cmocka_unit_test(constants_leave_room),
     };
     return cmocka_run_group_tests_name("choose_bits", tests, NULL, NULL);
 }
