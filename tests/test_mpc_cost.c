@@ -69,7 +69,7 @@ static struct cost step_cost(struct ot_ledger *ledger, const struct step *s)
 {
     switch (s->kind) {
     case RELU:
-        return mpc_cost_relu(ledger, s->n, s->k, s->l, s->blind);
+        return mpc_cost_relu(ledger, MPC_GMW, s->n, s->k, s->l, s->blind);
     case REENTRY:
         return mpc_cost_reentry(ledger, s->n, s->k, s->l);
     case PRODUCT:
@@ -77,11 +77,11 @@ static struct cost step_cost(struct ot_ledger *ledger, const struct step *s)
     case SQUARE:
         return mpc_cost_square(ledger, s->n, s->k, s->l);
     case TOP:
-        return mpc_cost_top(ledger, &longer, s->n, s->k, s->l);
+        return mpc_cost_top(ledger, MPC_GMW, &longer, s->n, s->k, s->l);
     case MAX:
-        return mpc_cost_max(ledger, &windows, s->n, s->k, s->blind);
+        return mpc_cost_max(ledger, MPC_GMW, &windows, s->n, s->k, s->blind);
     case ARGMAX:
-        return mpc_cost_argmax(ledger, &windows, s->n, s->k);
+        return mpc_cost_argmax(ledger, MPC_GMW, &windows, s->n, s->k);
     case OPEN:
         break;
     }
@@ -141,7 +141,7 @@ static void test_ots(void **state)
     const unsigned k[] = {12, 14, 16, 20};
     for (unsigned i = 0; i < 4; i++) {
         struct ot_ledger ledger = {.k_ss = 4};
-        const struct cost cost = mpc_cost_relu(&ledger, 1000, k[i], k[i] + 10, 0);
+        const struct cost cost = mpc_cost_relu(&ledger, MPC_GMW, 1000, k[i], k[i] + 10, 0);
         const uint64_t left = ledger.from_server + ledger.from_client;
         assert_int_equal(cost.ots_from_server + cost.ots_from_client - left, 1000 * total[i]);
         assert_true(cost.memory > 0 && cost.memory < (size_t)200 << 20);

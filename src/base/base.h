@@ -8,6 +8,7 @@
  *   cost.h     the unit in which protocols state what they cost
  *   cpu.h      which instruction sets this run may use (MP2ML_CPU forces a level)
  *   log.h      one line at a time to a sink that the caller chooses
+ *   network.h  a link's round trip and rate, with the presets' names
  *   array.h    arrays in files, by npy.h (numpy's .npy) and csv.h (tables in text)
  *   trace.h    what a party does when, for Perfetto */
 #ifndef BASE_BASE_H
@@ -20,6 +21,7 @@
 #include "base/cpu.h"
 #include "base/csv.h"
 #include "base/log.h"
+#include "base/network.h"
 #include "base/npy.h"
 #include "base/status.h"
 #include "base/trace.h"

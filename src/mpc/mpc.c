@@ -35,6 +35,11 @@ void mpc_free(struct mpc *m)
     free(m);
 }
 
+void mpc_set_engine(struct mpc *m, enum mpc_engine engine)
+{
+    m->engine = engine;
+}
+
 void mpc_plane_pack(uint8_t *frame, size_t *at, const uint64_t *plane, size_t n)
 {
     bits_pack(frame, at, plane, n / 64, 64);

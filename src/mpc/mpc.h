@@ -33,12 +33,18 @@
 #define MPC_BLOCK 65536u           /* values */
 #define MPC_GROUP (4u * MPC_BLOCK) /* values */
 
+/* Who computes signs, maxima and positions: bit-sliced AND gates over exchanges, or garbled
+ * circuits in two flights. Both compute the same function of the same shares. */
+enum mpc_engine { MPC_GMW, MPC_YAO, MPC_ENGINE_COUNT };
+
 struct mpc;
 
 /* Keeps link, ot and prg. Allocates the work memory of one block here, none later. */
 MUST_CHECK mp2ml_status mpc_new(struct mpc **out, enum party party, struct link *link,
                                 struct ot *ot, struct prg *g);
 void mpc_free(struct mpc *m);
+/* The engine of the calls that follow; GMW at first. Both parties set the same. */
+void mpc_set_engine(struct mpc *m, enum mpc_engine engine);
 
 /* out = max(0, x) in Z_{2^l}, k <= l <= 48, 4 <= k <= 32, for any x in Z_{2^k} read as signed;
  * min(0, x) where bit i % 64 of negative[i / 64] is set, which only the server knows (NULL:
@@ -126,15 +132,16 @@ void mpc_square_clear(uint64_t *out, const uint64_t *in, size_t n, unsigned k, u
 /* ---- cost ---------------------------------------------------------------------------------- */
 
 /* Exact bytes and flights, OT extension included; the ledger follows the pools. */
-struct cost mpc_cost_relu(struct ot_ledger *ledger, size_t n, unsigned k, unsigned l,
-                          unsigned blind);
+struct cost mpc_cost_relu(struct ot_ledger *ledger, enum mpc_engine engine, size_t n, unsigned k,
+                          unsigned l, unsigned blind);
 struct cost mpc_cost_reentry(struct ot_ledger *ledger, size_t n, unsigned k, unsigned l);
-struct cost mpc_cost_max(struct ot_ledger *ledger, const struct mpc_windows *windows, size_t batch,
-                         unsigned k, unsigned blind);
-struct cost mpc_cost_argmax(struct ot_ledger *ledger, const struct mpc_windows *windows,
-                            size_t batch, unsigned k);
-struct cost mpc_cost_top(struct ot_ledger *ledger, const struct mpc_windows *windows, size_t batch,
-                         unsigned k, unsigned top);
+struct cost mpc_cost_max(struct ot_ledger *ledger, enum mpc_engine engine,
+                         const struct mpc_windows *windows, size_t batch, unsigned k,
+                         unsigned blind);
+struct cost mpc_cost_argmax(struct ot_ledger *ledger, enum mpc_engine engine,
+                            const struct mpc_windows *windows, size_t batch, unsigned k);
+struct cost mpc_cost_top(struct ot_ledger *ledger, enum mpc_engine engine,
+                         const struct mpc_windows *windows, size_t batch, unsigned k, unsigned top);
 struct cost mpc_cost_product(struct ot_ledger *ledger, size_t n, unsigned k_a, unsigned k_b,
                              unsigned l);
 struct cost mpc_cost_square(struct ot_ledger *ledger, size_t n, unsigned k, unsigned l);

@@ -78,10 +78,11 @@ static void add_relu_group(struct cost *sum, struct ot_ledger *ledger, uint64_t 
     }
 }
 
-struct cost mpc_cost_relu(struct ot_ledger *ledger, size_t n, unsigned k, unsigned l,
-                          unsigned blind)
+struct cost mpc_cost_relu(struct ot_ledger *ledger, enum mpc_engine engine, size_t n, unsigned k,
+                          unsigned l, unsigned blind)
 {
     struct cost sum = cost_start();
+    (void)engine;
     for (size_t done = 0; done < n; done += MPC_GROUP)
         add_relu_group(&sum, ledger, n - done < MPC_GROUP ? n - done : MPC_GROUP, k, l, blind);
     return sum;
@@ -100,24 +101,26 @@ struct cost mpc_cost_reentry(struct ot_ledger *ledger, size_t n, unsigned k, uns
     return sum;
 }
 
-struct cost mpc_cost_max(struct ot_ledger *ledger, const struct mpc_windows *windows, size_t batch,
-                         unsigned k, unsigned blind)
+struct cost mpc_cost_max(struct ot_ledger *ledger, enum mpc_engine engine,
+                         const struct mpc_windows *windows, size_t batch, unsigned k,
+                         unsigned blind)
 {
     struct cost sum = cost_start();
     const size_t longest = tournament_longest(windows, 1);
     for (unsigned round = 0; tournament_left(longest, round) > 1; round++) {
         const size_t n = tournament_pairs(windows, 1, round) * batch;
-        const struct cost relu = mpc_cost_relu(ledger, n, k, k, blind);
+        const struct cost relu = mpc_cost_relu(ledger, engine, n, k, k, blind);
         cost_add(&sum, &relu);
     }
     sum.memory += mpc_max_scratch(windows, batch) * sizeof(uint64_t);
     return sum;
 }
 
-struct cost mpc_cost_argmax(struct ot_ledger *ledger, const struct mpc_windows *windows,
-                            size_t batch, unsigned k)
+struct cost mpc_cost_argmax(struct ot_ledger *ledger, enum mpc_engine engine,
+                            const struct mpc_windows *windows, size_t batch, unsigned k)
 {
     struct cost sum = cost_start();
+    (void)engine;
     const unsigned bits = mpc_index_bits(windows);
     const size_t longest = tournament_longest(windows, 2);
     for (unsigned round = 0; tournament_left(longest, round) > 1; round++) {
@@ -136,8 +139,8 @@ struct cost mpc_cost_argmax(struct ot_ledger *ledger, const struct mpc_windows *
     return sum;
 }
 
-struct cost mpc_cost_top(struct ot_ledger *ledger, const struct mpc_windows *windows, size_t batch,
-                         unsigned k, unsigned top)
+struct cost mpc_cost_top(struct ot_ledger *ledger, enum mpc_engine engine,
+                         const struct mpc_windows *windows, size_t batch, unsigned k, unsigned top)
 {
     struct cost sum = cost_start();
     const unsigned bits = top_bits(windows, k);
@@ -145,7 +148,7 @@ struct cost mpc_cost_top(struct ot_ledger *ledger, const struct mpc_windows *win
         const size_t n = top_pairs(windows, top, round) * batch;
         if (n == 0)
             break;
-        const struct cost relu = mpc_cost_relu(ledger, n, bits, bits, 0);
+        const struct cost relu = mpc_cost_relu(ledger, engine, n, bits, bits, 0);
         cost_add(&sum, &relu);
     }
     sum.memory += mpc_top_scratch(windows, batch) * sizeof(uint64_t);

@@ -24,6 +24,7 @@
 
 struct mpc {
     enum party party;
+    enum mpc_engine engine;
     struct link *link;   /* kept, not owned */
     struct ot *ot;       /* kept, not owned */
     struct prg *g;       /* kept, not owned; the GMW engine draws all masks from random OTs */

@@ -132,8 +132,10 @@ void plan_windows_wipe(struct mpc_windows *windows)
 
 void plan_public_wipe(struct plan_public *pub)
 {
-    for (unsigned s = 0; pub->steps != NULL && s < pub->n_steps; s++)
+    for (unsigned s = 0; pub->steps != NULL && s < pub->n_steps; s++) {
         plan_windows_wipe(&pub->steps[s].windows);
+        packing_wipe(&pub->steps[s].packing);
+    }
     free(pub->steps);
     memset(pub, 0, sizeof *pub);
 }
@@ -144,10 +146,13 @@ void plan_free(struct plan *plan)
         return;
     for (unsigned s = 0; s < plan->pub.n_steps; s++) {
         linear_wipe(&plan->linear[s]);
+        if (plan->packed != NULL)
+            packed_free(plan->packed[s]);
         free(plan->range[s].mean_square);
         free(plan->range[s].active);
         free(plan->notes[s].nodes);
     }
+    free(plan->packed);
     free(plan->linear);
     free(plan->range);
     free(plan->notes);

@@ -29,6 +29,7 @@
 #include "model/model.h"
 #include "mpc/mpc.h"
 #include "plan/linear.h"
+#include "plan/packing.h"
 
 /* kind, its name, what it computes. A step's operands are earlier steps. */
 #define STEP_KIND_MAP(X)                                                                           \
@@ -61,8 +62,14 @@ const char *step_kind_name(enum step_kind kind);
 #define PLAN_FRAME_VALUES 65536u
 #define PLAN_MIN_SIGN_BITS 4u /* that the sign of a ReLU or maximum looks at */
 
+/* How a linear step's values lie in ciphertexts: one value of every image in each, or one image
+ * packed into few (packing.h). */
+enum plan_layout { PLAN_BATCH, PLAN_IMAGE, PLAN_LAYOUT_COUNT };
+
 struct plan_step { /* public */
     enum step_kind kind;
+    enum plan_layout layout; /* LINEAR */
+    enum mpc_engine engine;  /* RELU, MAX, ARGMAX */
     unsigned n_operands;
     uint16_t operands[PLAN_MAX_OPERANDS];
     uint8_t shift[PLAN_MAX_OPERANDS]; /* LINEAR, SUM: reads operand * 2^shift mod 2^l; else 0 */
@@ -79,6 +86,7 @@ struct plan_step { /* public */
      * or per value of the result the values of either operand that it multiplies. Arrays owned by
      * the plan. */
     struct mpc_windows windows;
+    struct packing packing; /* LINEAR, layout image. Arrays owned by the plan */
     unsigned top; /* ARGMAX: positions of so many of the largest; 0: of the maximum, or a sign */
     double scale; /* INPUT, OUTPUT: public. Else the server's own (0 at the client) */
 };
@@ -167,6 +175,7 @@ struct plan {
     size_t n_samples;         /* synthetic or calibration inputs, and the float outputs for them */
     float *samples;           /* [sample][all inputs of a sample, in order] */
     float *sample_outputs;    /* [sample][all outputs of a sample], before the policy */
+    struct packed **packed;   /* [n_steps]: LINEAR in the image layout; NULL: there is none */
     struct plan_notes *notes; /* per step: node names, error bound ...; for printing */
     double observed_error[PLAN_MAX_TENSORS]; /* per output: the twin's largest on the samples, set
                                                 by who ran it; 0 = not run */

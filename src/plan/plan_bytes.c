@@ -6,7 +6,8 @@
  *   tensor   string name, u8 rank, u32 dims.., u8 dtype, f64 low, f64 high, u8 bits, f64 scale,
  *            u8 post
  *   step     u8 kind, u8 operands, per operand u16 step (LINEAR, SUM: and u8 shift), u32 count,
- *            u8 k, u8 l, u8 out_bits, u8 set, u8 tensor; SUM: u8 minus; RELU, MAX: u8 blind; MAX and
+ *            u8 k, u8 l, u8 out_bits, u8 set, u8 tensor; SUM: u8 minus; RELU, MAX: u8 blind; RELU,
+ *            MAX, ARGMAX: u8 engine; LINEAR: u8 layout and, in layout image, a packing; MAX and
  *            ARGMAX: u32 windows, per window u32 members, u32 member..; PRODUCT: u32 0, or u32 count
  *            and per value u32, u32 the values that it multiplies
  *
@@ -63,6 +64,11 @@ static bool has_signs(enum step_kind kind)
     return kind == STEP_RELU || kind == STEP_MAX;
 }
 
+static bool has_engine(enum step_kind kind)
+{
+    return kind == STEP_RELU || kind == STEP_MAX || kind == STEP_ARGMAX;
+}
+
 static bool has_windows(enum step_kind kind)
 {
     return kind == STEP_MAX || kind == STEP_ARGMAX || kind == STEP_PRODUCT;
@@ -87,6 +93,12 @@ static void write_step(struct writer *w, const struct plan_step *step)
         writer_u8(w, step->minus);
     if (has_signs(step->kind))
         writer_u8(w, (uint8_t)step->blind);
+    if (has_engine(step->kind))
+        writer_u8(w, (uint8_t)step->engine);
+    if (step->kind == STEP_LINEAR)
+        writer_u8(w, (uint8_t)step->layout);
+    if (step->kind == STEP_LINEAR && step->layout == PLAN_IMAGE)
+        packing_write(w, &step->packing);
     if (!has_windows(step->kind))
         return;
     writer_u32(w, (uint32_t)step->windows.count);
@@ -359,6 +371,21 @@ static bool counts_are_legal(const struct plan_public *pub, const struct plan_st
     }
 }
 
+/* Engine and layout. */
+static mp2ml_status read_choice(const struct plan_public *pub, struct plan_step *step,
+                                struct reader *r)
+{
+    unsigned engine = has_engine(step->kind) ? reader_u8(r) : 0;
+    unsigned layout = step->kind == STEP_LINEAR ? reader_u8(r) : 0;
+    if (r->failed || engine >= MPC_ENGINE_COUNT || layout >= PLAN_LAYOUT_COUNT)
+        return MP2ML_ERR_PROTOCOL;
+    step->engine = (enum mpc_engine)engine;
+    step->layout = (enum plan_layout)layout;
+    if (step->layout != PLAN_IMAGE)
+        return MP2ML_OK;
+    return packing_read(&step->packing, r, step->set, plan_step_inputs(pub, step), step->count);
+}
+
 static mp2ml_status read_step(struct plan_public *pub, unsigned s, struct reader *r,
                               const struct plan_limits *limits)
 {
@@ -393,6 +420,7 @@ static mp2ml_status read_step(struct plan_public *pub, unsigned s, struct reader
     }
     if (has_signs(step->kind))
         step->blind = reader_u8(r);
+    TRY(read_choice(pub, step, r));
     if (has_windows(step->kind)) {
         const uint32_t below[2] = {pub->steps[step->operands[0]].count,
                                    pub->steps[step->operands[step->n_operands - 1]].count};

@@ -108,8 +108,9 @@ static struct cost cost_relu(const struct plan *plan, const struct plan_step *st
                              uint64_t plain, struct ot_ledger *ledger)
 {
     (void)plan, (void)plain;
-    return on_shares(mpc_cost_relu(ledger, step->count * images, step->k, step->l, step->blind),
-                     step, images);
+    return on_shares(
+        mpc_cost_relu(ledger, step->engine, step->count * images, step->k, step->l, step->blind),
+        step, images);
 }
 
 static struct cost cost_reentry(const struct plan *plan, const struct plan_step *step,
@@ -124,18 +125,20 @@ static struct cost cost_max(const struct plan *plan, const struct plan_step *ste
                             uint64_t plain, struct ot_ledger *ledger)
 {
     (void)plan, (void)plain;
-    return on_shares(mpc_cost_max(ledger, &step->windows, images, step->k, step->blind), step,
-                     images);
+    return on_shares(
+        mpc_cost_max(ledger, step->engine, &step->windows, images, step->k, step->blind), step,
+        images);
 }
 
 static struct cost cost_argmax(const struct plan *plan, const struct plan_step *step, size_t images,
                                uint64_t plain, struct ot_ledger *ledger)
 {
     (void)plan, (void)plain;
-    return on_shares(step->top > 1
-                         ? mpc_cost_top(ledger, &step->windows, images, step->k, step->top)
-                         : mpc_cost_argmax(ledger, &step->windows, images, step->k),
-                     step, images);
+    return on_shares(
+        step->top > 1
+            ? mpc_cost_top(ledger, step->engine, &step->windows, images, step->k, step->top)
+            : mpc_cost_argmax(ledger, step->engine, &step->windows, images, step->k),
+        step, images);
 }
 
 static struct cost cost_product(const struct plan *plan, const struct plan_step *step,

@@ -184,24 +184,47 @@ static mp2ml_status set_k_ss(struct mp2ml_options *o, const char *v, mp2ml_error
     return status_fail(err, MP2ML_ERR_ARGUMENT, "--k-ss takes auto, 2, 4 or 8, not '%s'", v);
 }
 
-static mp2ml_status only(const char *name, const char *allowed, const char *v, mp2ml_error *err)
+/* One of the names; its place is the value. */
+static mp2ml_status set_name(unsigned *out, const char *v, const char *const *names, size_t n,
+                             const char *name, const char *takes, mp2ml_error *err)
 {
-    if (strcmp(v, "auto") == 0 || strcmp(v, allowed) == 0)
-        return MP2ML_OK;
-    return status_fail(err, MP2ML_ERR_ARGUMENT, "--%s takes auto or %s, not '%s'", name, allowed,
-                       v);
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(v, names[i]) == 0) {
+            *out = (unsigned)i;
+            return MP2ML_OK;
+        }
+    return status_fail(err, MP2ML_ERR_ARGUMENT, "--%s takes %s, not '%s'", name, takes, v);
 }
 
 static mp2ml_status set_nonlinear(struct mp2ml_options *o, const char *v, mp2ml_error *err)
 {
-    (void)o;
-    return only("nonlinear", "gmw", v, err);
+    static const char *const names[] = {"auto", "gmw", "yao"};
+    return set_name(&o->engine, v, names, 3, "nonlinear", "auto, gmw or yao", err);
 }
 
 static mp2ml_status set_layout(struct mp2ml_options *o, const char *v, mp2ml_error *err)
 {
-    (void)o;
-    return only("layout", "batch", v, err);
+    static const char *const names[] = {"auto", "batch", "image"};
+    return set_name(&o->layout, v, names, 3, "layout", "auto, batch or image", err);
+}
+
+static mp2ml_status set_hide_geometry(struct mp2ml_options *o, const char *v, mp2ml_error *err)
+{
+    return set_switch(&o->hide_geometry, v, "hide-geometry", err);
+}
+
+static mp2ml_status set_network(struct mp2ml_options *o, const char *v, mp2ml_error *err)
+{
+    TRY(network_parse(&o->network, v, "network", err));
+    o->network_given = true;
+    return MP2ML_OK;
+}
+
+static mp2ml_status set_simulate_network(struct mp2ml_options *o, const char *v, mp2ml_error *err)
+{
+    TRY(network_parse(&o->simulated, v, "simulate-network", err));
+    o->simulate_network = true;
+    return MP2ML_OK;
 }
 
 static mp2ml_status set_threads(struct mp2ml_options *o, const char *v, mp2ml_error *err)
@@ -342,9 +365,26 @@ static const struct option_row option_table[] = {
       "this machine, 8 over a network",
       M, 0},
      set_k_ss},
-    {{"nonlinear", "ENGINE", "auto", "engine of the non-linear steps: auto or gmw", M, 0},
+    {{"nonlinear", "ENGINE", "auto",
+      "engine of the non-linear steps: gmw (few bytes, many flights), yao (two flights) or auto, "
+      "whichever is faster",
+      M, 0},
      set_nonlinear},
-    {{"layout", "LAYOUT", "auto", "layout of ciphertexts: auto or batch", M, 0}, set_layout},
+    {{"layout", "LAYOUT", "auto",
+      "layout of ciphertexts: batch (a value of every image), image (the values of an image) or "
+      "auto, whichever is faster",
+      M, 0},
+     set_layout},
+    {{"hide-geometry", NULL, NULL,
+      "never use the layout image, which shows clients the geometry of kernels", M, 0},
+     set_hide_geometry},
+    {{"network", "LINK", "as measured",
+      "the link to plan for: loopback, lan, wan, fibre, cable or RTT:RATE such as 40ms:100mbit", M,
+      0},
+     set_network},
+    {{"simulate-network", "LINK", NULL,
+      "behave as over this link: loopback, lan, wan, fibre, cable or RTT:RATE", C, 0},
+     set_simulate_network},
     {{"threads", "N", "all processors",
       "threads of the kernels; half the processors if the peer is on this machine", S | C, 0},
      set_threads},

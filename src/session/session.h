@@ -31,7 +31,7 @@
 #include "plan/plan.h"
 #include "steps/steps.h"
 
-#define SESSION_VERSION 3u
+#define SESSION_VERSION 4u
 #define SESSION_MAX_HELLO 65536u
 #define SESSION_MAX_ACCEPT 16777216u
 #define SESSION_NONCE_BYTES 32
@@ -55,7 +55,14 @@ struct mp2ml_options {
     unsigned bits, sign_bits; /* k and bits of signs, 0 = auto */
     unsigned input_bits;      /* 0 = auto */
     unsigned k_ss;            /* 0 = auto */
-    unsigned threads;         /* 0 = auto */
+    unsigned engine;          /* 0 = auto, 1 + enum mpc_engine */
+    unsigned layout;          /* 0 = auto, 1 + enum plan_layout */
+    bool hide_geometry;       /* never layout image */
+    bool network_given;       /* the planner assumes `network`, else what it measures */
+    struct network network;
+    bool simulate_network; /* client: its channel behaves like `simulated` */
+    struct network simulated;
+    unsigned threads; /* 0 = auto */
     uint64_t max_memory;
     uint16_t port;
     char *listen;

@@ -44,6 +44,7 @@ static size_t plane_words(const struct plan_step *step, size_t images)
 mp2ml_status step_relu(struct run *run, unsigned s)
 {
     const struct plan_step *step = &run->pub->steps[s];
+    mpc_set_engine(run->mpc, step->engine);
     const struct linear *lin = run->party == PARTY_SERVER ? &run->linear[s] : NULL;
     uint64_t *plane = arena_take(run->arena, plane_words(step, run->images), sizeof(*plane));
     if (!plane)
@@ -122,6 +123,7 @@ size_t step_nonlinear_scratch(const struct plan_step *step, size_t images)
 mp2ml_status step_max(struct run *run, unsigned s)
 {
     const struct plan_step *step = &run->pub->steps[s];
+    mpc_set_engine(run->mpc, step->engine);
     uint64_t *scratch =
         arena_take(run->arena, mpc_max_scratch(&step->windows, run->images), sizeof(uint64_t));
     if (!scratch)
@@ -149,6 +151,7 @@ mp2ml_status step_max_clear(struct clear_run *run, unsigned s)
 mp2ml_status step_argmax(struct run *run, unsigned s)
 {
     const struct plan_step *step = &run->pub->steps[s];
+    mpc_set_engine(run->mpc, step->engine);
     const uint64_t *in = run->values[step->operands[0]];
     bool ranked = step->top > 1;
     size_t need = ranked ? mpc_top_scratch(&step->windows, run->images)

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The public part of a packing: boxes, their places, bytes and checks. */
+#include "plan/packing.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "ckks/params.h"
+
+#define BOX_BYTES (4 * (2 + 3 * PACKING_AXES))
+
+static size_t box_places(const struct packing_box *b)
+{
+    size_t n = 1;
+    for (unsigned a = 0; a < PACKING_AXES; a++)
+        n *= b->size[a];
+    return n;
+}
+
+size_t packing_places(const struct packing_box *boxes, uint32_t n_boxes)
+{
+    size_t n = 0;
+    for (uint32_t i = 0; i < n_boxes; i++)
+        n += box_places(&boxes[i]);
+    return n;
+}
+
+/* Numbers of place i of a box, the last axis fastest. */
+static void place(const struct packing_box *b, size_t i, uint32_t *value, uint32_t *position)
+{
+    *value = b->value;
+    *position = b->position;
+    for (unsigned a = PACKING_AXES; a-- > 0;) {
+        uint32_t at = (uint32_t)(i % b->size[a]);
+        *value += at * b->value_stride[a];
+        *position += at * b->position_stride[a];
+        i /= b->size[a];
+    }
+}
+
+void packing_expand(uint32_t *value, uint32_t *position, const struct packing_box *boxes,
+                    uint32_t n_boxes)
+{
+    for (uint32_t b = 0; b < n_boxes; b++) {
+        size_t n = box_places(&boxes[b]);
+        for (size_t i = 0; i < n; i++)
+            place(&boxes[b], i, value++, position++);
+    }
+}
+
+void packing_wipe(struct packing *p)
+{
+    free(p->in);
+    free(p->out);
+    memset(p, 0, sizeof *p);
+}
+
+static bool copy_boxes(struct packing_box **out, const struct packing_box *in, uint32_t n)
+{
+    *out = calloc((size_t)n + 1, sizeof **out);
+    if (*out != NULL && n > 0)
+        memcpy(*out, in, n * sizeof **out);
+    return *out != NULL;
+}
+
+mp2ml_status packing_copy(struct packing *out, const struct packing *in)
+{
+    *out = *in;
+    bool ok = copy_boxes(&out->in, in->in, in->n_in);
+    ok = copy_boxes(&out->out, in->out, in->n_out) && ok;
+    if (!ok)
+        packing_wipe(out);
+    return ok ? MP2ML_OK : MP2ML_ERR_MEMORY;
+}
+
+/* ---- bytes: u32 in_cts, u32 out_cts, u32 boxes in, boxes, u32 boxes out, boxes --------------- */
+
+static void write_boxes(struct writer *w, const struct packing_box *boxes, uint32_t n)
+{
+    writer_u32(w, n);
+    for (uint32_t i = 0; i < n; i++) {
+        writer_u32(w, boxes[i].value);
+        writer_u32(w, boxes[i].position);
+        for (unsigned a = 0; a < PACKING_AXES; a++) {
+            writer_u32(w, boxes[i].size[a]);
+            writer_u32(w, boxes[i].value_stride[a]);
+            writer_u32(w, boxes[i].position_stride[a]);
+        }
+    }
+}
+
+void packing_write(struct writer *w, const struct packing *p)
+{
+    writer_u32(w, p->in_cts);
+    writer_u32(w, p->out_cts);
+    write_boxes(w, p->in, p->n_in);
+    write_boxes(w, p->out, p->n_out);
+}
+
+/* Every value below `values`, every position below `positions`; sums that cannot overflow. */
+static bool box_is_legal(const struct packing_box *b, uint64_t values, uint64_t positions)
+{
+    uint64_t value = b->value, position = b->position, n = 1;
+    for (unsigned a = 0; a < PACKING_AXES; a++) {
+        if (b->size[a] < 1 || (n *= b->size[a]) > positions)
+            return false;
+        value += (uint64_t)(b->size[a] - 1) * b->value_stride[a];
+        position += (uint64_t)(b->size[a] - 1) * b->position_stride[a];
+        if (value >= values || position >= positions)
+            return false;
+    }
+    return true;
+}
+
+static mp2ml_status read_boxes(struct packing_box **out, uint32_t *n, struct reader *r,
+                               uint64_t values, uint64_t positions)
+{
+    *n = reader_u32(r);
+    if (r->failed || *n < 1 || *n > (size_t)(r->end - r->at) / BOX_BYTES)
+        return MP2ML_ERR_PROTOCOL;
+    *out = calloc(*n, sizeof **out);
+    if (*out == NULL)
+        return MP2ML_ERR_MEMORY;
+    uint64_t places = 0;
+    for (uint32_t i = 0; i < *n; i++) {
+        struct packing_box *b = &(*out)[i];
+        b->value = reader_u32(r);
+        b->position = reader_u32(r);
+        for (unsigned a = 0; a < PACKING_AXES; a++) {
+            b->size[a] = reader_u32(r);
+            b->value_stride[a] = reader_u32(r);
+            b->position_stride[a] = reader_u32(r);
+        }
+        if (r->failed || !box_is_legal(b, values, positions) ||
+            (places += box_places(b)) > positions)
+            return MP2ML_ERR_PROTOCOL;
+    }
+    return MP2ML_OK;
+}
+
+/* No position twice; where `once`, every one of `values` exactly once. */
+static mp2ml_status check_places(const struct packing_box *boxes, uint32_t n, size_t values,
+                                 size_t positions, bool once)
+{
+    uint8_t *taken = calloc(positions + values + 1, 1);
+    if (taken == NULL)
+        return MP2ML_ERR_MEMORY;
+    bool legal = true;
+    for (uint32_t b = 0; b < n && legal; b++) {
+        size_t places = box_places(&boxes[b]);
+        for (size_t i = 0; i < places && legal; i++) {
+            uint32_t value, position;
+            place(&boxes[b], i, &value, &position);
+            legal = !taken[position] && !(once && taken[positions + value]);
+            taken[position] = taken[positions + value] = 1;
+        }
+    }
+    for (size_t v = 0; v < values && legal; v++)
+        legal = taken[positions + v] == 1;
+    free(taken);
+    return legal ? MP2ML_OK : MP2ML_ERR_PROTOCOL;
+}
+
+#define MAX_POSITIONS ((uint64_t)1 << 31)
+
+mp2ml_status packing_read(struct packing *out, struct reader *r, unsigned set, size_t n_in_values,
+                          size_t n_out_values)
+{
+    const struct ckks_params *params = ckks_params(set);
+    memset(out, 0, sizeof *out);
+    out->in_cts = reader_u32(r);
+    out->out_cts = reader_u32(r);
+    if (r->failed || params == NULL || out->in_cts < 1 || out->out_cts < 1 ||
+        out->in_cts > MAX_POSITIONS / params->n || out->out_cts > MAX_POSITIONS / params->n)
+        return MP2ML_ERR_PROTOCOL;
+    const uint64_t in = (uint64_t)out->in_cts * params->n, to = (uint64_t)out->out_cts * params->n;
+    mp2ml_status status = read_boxes(&out->in, &out->n_in, r, n_in_values, in);
+    if (status == MP2ML_OK)
+        status = read_boxes(&out->out, &out->n_out, r, n_out_values, to);
+    /* No more ciphertexts than values need. */
+    if (status == MP2ML_OK && (out->in_cts > packing_places(out->in, out->n_in) ||
+                               out->out_cts > packing_places(out->out, out->n_out)))
+        status = MP2ML_ERR_PROTOCOL;
+    if (status == MP2ML_OK)
+        status = check_places(out->in, out->n_in, n_in_values, in, false);
+    if (status == MP2ML_OK)
+        status = check_places(out->out, out->n_out, n_out_values, to, true);
+    if (status != MP2ML_OK)
+        packing_wipe(out);
+    return status;
+}
+
+void packed_free(struct packed *packed)
+{
+    if (packed == NULL)
+        return;
+    packing_wipe(&packed->places);
+    free(packed->products);
+    free(packed->first);
+    free(packed->terms);
+    free(packed);
+}

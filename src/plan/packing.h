@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Packings: where the values of one image lie in the coefficients of few ciphertexts (layout
+ * image), so that a linear step becomes products of polynomials (docs/protocol.md, "One linear
+ * step, image layout"; the idea is Cheetah's [eprint 2022/207, section 3]).
+ *
+ *   value      number of a value among the concatenated operands of the step, or of its result
+ *   position   ciphertext * N + coefficient, ciphertexts counted for one image
+ *   box        a regular block of values at regular positions, in up to four axes
+ *
+ * The public part says only where values lie; the private part holds, for each pair of an output
+ * and an input ciphertext, the polynomial of weights that multiplies it. */
+#ifndef PLAN_PACKING_H
+#define PLAN_PACKING_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+#include "base/status.h"
+
+#define PACKING_AXES 4
+
+struct
+    packing_box { /* value + sum i_a*value_stride[a]  at  position + sum i_a*position_stride[a] */
+    uint32_t value, position;
+    uint32_t size[PACKING_AXES]; /* i_a < size[a]; unused axes have size 1 */
+    uint32_t value_stride[PACKING_AXES], position_stride[PACKING_AXES];
+};
+
+struct packing {              /* public */
+    uint32_t in_cts, out_cts; /* ciphertexts of one image */
+    uint32_t n_in, n_out;     /* boxes */
+    struct packing_box
+        *in; /* a value may lie in several places, a place holds one value; others 0 */
+    struct packing_box *out; /* every value of the result once */
+};
+
+struct packed_term { /* coefficient += weight, or -= where minus */
+    uint32_t weight; /* index into linear.w and linear.wi */
+    uint16_t coefficient;
+    bool minus;
+};
+struct packed_product {
+    uint32_t out_ct, in_ct, poly;
+};
+struct packed { /* private: a packing and what multiplies */
+    struct packing places;
+    unsigned set; /* CKKS_S1 or CKKS_S2 */
+    double norm2; /* largest 2-norm of all integer weights of one output ciphertext */
+    size_t n_products, n_polys;
+    struct packed_product *products; /* by out_ct, then in_ct */
+    size_t *first;                   /* [n_polys + 1]: terms of each polynomial of weights */
+    struct packed_term *terms;
+};
+
+struct plan;
+
+/* The best packing of linear step s as scaled now, or NULL where there is none (norms, sizes). */
+MUST_CHECK mp2ml_status packed_new(struct packed **out, const struct plan *plan, unsigned s);
+void packed_free(struct packed *packed);
+
+/* position[i] of value[i] for all places in the order of the boxes; n = packing_places. */
+size_t packing_places(const struct packing_box *boxes, uint32_t n_boxes);
+void packing_expand(uint32_t *value, uint32_t *position, const struct packing_box *boxes,
+                    uint32_t n_boxes);
+
+void packing_wipe(struct packing *p);
+MUST_CHECK mp2ml_status packing_copy(struct packing *out, const struct packing *in);
+void packing_write(struct writer *w, const struct packing *p);
+/* Checks everything: values below n_in_values, each of n_out_values results once, positions inside
+ * the ciphertexts of set's N and used once, sizes that the frame's length bounds. */
+MUST_CHECK mp2ml_status packing_read(struct packing *out, struct reader *r, unsigned set,
+                                     size_t n_in_values, size_t n_out_values);
+
+#endif
