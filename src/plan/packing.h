@@ -59,6 +59,8 @@ struct plan;
 
 /* The best packing of linear step s as scaled now, or NULL where there is none (norms, sizes). */
 MUST_CHECK mp2ml_status packed_new(struct packed **out, const struct plan *plan, unsigned s);
+/* plan->packed[s] of every linear step, as scaled now; may be called again. */
+MUST_CHECK mp2ml_status plan_pack(struct plan *plan);
 void packed_free(struct packed *packed);
 
 /* position[i] of value[i] for all places in the order of the boxes; n = packing_places. */
