@@ -230,11 +230,103 @@ static void test_dense_counts(void **state)
     net_done(&net, plan);
 }
 
+/* ---- pictures -------------------------------------------------------------------------------- */
+
+struct geometry {
+    const char *name;
+    int64_t h, w, c, co; /* co = 0: a pool */
+    struct window window;
+    int64_t groups;
+    bool first; /* the step reads the input itself, else what a ReLU of another step made */
+};
+
+/* One convolution or pool, in the middle of a network and so of the small set, or at its end. */
+static struct plan *geometry_plan(struct net *net, const struct geometry *g, bool last)
+{
+    net_init(net, 77);
+    bool nchw = g->window.nchw;
+    int in = nchw ? net_input(net, DIMS(g->c, g->h, g->w)) : net_input(net, DIMS(g->h, g->w, g->c));
+    if (!g->first)
+        in = net_relu(net, net_bias(net, in, nchw));
+    enum graph_op op = g->co > 0 ? GRAPH_CONV2D : GRAPH_AVG_POOL;
+    int out = net_grouped(net, op, in, g->co, g->window, g->groups);
+    if (!last) {
+        out = net_relu(net, net_bias(net, out, nchw));
+        out = net_dense(net, net_flat(net, out), 2);
+    }
+    return packed_plan(net, out, 12, 16);
+}
+
+#define CONV(k, s, same)                                                                           \
+    {                                                                                              \
+        k, s, same, false, 1                                                                       \
+    }
+#define NCHW(k, s, same)                                                                           \
+    {                                                                                              \
+        k, s, same, true, 1                                                                        \
+    }
+
+static const struct geometry geometries[] = {
+    {"one", 1, 1, 1, 1, CONV(1, 1, false), 1, true},
+    {"tiny", 2, 2, 1, 2, CONV(3, 1, true), 1, true},
+    {"tiny 2", 3, 2, 3, 4, CONV(2, 1, false), 1, true},
+    {"valid", 9, 9, 3, 5, CONV(3, 1, false), 1, true},
+    {"same", 9, 9, 3, 5, CONV(3, 1, true), 1, true},
+    {"same 5", 12, 12, 2, 3, CONV(5, 1, true), 1, false},
+    {"even kernel", 10, 10, 2, 3, CONV(4, 1, true), 1, true},
+    {"stride 2", 28, 28, 1, 5, CONV(5, 2, true), 1, true},
+    {"stride 2 valid", 15, 15, 3, 4, CONV(3, 2, false), 1, true},
+    {"stride 2 odd", 13, 11, 4, 6, CONV(3, 2, true), 1, false},
+    {"stride 3", 20, 20, 2, 4, CONV(4, 3, true), 1, true},
+    {"stride 3 valid", 19, 25, 2, 4, CONV(2, 3, false), 1, true},
+    {"stride 4 of 11", 40, 40, 3, 4, CONV(11, 4, true), 1, true},
+    {"1x1", 8, 8, 16, 24, CONV(1, 1, false), 1, false},
+    {"1x1 stride 2", 8, 8, 6, 7, CONV(1, 2, false), 1, false},
+    {"kernel over the map", 4, 4, 2, 3, CONV(7, 1, true), 1, true},
+    {"kernel over the map, stride 2", 4, 4, 2, 3, CONV(7, 2, true), 1, true},
+    {"non-square", 6, 31, 2, 3, CONV(3, 1, true), 1, true},
+    {"line", 1, 60, 3, 4, CONV(1, 1, false), 1, true},
+    {"dilated", 14, 14, 2, 3, {3, 1, true, false, 2}, 1, true},
+    {"dilated valid", 16, 16, 2, 3, {3, 1, false, false, 3}, 1, true},
+    {"dilated stride", 17, 17, 2, 3, {3, 2, true, false, 3}, 1, true},
+    {"depthwise", 12, 12, 8, 8, CONV(3, 1, true), 8, false},
+    {"depthwise stride 2", 12, 12, 6, 6, CONV(3, 2, true), 6, false},
+    {"depthwise twice", 7, 7, 4, 8, CONV(3, 1, true), 4, false},
+    {"grouped", 10, 10, 8, 12, CONV(3, 1, true), 4, false},
+    {"pool", 12, 12, 6, 0, CONV(2, 2, false), 1, false},
+    {"pool 3", 13, 13, 5, 0, CONV(3, 2, false), 1, false},
+    {"pool of the whole", 7, 7, 40, 0, CONV(7, 7, false), 1, false},
+    {"pool same", 6, 6, 3, 0, CONV(3, 2, true), 1, false},
+    {"large", 60, 60, 1, 2, CONV(3, 1, true), 1, true},
+    {"large valid", 51, 70, 2, 2, CONV(5, 1, false), 1, true},
+    {"large stride", 112, 112, 1, 2, CONV(3, 2, true), 1, true},
+    {"very wide", 3, 2500, 1, 2, CONV(3, 1, true), 1, true},
+    {"large pool", 96, 96, 2, 0, CONV(2, 2, false), 1, true},
+    {"many channels", 6, 6, 40, 30, CONV(3, 1, true), 1, false},
+    {"channels first", 9, 9, 3, 5, NCHW(3, 1, true), 1, true},
+    {"channels first stride", 14, 12, 3, 5, NCHW(3, 2, true), 1, false},
+    {"channels first depthwise", 9, 9, 4, 4, NCHW(3, 1, true), 4, false},
+    {"channels first pool", 8, 8, 5, 0, NCHW(2, 2, false), 1, false},
+};
+
+static void test_geometries(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < 2 * (sizeof geometries / sizeof *geometries); i++) {
+        struct net net;
+        if (getenv("PACKING_PRINT") != NULL)
+            printf("%s%s\n", geometries[i / 2].name, i % 2 != 0 ? ", at the end" : "");
+        struct plan *plan = geometry_plan(&net, &geometries[i / 2], i % 2 != 0);
+        net_done(&net, plan);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_dense),
         cmocka_unit_test(test_dense_counts),
+        cmocka_unit_test(test_geometries),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

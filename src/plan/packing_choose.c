@@ -180,6 +180,9 @@ static void consider_tiles(struct candidates *cs, uint32_t tiles_y, uint32_t til
         .set = cs->params->set, .tiles_y = tiles_y, .tiles_x = tiles_x, .seconds = INFINITY};
     if (!lay_tile(&c, cs->map, cs->params->n))
         return;
+    double copies = (double)tiles_y * tiles_x * c.h * c.w * cs->map->n_planes;
+    if (tiles_y * tiles_x > 1 && copies > (double)PACKING_MOST_COPIES * (double)cs->map->n_in)
+        return;
     const uint32_t room = (uint32_t)cs->params->n / c.plane, n_planes = cs->map->n_planes;
     uint32_t before = 0;
     for (uint32_t planes = room < n_planes ? room : n_planes; planes > 0; planes--) {

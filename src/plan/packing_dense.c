@@ -40,6 +40,7 @@ mp2ml_status packing_dense(struct packing_map *map, const struct linear *lin)
 {
     memset(map, 0, sizeof *map);
     uint32_t *plane = number_planes(lin, &map->n_planes);
+    map->n_in = lin->n_in;
     map->n_outs = (uint32_t)lin->n_out;
     map->planes = calloc((size_t)map->n_planes + 1, sizeof *map->planes);
     map->out_value = calloc(lin->n_out + 1, sizeof *map->out_value);

@@ -39,6 +39,7 @@ struct packing_row { /* of one out: planes that it reads, sum of its squared int
     double square;
 };
 struct packing_map {
+    size_t n_in; /* values that the step has, read or not */
     uint32_t n_planes, n_outs;
     struct packing_plane *planes;
     uint32_t *out_value; /* [n_outs], result at (0, 0) */
@@ -71,12 +72,15 @@ struct packing_choice {
 MUST_CHECK mp2ml_status packing_dense(struct packing_map *map, const struct linear *lin);
 MUST_CHECK mp2ml_status packing_dense_fill(struct packing_map *map, const struct linear *lin);
 
+/* The step as a convolution, *found = false when it is none. */
+MUST_CHECK mp2ml_status packing_conv(struct packing_map *map, bool *found, const struct plan *plan,
+                                     unsigned s);
+
 /* Improves *best (best->seconds = INFINITY: nothing yet); true when it did. */
 bool packing_choose(struct packing_choice *best, const struct packing_map *map,
                     const struct plan_step *step, bool opened);
 
 #define PACKING_MOST_TERMS ((uint64_t)1 << 24)
-#define PACKING_MOST_POSITIONS ((uint64_t)1 << 31)
 #define PACKING_MOST_BYTES ((uint64_t)1 << 30) /* of weights as residues */
 #define PACKING_MOST_BOXES 65536u
 #define PACKING_MOST_LOG2_LEAK (-40.0) /* of an opened value */
