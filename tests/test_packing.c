@@ -441,6 +441,16 @@ static int mask(struct net *net)
     return net_conv(net, net_same(net, GRAPH_MUL, x, net_const(net, 1, DIMS(6, 6, 2))), 3, same3);
 }
 
+/* Values that are left out at some places: no convolution, since those must not be read. */
+static int holes(struct net *net)
+{
+    int64_t from[98];
+    for (int i = 0; i < 98; i++)
+        from[i] = i % 5 == 2 ? -1 : i;
+    return net_conv(net, net_gather(net, net_input(net, DIMS(7, 7, 2)), from, DIMS(7, 7, 2)), 3,
+                    same3);
+}
+
 static int products(struct net *net)
 {
     int x = net_conv(net, net_input(net, DIMS(6, 6, 2)), 3, same3);
@@ -465,6 +475,7 @@ static const struct {
     {"other order", other_order, true},
     {"scattered", scattered, false},
     {"mask", mask, false},
+    {"holes", holes, false},
     {"products", products, true},
 };
 
