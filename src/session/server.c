@@ -96,7 +96,7 @@ static mp2ml_status serve_blocks(struct session *s, const struct mp2ml_model *mo
     struct run *run = NULL;
     if (run_memory(pub, PARTY_SERVER, request->plain, block) > o->max_memory)
         return MP2ML_ERR_PLAN;
-    TRY(run_new(&run, PARTY_SERVER, s->link, s->mpc, s->prg, &s->keys, pub, model->plan->linear,
+    TRY(run_new(&run, PARTY_SERVER, s->link, s->mpc, s->prg, &s->keys, pub, model->plan,
                 request->plain, block));
     mp2ml_status status = send_plan(s, pub, block);
     for (uint64_t done = 0; done < request->images && status == MP2ML_OK; done += block) {
