@@ -203,12 +203,13 @@ static void test_relu_groups(void **state)
 
 /* ---- windows -------------------------------------------------------------------------------- */
 
-/* |x| <= 2^(k-2), of few values now and then, so that there are ties. */
-static struct shared members(size_t n, unsigned k, uint64_t seed)
+/* -2^(k-2) <= x < 2^(k-2), of few values now and then, so that there are ties; with less room where
+ * signs are blind, since they take differences below 2^(k-1) - 2^(blind-1). */
+static struct shared members(size_t n, unsigned k, bool blind, uint64_t seed)
 {
     struct shared in = shared_new(n);
     for (size_t i = 0; i < n; i++) {
-        const uint64_t r = test_random(&seed), guard = (uint64_t)1 << (k - 2);
+        const uint64_t r = test_random(&seed), guard = (uint64_t)1 << (blind ? k - 3 : k - 2);
         const uint64_t few = i / 64 % 2 == 0 ? 3 : 2 * guard - 1;
         const uint64_t x = r >> 60 == 0 ? 0 : r >> 60 == 1 ? 2 * guard - 1 : r & few;
         in.x[i] = (x - guard) & mpc_ring_mask(k);
@@ -220,14 +221,17 @@ static struct shared members(size_t n, unsigned k, uint64_t seed)
 static void check_windows(struct pair *p, const struct mpc_windows *windows, size_t batch,
                           unsigned k, size_t neurons)
 {
-    struct shared in = members(neurons * batch, k, k + batch);
+    struct shared in = members(neurons * batch, k, false, k + batch);
+    struct shared less = members(neurons * batch, k, true, k + batch);
     struct job j = {
         .k = k, .l = k, .windows = windows, .batch = batch, .in = &in};
     j.outputs = windows->count * batch;
     j.kind = MAX;
     check_job(p, &j);
+    j.in = &less;
     for (j.blind = 1; j.blind <= k - 4; j.blind += 2)
         check_job(p, &j);
+    j.in = &in;
     j.blind = 0;
     j.kind = ARGMAX;
     check_job(p, &j);
@@ -243,6 +247,7 @@ static void check_windows(struct pair *p, const struct mpc_windows *windows, siz
             check_job(p, &j);
     }
     shared_free(&in);
+    shared_free(&less);
 }
 
 /* Every length from 1 to 25 in one call, members in no order and in several windows. */
