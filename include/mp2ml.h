@@ -207,6 +207,12 @@ typedef struct mp2ml_stats { /* of a connection so far */
     uint64_t flights, setup_flights;
     double setup_seconds;   /* connecting, keys, base OTs */
     double predict_seconds; /* all predictions */
+    /* Of the last request: "batch", "image" or "mixed"; "gmw", "yao" or "mixed"; "" where there is
+     * no such step or was no request. Strings live as long as the client. */
+    const char *layout, *engine;
+    /* The link of the option "simulate-network" by name ("wan", "7ms:100mbit") and for people; ""
+     * where the link is what it is. */
+    const char *simulated_network, *simulated_text;
 } mp2ml_stats;
 MP2ML_API mp2ml_stats mp2ml_client_stats(const mp2ml_client *client);
 /* What was agreed, sent and could be learned, as JSON; free with mp2ml_free. */

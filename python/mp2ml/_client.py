@@ -29,6 +29,14 @@ class Stats(NamedTuple):
     setup_flights: int
     setup_seconds: float
     predict_seconds: float
+    layout: str
+    """Of the last request: "batch", "image" or "mixed"; empty before one."""
+    engine: str
+    """Of the last request: "gmw", "yao" or "mixed"; empty where nothing is non-linear."""
+    simulated_network: str
+    """The link of `simulate_network` by name ("wan"), empty without."""
+    simulated_text: str
+    """The same for people: "wan (40 ms, 400 Mbit/s)"."""
 
 
 class Client:
@@ -40,7 +48,9 @@ class Client:
 
     `connect_timeout` is for how many seconds connecting is tried, `timeout` how long the server may
     be silent later. Further keyword arguments are options of the program by the same name, with
-    underscores: threads, max_memory, model_name, require_reveal.
+    underscores: threads, max_memory, model_name, require_reveal, simulate_network
+    (the connection then behaves as over that link: "lan", "wan", "fibre", "cable" or RTT:RATE such
+    as "40ms:100mbit").
     """
 
     def __init__(self, host: str, port: int = 34000, *, timeout: float | None = None,

@@ -172,6 +172,16 @@ mp2ml_status client_over_channel(mp2ml_client **out, struct channel *channel,
     return MP2ML_OK;
 }
 
+static mp2ml_status simulate(struct mp2ml_client *c, const struct network *link)
+{
+    TRY(channel_shape(c->channel, link));
+    if (!channel_simulated(c->channel))
+        return MP2ML_OK;
+    network_name(link, c->simulated_network, sizeof(c->simulated_network));
+    network_describe(link, c->simulated_text, sizeof(c->simulated_text));
+    return MP2ML_OK;
+}
+
 static mp2ml_status connect_client(struct mp2ml_client *c, const char *host, uint16_t port,
                                    const struct mp2ml_options *o, mp2ml_error *err)
 {
@@ -185,6 +195,8 @@ static mp2ml_status connect_client(struct mp2ml_client *c, const char *host, uin
                             c, err));
     channel_set_tick(c->channel, client_tick, c);
     channel_set_timeout(c->channel, (int)o->timeout_s * 1000);
+    if (o->simulate_network)
+        TRY(simulate(c, &o->simulated));
     TRY(check_transport(c, host, o, err));
     TRY(start_session(c, o, err));
     account_setup(c, started);
@@ -425,9 +437,33 @@ mp2ml_status mp2ml_client_predict(mp2ml_client *client, size_t images, const flo
     return explain(error, &own, status, "predicting with", c->peer);
 }
 
+/* Which layouts or engines there are, from a set of bits. */
+static const char *name_used(unsigned used, const char *first, const char *second)
+{
+    static const char *const others[] = {"", "mixed"};
+    return used == 1 ? first : used == 2 ? second : others[used > 2];
+}
+
+static void describe_plan(mp2ml_stats *stats, const struct plan_public *pub)
+{
+    unsigned layouts = 0, engines = 0;
+    for (unsigned s = 0; pub && s < pub->n_steps; s++) {
+        const struct plan_step *step = &pub->steps[s];
+        if (step->kind == STEP_LINEAR)
+            layouts |= 1u << step->layout;
+        else if (step->kind == STEP_RELU || step->kind == STEP_MAX || step->kind == STEP_ARGMAX)
+            engines |= 1u << step->engine;
+    }
+    stats->layout = name_used(layouts, "batch", "image");
+    stats->engine = name_used(engines, "gmw", "yao");
+}
+
 mp2ml_stats mp2ml_client_stats(const mp2ml_client *client)
 {
     mp2ml_stats stats = client->stats;
+    describe_plan(&stats, client->last_plan);
+    stats.simulated_network = client->simulated_network;
+    stats.simulated_text = client->simulated_text;
     struct link_stats link = link_stats(client->link);
     stats.bytes_to_server = link.bytes_sent;
     stats.bytes_to_client = link.bytes_received;
