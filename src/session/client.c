@@ -12,13 +12,6 @@
 
 #include "session/session.h"
 
-double session_seconds(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
-
 /* ---- progress ------------------------------------------------------------------------------ */
 
 static int client_tick(void *context)
@@ -437,31 +430,11 @@ mp2ml_status mp2ml_client_predict(mp2ml_client *client, size_t images, const flo
     return explain(error, &own, status, "predicting with", c->peer);
 }
 
-/* Which layouts or engines there are, from a set of bits. */
-static const char *name_used(unsigned used, const char *first, const char *second)
-{
-    static const char *const others[] = {"", "mixed"};
-    return used == 1 ? first : used == 2 ? second : others[used > 2];
-}
-
-static void describe_plan(mp2ml_stats *stats, const struct plan_public *pub)
-{
-    unsigned layouts = 0, engines = 0;
-    for (unsigned s = 0; pub && s < pub->n_steps; s++) {
-        const struct plan_step *step = &pub->steps[s];
-        if (step->kind == STEP_LINEAR)
-            layouts |= 1u << step->layout;
-        else if (step->kind == STEP_RELU || step->kind == STEP_MAX || step->kind == STEP_ARGMAX)
-            engines |= 1u << step->engine;
-    }
-    stats->layout = name_used(layouts, "batch", "image");
-    stats->engine = name_used(engines, "gmw", "yao");
-}
-
 mp2ml_stats mp2ml_client_stats(const mp2ml_client *client)
 {
     mp2ml_stats stats = client->stats;
-    describe_plan(&stats, client->last_plan);
+    stats.layout = client->last_plan ? plan_layout_name(client->last_plan) : "";
+    stats.engine = client->last_plan ? plan_engine_name(client->last_plan) : "";
     stats.simulated_network = client->simulated_network;
     stats.simulated_text = client->simulated_text;
     struct link_stats link = link_stats(client->link);
