@@ -18,21 +18,23 @@ Progress = bool | Callable[[float], object]
 
 
 class Stats(NamedTuple):
-    """A connection so far; bytes count whole frames, set-up included."""
+    """A connection so far; bytes count whole frames, set-up and asking (request and plan) included."""
 
     images: int
     bytes_to_server: int
     bytes_to_client: int
     setup_bytes_to_server: int
     setup_bytes_to_client: int
+    asking_bytes_to_server: int
+    asking_bytes_to_client: int
     flights: int
     setup_flights: int
     setup_seconds: float
     predict_seconds: float
     layout: str
-    """Of the last request: "batch", "image" or "mixed"; empty before one."""
+    """Of the last request: "batch", "image", "mixed" or "none"; empty before one."""
     engine: str
-    """Of the last request: "gmw", "yao" or "mixed"; empty where nothing is non-linear."""
+    """Of the last request: "gmw", "yao", "mixed" or "none"; empty before one."""
     simulated_network: str
     """The link of `simulate_network` by name ("wan"), empty without."""
     simulated_text: str

@@ -365,9 +365,12 @@ static mp2ml_status predict(struct mp2ml_client *c, size_t images, const float *
     if (!pub)
         return MP2ML_ERR_MEMORY;
     c->plain_sent |= request.plain;
+    const struct link_stats before = link_stats(c->link);
     mp2ml_status status = request_send(c->link, &request, c->hello.inputs, c->hello.n_inputs);
     if (status == MP2ML_OK)
         status = recv_plan(c, pub, &block, err);
+    c->stats.asking_bytes_to_server += link_stats(c->link).bytes_sent - before.bytes_sent;
+    c->stats.asking_bytes_to_client += link_stats(c->link).bytes_received - before.bytes_received;
     if (status != MP2ML_OK) {
         free(pub);
         return status;
