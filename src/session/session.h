@@ -223,8 +223,9 @@ struct mp2ml_client {
     struct trace_file *trace_file; /* NULL unless asked for; then trace too */
     struct trace *trace;
     bool tls;
-    unsigned sets, k_ss;           /* as agreed, for the receipt */
-    struct plan_public *last_plan; /* of the last request, for the receipt */
+    unsigned sets, k_ss;                            /* as agreed, for the receipt */
+    struct plan_public *last_plan;                  /* of the last request, for the receipt */
+    char simulated_network[48], simulated_text[96]; /* for mp2ml_stats */
 };
 
 /* Time that this machine takes / time that the cost functions state, by a short measurement; a value
