@@ -304,15 +304,17 @@ static mp2ml_status public_keys_recv(struct session *s, const uint8_t h0[32])
     return status;
 }
 
-/* From HELLO on: keys, base OTs, the hash T over the whole set-up, engines. */
+/* From HELLO on: keys, base OTs, the hash T over the whole set-up, engines. The server's points go
+ * with HELLO_S, the client's keys with its own point: each party works while the other does. */
 static mp2ml_status set_up(struct session *s)
 {
     uint8_t h0[32], t[32];
     TRY(transcript_hash(s, "h0", h0));
+    TRY(ot_new(&s->ot, s->link, s->party, s->prg, s->k_ss));
+    TRY(ot_setup_begin(s->ot, h0));
     TRY(make_rings(s, h0));
     TRY(s->party == PARTY_CLIENT ? public_keys_send(s, h0) : public_keys_recv(s, h0));
-    TRY(ot_new(&s->ot, s->link, s->party, s->prg, s->k_ss));
-    TRY(ot_setup(s->ot, h0));
+    TRY(ot_setup_end(s->ot));
     TRY(transcript_hash(s, "t", t));
     link_transcript_stop(s->link);
     TRY(ot_start(s->ot, t));
