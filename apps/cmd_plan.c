@@ -18,7 +18,11 @@ static int run(const struct cli *cli)
         return app_fail_error(&error);
     char *text = NULL;
     int result = APP_DONE;
-    if (mp2ml_model_plan(model, images, cli_last(cli, "json") != NULL, &text, &error) == MP2ML_OK)
+    const bool json = cli_last(cli, "json") != NULL;
+    mp2ml_status status = !json && cli_last(cli, "compare")
+                              ? mp2ml_model_compare(model, images, &text, &error)
+                              : mp2ml_model_plan(model, images, json, &text, &error);
+    if (status == MP2ML_OK)
         puts(text);
     else
         result = app_fail_error(&error);
@@ -29,6 +33,10 @@ static int run(const struct cli *cli)
 
 static const struct cli_flag flags[] = {
     {"batch", "N", "plan for so many images in one request (default: 1)", 1},
+    {"compare", NULL,
+     "print what each layout and engine would cost beside the planner's choice (with --json: in "
+     "\"alternatives\")",
+     0},
     {"json", NULL, "print one JSON object", 0},
     {NULL, NULL, NULL, 0},
 };

@@ -137,6 +137,11 @@ MP2ML_API const mp2ml_tensor *mp2ml_model_output(const mp2ml_model *model, size_
 MP2ML_API mp2ml_status mp2ml_model_plan(const mp2ml_model *model, size_t images, int json,
                                         char **out, mp2ml_error *error) MP2ML_MUST_CHECK;
 
+/* The planner's choice of layout and engine beside what each of them would cost: a table as text; free
+ * with mp2ml_free. */
+MP2ML_API mp2ml_status mp2ml_model_compare(const mp2ml_model *model, size_t images, char **out,
+                                           mp2ml_error *error) MP2ML_MUST_CHECK;
+
 /* Runs the network without privacy: in floats, and as the fixed-point twin that the private run
  * follows. inputs[i] = [image][count], outputs[o] likewise, caller's. With the policy argmax,
  * labels. `seed` is for the twin's model of the protocol's noise. */

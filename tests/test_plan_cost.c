@@ -3,6 +3,7 @@
  * Costs: bytes and flights of known steps by hand, sums over blocks, and what text and JSON say. */
 #include <jansson.h>
 
+#include "plan/choose.h"
 #include "plan_fixture.h"
 
 /* input 6 -> linear 5 (S1) -> relu -> linear 3 (S2) -> output */
@@ -117,13 +118,23 @@ static void sums(void **state)
     net_done(&net, plan);
 }
 
+static mp2ml_status describe(mp2ml_status (*call)(char **, const struct plan *,
+                                                  const struct plan_situation *),
+                             char **out, const struct plan *plan, size_t images)
+{
+    struct plan_situation situation;
+    plan_situation_init(&situation);
+    situation.images = situation.block = images;
+    return call(out, plan, &situation);
+}
+
 static void text(void **state)
 {
     (void)state;
     struct net net;
     struct plan *plan = small_plan(&net);
     char *out = NULL;
-    assert_int_equal(plan_print(&out, plan, 10), MP2ML_OK);
+    assert_int_equal(describe(plan_print, &out, plan, 10), MP2ML_OK);
     const char *const words[] = {"linear",     "relu",          "output",    "S1",
                                  "S2",         "for 10 images", "flights",   "auto",
                                  "who learns", "logits",        "would wrap"};
@@ -131,15 +142,15 @@ static void text(void **state)
         if (strstr(out, words[i]) == NULL)
             fail_msg("'%s' is not in:\n%s", words[i], out);
     free(out);
-    assert_int_equal(plan_print(&out, plan, 0), MP2ML_ERR_ARGUMENT);
+    assert_int_equal(describe(plan_print, &out, plan, 0), MP2ML_ERR_ARGUMENT);
     assert_null(out);
     net_done(&net, plan);
     net_init(&net, 82);
     net_output(&net, net_dense(&net, net_input(&net, DIMS(6)), 5));
     struct plan_options o = net_logits();
     plan = net_plan(&net, &o); /* without scales there is nothing to print */
-    assert_int_equal(plan_print(&out, plan, 1), MP2ML_ERR_ARGUMENT);
-    assert_int_equal(plan_json(&out, plan, 1), MP2ML_ERR_ARGUMENT);
+    assert_int_equal(describe(plan_print, &out, plan, 1), MP2ML_ERR_ARGUMENT);
+    assert_int_equal(describe(plan_json, &out, plan, 1), MP2ML_ERR_ARGUMENT);
     net_done(&net, plan);
 }
 
@@ -156,7 +167,7 @@ static void json(void **state)
     struct net net;
     struct plan *plan = small_plan(&net);
     char *out = NULL;
-    assert_int_equal(plan_json(&out, plan, 10), MP2ML_OK);
+    assert_int_equal(describe(plan_json, &out, plan, 10), MP2ML_OK);
     json_t *o = json_loads(out, 0, NULL);
     assert_non_null(o);
     free(out);

@@ -144,4 +144,8 @@ uint64_t ckks_switch_clear(const struct ckks_params *params, struct ckks_noise_m
 struct cost ckks_cost_linear(const struct ckks_params *params, size_t inputs, size_t outputs,
                              uint64_t products, unsigned k, size_t used);
 
+/* Seconds that this machine takes for transforms now / what the cost functions state; takes about
+ * 0.2 ms. */
+double ckks_speed(const struct ckks *ck);
+
 #endif

@@ -2,6 +2,10 @@
  *
  * What a linear step costs. Bytes are exact; seconds are rough, from the counts of transforms and
  * multiply-adds. */
+#include <math.h>
+#include <stdlib.h>
+#include <time.h>
+
 #include "base/cpu.h"
 #include "ckks/ckks_context.h"
 
@@ -37,4 +41,31 @@ struct cost ckks_cost_linear(const struct ckks_params *params, size_t inputs, si
                           (double)outputs * (3 * primes * transform + width * word) +
                           (double)products * width * seconds[level].multiply_add;
     return cost;
+}
+
+#define SPEED_ROUNDS 8
+#define SPEED_TRANSFORMS 12
+
+static double now_seconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+/* The fastest of some rounds: what disturbs only slows down. */
+double ckks_speed(const struct ckks *ck)
+{
+    const struct ckks_params *params = ck->params;
+    const double transform = (double)params->n / 2 * params->log_n * seconds[cpu_level()].butterfly;
+    uint64_t *x = calloc(params->n, sizeof *x);
+    double least = INFINITY;
+    for (int round = 0; x != NULL && round < SPEED_ROUNDS; round++) {
+        const double started = now_seconds();
+        for (int i = 0; i < SPEED_TRANSFORMS; i++)
+            ring_ntt(ck->ring, 0, x);
+        least = fmin(least, now_seconds() - started);
+    }
+    free(x);
+    return isfinite(least) ? least / (SPEED_TRANSFORMS * transform) : 1;
 }

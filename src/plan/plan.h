@@ -16,8 +16,8 @@
  * be called again with another k; plan_cost, plan_print and plan_json say what would happen.
  *
  * Read in this order: this file, step_kinds.h, linear.h, lower.h, lower.c, merge.c, plan_eval.c,
- * ranges.c, scales.h, scales.c, scales_weights.c, scales_strict.c, plan_error.c, plan_cost.c,
- * plan_bytes.c, plan_print.c. */
+ * ranges.c, scales.h, scales.c, scales_weights.c, scales_strict.c, plan_error.c, packing.h,
+ * plan_cost.c, choose.h, choose.c, plan_bytes.c, plan_print.c, plan_compare.c. */
 #ifndef PLAN_PLAN_H
 #define PLAN_PLAN_H
 
@@ -251,8 +251,11 @@ struct cost plan_step_cost(const struct plan *plan, unsigned step, size_t images
 struct cost plan_cost(const struct plan *plan, size_t images, uint64_t plain);
 /* Text for people and JSON for programs; malloced. Both state per step and in total kind, counts,
  * bits, ciphertexts, bytes each way, flights, OTs, memory, expected error, and the leak table. */
-MUST_CHECK mp2ml_status plan_print(char **out, const struct plan *plan, size_t images);
-MUST_CHECK mp2ml_status plan_json(char **out, const struct plan *plan, size_t images);
+struct plan_situation; /* choose.h: images, network, speeds */
+MUST_CHECK mp2ml_status plan_print(char **out, const struct plan *plan,
+                                   const struct plan_situation *situation);
+MUST_CHECK mp2ml_status plan_json(char **out, const struct plan *plan,
+                                  const struct plan_situation *situation);
 /* Largest error of output o against the float model that is expected (a stated multiple of the
  * standard deviation), in units of the output. */
 double plan_expected_error(const struct plan *plan, unsigned output);

@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What a plan costs: the steps' own costs added up over blocks. */
+ * What a plan costs: the steps' own costs added up over blocks, and how long that takes.
+ *
+ * Time of a step. Its work is a chain of stages (a party computes, bytes travel, the other party
+ * computes ...). What comes in p pieces flows through the chain: the first piece passes all stages,
+ * the others follow at the pace of the slowest, so sum/p + slowest*(1 - 1/p). */
+#include "plan/choose.h"
 #include "plan/plan_internal.h"
 #include "plan/step_kinds.h"
 
@@ -24,4 +29,77 @@ struct cost plan_cost(const struct plan *plan, size_t images, uint64_t plain)
         }
     }
     return sum;
+}
+
+/* ---- seconds --------------------------------------------------------------------------------- */
+
+#define FLIGHT_SECONDS 25e-6 /* a party wakes up, on any link */
+
+static double most(double a, double b)
+{
+    return a > b ? a : b;
+}
+
+/* p pieces through three stages. */
+static double flow(double a, double b, double c, double pieces)
+{
+    const double slowest = most(a, most(b, c));
+    return (a + b + c) / pieces + slowest * (1 - 1 / pieces);
+}
+
+struct step_times { /* seconds of one step */
+    double client, server, up, down;
+};
+
+/* The server's half of c1 is made while the client encrypts; then c0 and the answers flow. */
+static double linear_seconds(const struct plan *plan, const struct plan_step *step, size_t images,
+                             const struct step_times *t)
+{
+    const struct ckks_params *params = ckks_params(step->set);
+    const size_t inputs = step->layout == PLAN_IMAGE ? step->packing.in_cts * images
+                                                     : plan_step_inputs(&plan->pub, step);
+    const size_t outputs =
+        step->layout == PLAN_IMAGE ? step->packing.out_cts * images : step->count;
+    const size_t in = plan_ct_in_per_frame(step, images), out = plan_ct_out_per_frame(step, images);
+    const double in_frames = (double)((inputs + in - 1) / in),
+                 out_frames = (double)((outputs + out - 1) / out);
+    const double ahead =
+        step->layout == PLAN_IMAGE ? 0.5 : (double)params->n / (double)(params->n + images);
+    return most(flow(t->client / 2, t->up, 0, in_frames), t->server * ahead) +
+           flow(t->server * (1 - ahead), t->down, t->client / 2, out_frames);
+}
+
+double plan_step_seconds(const struct plan *plan, unsigned s, const struct cost *cost,
+                         const struct plan_situation *situation)
+{
+    const struct plan_step *step = &plan->pub.steps[s];
+    const double byte = 8 / situation->network.bits_per_second;
+    const size_t images =
+        situation->images < situation->block ? situation->images : situation->block;
+    const struct step_times t = {cost->client_seconds * situation->client_speed,
+                                 cost->server_seconds * situation->server_speed,
+                                 (double)cost->bytes_to_server * byte,
+                                 (double)cost->bytes_to_client * byte};
+    const double wait = (double)cost->flights * (situation->network.rtt_s / 2 + FLIGHT_SECONDS);
+    const double blocks = (double)(((size_t)step->count * images + MPC_BLOCK - 1) / MPC_BLOCK);
+    if (step->kind == STEP_LINEAR && cost->flights > 0)
+        return wait + linear_seconds(plan, step, images, &t);
+    if (step_has_engine(step->kind) && step->engine == MPC_YAO)
+        return wait + flow(t.server, t.down, t.client, blocks) + t.up;
+    return wait + flow(most(t.client, t.server), most(t.up, t.down), 0, blocks);
+}
+
+/* Steps as chosen for one block; a shorter last block and what overlaps between blocks do not count.
+ */
+double plan_seconds(const struct plan *plan, const struct plan_situation *situation)
+{
+    struct ot_ledger ledger = {.k_ss = plan->pub.k_ss};
+    const size_t images =
+        situation->images < situation->block ? situation->images : situation->block;
+    double sum = 0;
+    for (unsigned s = 0; s < plan->pub.n_steps; s++) {
+        const struct cost c = plan_step_cost(plan, s, images, situation->plain, &ledger);
+        sum += plan_step_seconds(plan, s, &c, situation);
+    }
+    return sum * (double)situation->images / (double)images;
 }

@@ -6,7 +6,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "plan/choose.h"
 #include "plan/plan_internal.h"
+#include "plan/plan_print.h"
 #include "plan/step_kinds.h"
 
 static const char *ranges_text(enum plan_ranges r)
@@ -127,7 +129,8 @@ static void print_tensors(FILE *f, const struct plan *plan)
         (void)fprintf(f, ", expected error %.3g%s\n", plan_expected_error(plan, i),
                       pub->policy != PLAN_LOGITS ? " of the values compared" : "");
     }
-    (void)fprintf(f, "layout  batch, blocks of %d images, k_ss %u\n", PLAN_BLOCK_IMAGES, pub->k_ss);
+    (void)fprintf(f, "layout  %s, engine %s, blocks of %d images, k_ss %u\n", plan_layout_name(pub),
+                  plan_engine_name(pub), PLAN_BLOCK_IMAGES, pub->k_ss);
     (void)fprintf(f, "bits    k = %u, opened %u; ranges %s, smallest margin %.1f bits%s\n", plan->k,
                   plan->k_out, ranges_text(plan->options.ranges), smallest_margin(plan),
                   plan->options.ranges == PLAN_RANGES_STRICT
@@ -178,10 +181,13 @@ static void print_leaks(FILE *f, const struct plan *plan)
                           s, opened_leak(plan, s));
 }
 
-static void print_all(FILE *f, const struct plan *plan, size_t images)
+static void print_all(FILE *f, const struct plan *plan, const struct plan_situation *situation)
 {
     print_tensors(f, plan);
-    size_t block = images < PLAN_BLOCK_IMAGES ? images : PLAN_BLOCK_IMAGES;
+    const size_t images = situation->images;
+    const size_t block = images < PLAN_BLOCK_IMAGES ? images : PLAN_BLOCK_IMAGES;
+    char network[64];
+    network_name(&situation->network, network, sizeof network);
     (void)fprintf(f, "\n%4s %-8s %9s %2s %2s %2s %6s %6s %12s %12s %5s %10s %7s %9s  %s\n", "step",
                   "kind", "values", "k", "l", "set", "ct in", "ct out", "to server", "to client",
                   "turns", "OTs", "MiB", "error sd", "node");
@@ -193,12 +199,13 @@ static void print_all(FILE *f, const struct plan *plan, size_t images)
     (void)fprintf(
         f,
         "\nfor %zu images: %llu bytes to the server, %llu to the client (%.1f KB an "
-        "image), %llu flights, %llu OTs, %.0f MiB, about %.2f + %.2f seconds of client "
-        "and server\n",
+        "image), %llu flights, %llu OTs, %.0f MiB, about %.3g + %.3g seconds of work by client "
+        "and server, %.3g seconds in all over %s\n",
         images, (unsigned long long)c.bytes_to_server, (unsigned long long)c.bytes_to_client,
         (double)(c.bytes_to_server + c.bytes_to_client) / n / 1000, (unsigned long long)c.flights,
         (unsigned long long)(c.ots_from_server + c.ots_from_client), (double)c.memory / 1048576.0,
-        c.client_seconds, c.server_seconds);
+        c.client_seconds * situation->client_speed, c.server_seconds * situation->server_speed,
+        plan_seconds(plan, situation), network);
     if (plan->pub.k_ss == 4) {
         struct plan far = *plan; /* borrows */
         far.pub.k_ss = 8;
@@ -209,17 +216,17 @@ static void print_all(FILE *f, const struct plan *plan, size_t images)
     print_leaks(f, plan);
 }
 
-mp2ml_status plan_print(char **out, const struct plan *plan, size_t images)
+mp2ml_status plan_print(char **out, const struct plan *plan, const struct plan_situation *situation)
 {
     *out = NULL;
-    if (plan->k == 0 || images == 0)
+    if (plan->k == 0 || situation->images == 0)
         return MP2ML_ERR_ARGUMENT;
     char *text = NULL;
     size_t size = 0;
     FILE *f = open_memstream(&text, &size);
     if (f == NULL)
         return MP2ML_ERR_MEMORY;
-    print_all(f, plan, images);
+    print_all(f, plan, situation);
     bool failed = ferror(f) != 0;
     if (fclose(f) != 0 || failed) {
         free(text);
@@ -291,6 +298,12 @@ static json_t *json_step(const struct plan *plan, unsigned s, size_t images,
     (void)json_object_set_new(o, "k", json_count(step->k));
     if (step->kind == STEP_RELU || step->kind == STEP_MAX)
         (void)json_object_set_new(o, "sign_bits", json_count(step->k - step->blind));
+    if (step_has_engine(step->kind))
+        (void)json_object_set_new(o, "engine",
+                                  json_string(step->engine == MPC_YAO ? "yao" : "gmw"));
+    if (step->kind == STEP_LINEAR)
+        (void)json_object_set_new(o, "layout",
+                                  json_string(step->layout == PLAN_IMAGE ? "image" : "batch"));
     (void)json_object_set_new(o, "l", json_count(step->l));
     (void)json_object_set_new(o, "scale", json_number(step->scale));
     (void)json_object_set_new(o, "expected_error_sd", json_number(plan->notes[s].error_sd));
@@ -338,8 +351,10 @@ static uint64_t multiply_adds(const struct plan *plan, size_t images)
     return sum;
 }
 
-static json_t *json_all(const struct plan *plan, size_t images)
+static json_t *json_all(const struct plan *plan, const struct plan_situation *situation,
+                        json_t *alternatives)
 {
+    const size_t images = situation->images;
     const struct plan_public *pub = &plan->pub;
     json_t *o = json_object(), *inputs = json_array(), *outputs = json_array(),
            *steps = json_array(), *totals = json_object();
@@ -357,10 +372,16 @@ static json_t *json_all(const struct plan *plan, size_t images)
     struct cost c = plan_cost(plan, images, 0);
     (void)json_object_set_new(totals, "images", json_count(images));
     json_cost(totals, &c);
+    (void)json_object_set_new(totals, "seconds", json_number(plan_seconds(plan, situation)));
     (void)json_object_set_new(totals, "multiply_adds", json_count(multiply_adds(plan, images)));
     (void)json_object_set_new(o, "inputs", inputs);
     (void)json_object_set_new(o, "outputs", outputs);
-    (void)json_object_set_new(o, "layout", json_string("batch"));
+    (void)json_object_set_new(o, "layout", json_string(plan_layout_name(pub)));
+    (void)json_object_set_new(o, "engine", json_string(plan_engine_name(pub)));
+    char network[64];
+    network_name(&situation->network, network, sizeof network);
+    (void)json_object_set_new(o, "network", json_string(network));
+    (void)json_object_set_new(o, "alternatives", alternatives);
     (void)json_object_set_new(o, "policy", json_string(policy_text(pub->policy)));
     (void)json_object_set_new(o, "top", json_count(pub->top));
     (void)json_object_set_new(o, "ranges", json_string(ranges_text(plan->options.ranges)));
@@ -377,12 +398,14 @@ static json_t *json_all(const struct plan *plan, size_t images)
     return o;
 }
 
-mp2ml_status plan_json(char **out, const struct plan *plan, size_t images)
+mp2ml_status plan_json(char **out, const struct plan *plan, const struct plan_situation *situation)
 {
+    json_t *alternatives = NULL;
     *out = NULL;
-    if (plan->k == 0 || images == 0)
+    if (plan->k == 0 || situation->images == 0)
         return MP2ML_ERR_ARGUMENT;
-    json_t *o = json_all(plan, images);
+    TRY(plan_compare_json(&alternatives, plan, situation));
+    json_t *o = json_all(plan, situation, alternatives);
     if (o != NULL)
         *out = json_dumps(o, JSON_COMPACT);
     json_decref(o);

@@ -12,13 +12,6 @@
 
 #include "session/session.h"
 
-double session_seconds(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
-
 /* ---- progress ------------------------------------------------------------------------------ */
 
 static int client_tick(void *context)

@@ -88,16 +88,38 @@ static mp2ml_status read_classes(struct mp2ml_model *m, const char *path, mp2ml_
     return MP2ML_OK;
 }
 
+static mp2ml_status situation_of(struct plan_situation *situation, const struct mp2ml_options *o,
+                                 mp2ml_error *err)
+{
+    if (o->hide_geometry && o->layout == 1 + PLAN_IMAGE)
+        return status_fail(err, MP2ML_ERR_ARGUMENT,
+                           "--layout image shows clients the geometry that --hide-geometry hides");
+    plan_situation_init(situation);
+    situation->engine = o->engine;
+    situation->layout = o->layout;
+    situation->hide_geometry = o->hide_geometry;
+    if (o->network_given)
+        situation->network = o->network;
+    situation->client_speed = situation->server_speed = probe_speed();
+    return MP2ML_OK;
+}
+
 static mp2ml_status finish_model(struct mp2ml_model *m, const struct mp2ml_options *o,
                                  mp2ml_error *err)
 {
     TRY(plan_model(m, o, err));
     if (o->classes)
         TRY(read_classes(m, o->classes, err));
+    TRY(situation_of(&m->situation, o, err));
+    m->network_given = o->network_given;
     const struct plan_public *pub = &m->plan->pub;
-    for (unsigned s = 0; s < pub->n_steps; s++)
-        if (pub->steps[s].kind == STEP_LINEAR)
-            m->sets |= 1u << pub->steps[s].set;
+    for (unsigned s = 0; s < pub->n_steps; s++) {
+        if (pub->steps[s].kind != STEP_LINEAR)
+            continue;
+        m->sets |= 1u << pub->steps[s].set;
+        if (m->plan->packed && m->plan->packed[s] && !m->situation.hide_geometry)
+            m->sets |= 1u << m->plan->packed[s]->set;
+    }
     for (unsigned i = 0; i < pub->n_inputs; i++)
         tensor_describe(&m->inputs[i], &pub->inputs[i]);
     for (unsigned i = 0; i < pub->n_outputs; i++)
@@ -177,15 +199,38 @@ const mp2ml_tensor *mp2ml_model_output(const mp2ml_model *model, size_t i)
     return i < model->plan->pub.n_outputs ? &model->outputs[i] : NULL;
 }
 
-mp2ml_status mp2ml_model_plan(const mp2ml_model *model, size_t images, int json, char **out,
-                              mp2ml_error *error)
+/* The plan for one request as this model's options choose it, by `describe`. */
+static mp2ml_status describe_choice(const mp2ml_model *model, size_t images, char **out,
+                                    mp2ml_status (*describe)(char **, const struct plan *,
+                                                             const struct plan_situation *),
+                                    mp2ml_error *error)
 {
     if (images == 0)
         return status_fail(error, MP2ML_ERR_ARGUMENT, "a plan needs at least one image");
-    mp2ml_status status =
-        json ? plan_json(out, model->plan, images) : plan_print(out, model->plan, images);
+    struct plan_situation situation = model->situation;
+    situation.images = images;
+    situation.block = images < PLAN_BLOCK_IMAGES ? images : PLAN_BLOCK_IMAGES;
+    struct plan_public chosen;
+    mp2ml_status status = plan_choose(&chosen, model->plan, &situation);
+    if (status == MP2ML_OK) {
+        const struct plan view = plan_view(model->plan, &chosen);
+        status = describe(out, &view, &situation);
+        plan_public_wipe(&chosen);
+    }
     return status == MP2ML_OK ? status
                               : status_fail(error, status, "%s", mp2ml_status_text(status));
+}
+
+mp2ml_status mp2ml_model_plan(const mp2ml_model *model, size_t images, int json, char **out,
+                              mp2ml_error *error)
+{
+    return describe_choice(model, images, out, json ? plan_json : plan_print, error);
+}
+
+mp2ml_status mp2ml_model_compare(const mp2ml_model *model, size_t images, char **out,
+                                 mp2ml_error *error)
+{
+    return describe_choice(model, images, out, plan_compare, error);
 }
 
 double mp2ml_model_expected_error(const mp2ml_model *model, size_t output)

@@ -63,12 +63,10 @@ static size_t choose_block(const struct plan_public *pub, const struct mp2ml_opt
 
 static mp2ml_status send_plan(const struct session *s, const struct plan_public *pub, size_t block)
 {
-    struct plan_public agreed = *pub; /* borrows the steps */
     struct writer w;
-    agreed.k_ss = s->k_ss;
     writer_init(&w);
     writer_u32(&w, (uint32_t)block);
-    mp2ml_status status = plan_public_write(&w, &agreed);
+    mp2ml_status status = plan_public_write(&w, pub);
     if (status == MP2ML_OK)
         status = writer_done(&w);
     if (status == MP2ML_OK)
@@ -77,10 +75,23 @@ static mp2ml_status send_plan(const struct session *s, const struct plan_public 
     return status;
 }
 
-static mp2ml_status serve_request(struct session *s, const struct mp2ml_model *model,
-                                  const struct mp2ml_options *o, const struct request *request)
+/* Layout and engine of every step for this request. */
+static mp2ml_status choose_plan(struct plan_public *chosen, const struct session *s,
+                                const struct mp2ml_model *model, const struct request *request)
 {
-    const struct plan_public *pub = &model->plan->pub;
+    struct plan_situation situation = model->situation;
+    struct plan agreed = plan_view(model->plan, &model->plan->pub);
+    agreed.pub.k_ss = s->k_ss;
+    situation.images = request->images;
+    situation.block = request->images < PLAN_BLOCK_IMAGES ? request->images : PLAN_BLOCK_IMAGES;
+    situation.plain = request->plain;
+    return plan_choose(chosen, &agreed, &situation);
+}
+
+static mp2ml_status serve_blocks(struct session *s, const struct mp2ml_model *model,
+                                 const struct mp2ml_options *o, const struct request *request,
+                                 const struct plan_public *pub)
+{
     size_t block = choose_block(pub, o, request);
     struct run *run = NULL;
     if (run_memory(pub, PARTY_SERVER, request->plain, block) > o->max_memory)
@@ -93,6 +104,16 @@ static mp2ml_status serve_request(struct session *s, const struct mp2ml_model *m
         status = run_block(run, left < block ? (size_t)left : block, NULL, NULL);
     }
     run_free(run);
+    return status;
+}
+
+static mp2ml_status serve_request(struct session *s, const struct mp2ml_model *model,
+                                  const struct mp2ml_options *o, const struct request *request)
+{
+    struct plan_public chosen;
+    TRY(choose_plan(&chosen, s, model, request));
+    mp2ml_status status = serve_blocks(s, model, o, request, &chosen);
+    plan_public_wipe(&chosen);
     return status;
 }
 

@@ -28,6 +28,7 @@
 #include <sys/types.h>
 
 #include "base/base.h"
+#include "plan/choose.h"
 #include "plan/plan.h"
 #include "steps/steps.h"
 
@@ -109,8 +110,10 @@ struct mp2ml_model {
     struct graph *graph;
     struct plan *plan;
     mp2ml_tensor inputs[PLAN_MAX_TENSORS], outputs[PLAN_MAX_TENSORS];
-    unsigned sets;     /* bit i: the plan uses set i */
-    bool k_ss_by_link; /* else as the plan says */
+    unsigned sets;                   /* bit i: the plan uses set i */
+    bool k_ss_by_link;               /* else as the plan says */
+    struct plan_situation situation; /* what the options say of the choice of layout and engine */
+    bool network_given;              /* by the options; else as measured */
     struct class_names classes;
 };
 /* Scales the plan for hidden rings of `bits`, or of the most that fit when it is 0, and for signs
@@ -224,6 +227,9 @@ struct mp2ml_client {
     struct plan_public *last_plan; /* of the last request, for the receipt */
 };
 
+/* Time that this machine takes / time that the cost functions state, by a short measurement; a value
+ * from 0.05 to 50. */
+double probe_speed(void);
 /* Seconds of a clock that never goes back. */
 double session_seconds(void);
 /* Description of what was agreed and could be learned; malloced JSON. */
