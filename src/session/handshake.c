@@ -348,8 +348,9 @@ mp2ml_status handshake_server(struct session *s, const struct mp2ml_model *model
 /* ---- REQUEST ------------------------------------------------------------------------------- */
 
 /*  offset size        REQUEST
- *       0    8  images
- *       8    1  number of inputs; then for each
+ *       0    1  0, or 1: again
+ *       1    8  images
+ *       9    1  number of inputs; then for each
  *       .    .  name, u16 length and bytes
  *       .    1  form: 0 private, 1 plain */
 mp2ml_status request_send(struct link *link, const struct request *request,
@@ -357,6 +358,7 @@ mp2ml_status request_send(struct link *link, const struct request *request,
 {
     struct writer w;
     writer_init(&w);
+    writer_u8(&w, request->again);
     writer_u64(&w, request->images);
     writer_u8(&w, (uint8_t)n_inputs);
     for (unsigned i = 0; i < n_inputs; i++) {
@@ -371,6 +373,10 @@ static mp2ml_status request_read(struct reader *r, struct request *request,
                                  enum refusal *refusal)
 {
     char name[PLAN_MAX_NAME + 1];
+    const unsigned again = reader_u8(r);
+    if (again > 1)
+        return MP2ML_ERR_PROTOCOL;
+    request->again = again == 1;
     request->images = reader_u64(r);
     unsigned n = reader_u8(r);
     for (unsigned i = 0; i < n && !r->failed; i++) {
