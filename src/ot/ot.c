@@ -4,8 +4,7 @@
  * transfers receives corrections.
  *
  *   server                               client
- *     BASE_OT: 128 x (r_0, r_1)   ---->                  the server's choices: NOT its Delta
- *                                 <----   BASE_OT: B
+ *     BASE_OT: 128 x (r_0, r_1)   <--->   BASE_OT: B     the server's choices: NOT its Delta
  *                                 <----   OT_SETUP: trees, 128 transfers, 128 choice flips
  *     OT_SETUP: trees             ---->                  the client's choices: NOT its Delta
  *     ... T, keys: ot_start ...
@@ -28,7 +27,7 @@
 #define SETUP_TILES 2
 
 enum purpose { PURPOSE_BLOCK, PURPOSE_BITS, PURPOSE_GARBLING, PURPOSES };
-enum state { STATE_NEW, STATE_SET_UP, STATE_STARTED };
+enum state { STATE_NEW, STATE_BEGUN, STATE_SET_UP, STATE_STARTED };
 
 struct ot {
     struct link *link; /* not owned */
@@ -42,6 +41,7 @@ struct ot {
     struct tccr send_hash[PURPOSES], recv_hash[PURPOSES];
     uint64_t garbling_tweak; /* the next one; never restarts */
     struct softspoken_work *work;
+    struct base_ot_receiver *base; /* server, from ot_setup_begin to ot_setup_end */
     const struct ot_kernels *kernels;
     int threads;
     size_t batch; /* transfers taken together by all threads */
@@ -85,6 +85,7 @@ void ot_free(struct ot *ot)
     softspoken_wipe(&ot->sender);
     softspoken_wipe(&ot->receiver);
     softspoken_work_free(ot->work);
+    base_ot_receiver_free(ot->base);
     secret_free(ot);
 }
 
@@ -129,18 +130,17 @@ static mp2ml_status bind_trees(struct ot *ot, const uint8_t *trees, size_t size)
     return MP2ML_OK;
 }
 
-/* Receives base transfers with NOT Delta, then trees and 128 transfers; makes of these the keys for
+/* Ends the base transfers with NOT Delta, receives trees and 128 transfers; makes of these the keys for
  * the client's trees. CT: delta selects by masks. */
 static mp2ml_status setup_server(struct ot *ot, struct setup *s)
 {
     const struct block delta = ot->sender.delta;
-    const struct block choice = {~delta.lo, ~delta.hi};
     struct softspoken_place at = place_of(ot, PARTY_SERVER);
     const size_t tree_bytes = SOFTSPOKEN_TREE_BYTES(ot->k);
     struct block flips;
     struct tccr hash;
 
-    TRY(base_ot_recv(s->chosen, &choice, ot->link, ot->prg, ot->session));
+    TRY(base_ot_recv_end(s->chosen, ot->base, ot->link));
     TRY(frame_recv_begin(ot->link, FRAME_OT_SETUP, 0, setup_bytes(ot->k)));
     TRY(frame_recv_part(ot->link, s->trees, tree_bytes));
     TRY(softspoken_trees_take(ot->sender.leaf, s->trees, s->chosen, &delta, &at));
@@ -170,7 +170,7 @@ static mp2ml_status setup_client(struct ot *ot, struct setup *s)
     const size_t tree_bytes = SOFTSPOKEN_TREE_BYTES(ot->k);
     struct tccr hash;
 
-    TRY(base_ot_send(s->keys, ot->link, ot->prg, ot->session));
+    TRY(base_ot_send_end(s->keys, ot->link, ot->prg, ot->session));
     TRY(softspoken_trees_deal(ot->receiver.leaf, s->trees, s->keys[0], &at, ot->prg));
     TRY(bind_trees(ot, s->trees, tree_bytes));
     TRY(frame_send_begin(ot->link, FRAME_OT_SETUP, 0, setup_bytes(ot->k)));
@@ -187,24 +187,38 @@ static mp2ml_status setup_client(struct ot *ot, struct setup *s)
     return softspoken_trees_take(ot->sender.leaf, s->trees, s->chosen, &delta, &at);
 }
 
-mp2ml_status ot_setup(struct ot *ot, const uint8_t sid[32])
+mp2ml_status ot_setup_begin(struct ot *ot, const uint8_t sid[32])
 {
-    mp2ml_status status;
     struct block delta;
     assert(ot->state == STATE_NEW);
+    memcpy(ot->session, sid, sizeof ot->session);
+    mp2ml_status status = prg_fill(ot->prg, &delta, sizeof delta);
+    if (ot->party == PARTY_SERVER)
+        delta.lo |= 1; /* colour bits of garbled labels; the check's proof holds for any Delta */
+    softspoken_set_delta(&ot->sender, &delta);
+    struct block choice = {~delta.lo, ~delta.hi};
+    if (status == MP2ML_OK)
+        status = ot->party == PARTY_SERVER
+                     ? base_ot_recv_begin(&ot->base, &choice, ot->link, ot->prg, ot->session)
+                     : base_ot_send_begin(ot->link);
+    if (status == MP2ML_OK)
+        ot->state = STATE_BEGUN;
+    secret_wipe(&delta, sizeof delta);
+    secret_wipe(&choice, sizeof choice);
+    return status;
+}
+
+mp2ml_status ot_setup_end(struct ot *ot)
+{
+    assert(ot->state == STATE_BEGUN);
     struct setup *s = secret_new(1, sizeof *s);
     if (s == NULL)
         return MP2ML_ERR_MEMORY;
-    memcpy(ot->session, sid, sizeof ot->session);
-    TRY_OUT(prg_fill(ot->prg, &delta, sizeof delta));
-    if (ot->party == PARTY_SERVER)
-        delta.lo |=
-            1; /* colour bits of garbled labels; the proof of the check holds for any Delta */
-    softspoken_set_delta(&ot->sender, &delta);
-    TRY_OUT(ot->party == PARTY_SERVER ? setup_server(ot, s) : setup_client(ot, s));
-    ot->state = STATE_SET_UP;
-out:
-    secret_wipe(&delta, sizeof delta);
+    mp2ml_status status = ot->party == PARTY_SERVER ? setup_server(ot, s) : setup_client(ot, s);
+    if (status == MP2ML_OK)
+        ot->state = STATE_SET_UP;
+    base_ot_receiver_free(ot->base);
+    ot->base = NULL;
     secret_free(s);
     return status;
 }

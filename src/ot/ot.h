@@ -40,9 +40,11 @@ void ot_free(struct ot *ot);
 
 /* Frames BASE_OT and OT_SETUP: 128 base OTs (the server receives with its Delta, so the server is
  * the first direction's sender), then one extension whose checked outputs are the base OTs of the
- * other direction. sid binds it to the session (H0). */
-MUST_CHECK mp2ml_status ot_setup(struct ot *ot, const uint8_t sid[32]);
-/* Takes the hash keys of both directions from T, the hash of the whole set-up. After ot_setup,
+ * other direction. sid binds it to the session (H0). begin is the start of the server's BASE_OT, which
+ * needs nothing from the client: other frames of either party may follow before end. */
+MUST_CHECK mp2ml_status ot_setup_begin(struct ot *ot, const uint8_t sid[32]);
+MUST_CHECK mp2ml_status ot_setup_end(struct ot *ot);
+/* Takes the hash keys of both directions from T, the hash of the whole set-up. After ot_setup_end,
  * before the first ot_reserve. No I/O. */
 MUST_CHECK mp2ml_status ot_start(struct ot *ot, const uint8_t t[32]);
 
@@ -126,7 +128,7 @@ void ot_cost_reserve(struct cost *sum, struct ot_ledger *ledger, uint64_t from_s
                      uint64_t from_client);
 /* Takes transfers out of the ledger. */
 void ot_cost_take(struct ot_ledger *ledger, uint64_t from_server, uint64_t from_client);
-/* ot_setup's own frames and work. */
+/* The set-up's own frames and work. */
 struct cost ot_cost_setup(unsigned k_ss);
 
 #endif
