@@ -51,6 +51,8 @@ mp2ml_model *attack_model(const char *reveal)
     write_model(&w);
     if (mp2ml_options_set(o, "reveal", reveal, &err) != MP2ML_OK ||
         mp2ml_options_set(o, "bits", "13", &err) != MP2ML_OK ||
+        mp2ml_options_set(o, "layout", "batch", &err) != MP2ML_OK ||
+        mp2ml_options_set(o, "nonlinear", "gmw", &err) != MP2ML_OK ||
         mp2ml_model_parse(&model, w.file.data, w.file.size, "attack", o, &err) != MP2ML_OK)
         fail_msg("%s", err.text);
     mp2ml_options_free(o);
