@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ckks/params.h"
+#include "ckks/ckks.h"
 
 #define BOX_BYTES (4 * (2 + 3 * PACKING_AXES))
 
@@ -23,6 +23,33 @@ size_t packing_places(const struct packing_box *boxes, uint32_t n_boxes)
     size_t n = 0;
     for (uint32_t i = 0; i < n_boxes; i++)
         n += box_places(&boxes[i]);
+    return n;
+}
+
+/* Those of the axes from `axis` on, the others' part of the position being `at`. */
+static size_t box_below(const struct packing_box *b, unsigned axis, uint64_t at, uint64_t position)
+{
+    uint64_t last = at;
+    size_t all = 1;
+    for (unsigned a = axis; a < PACKING_AXES; a++) {
+        last += (uint64_t)(b->size[a] - 1) * b->position_stride[a];
+        all *= b->size[a];
+    }
+    if (last < position)
+        return all;
+    if (at >= position)
+        return 0;
+    size_t n = 0; /* at < position <= last: there is an axis left */
+    for (uint32_t i = 0; i < b->size[axis]; i++)
+        n += box_below(b, axis + 1, at + (uint64_t)i * b->position_stride[axis], position);
+    return n;
+}
+
+size_t packing_places_below(const struct packing_box *boxes, uint32_t n_boxes, uint64_t position)
+{
+    size_t n = 0;
+    for (uint32_t i = 0; i < n_boxes; i++)
+        n += box_below(&boxes[i], 0, boxes[i].position, position);
     return n;
 }
 
@@ -207,5 +234,6 @@ void packed_free(struct packed *packed)
     free(packed->products);
     free(packed->first);
     free(packed->terms);
+    ckks_image_free(atomic_load(&packed->image));
     free(packed);
 }

@@ -13,6 +13,7 @@
 #ifndef PLAN_PACKING_H
 #define PLAN_PACKING_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -39,6 +40,8 @@ struct packing {              /* public */
     struct packing_box *out; /* every value of the result once */
 };
 
+struct ckks_image;
+
 struct packed_term { /* coefficient += weight, or -= where minus */
     uint32_t weight; /* index into linear.w and linear.wi */
     uint16_t coefficient;
@@ -55,20 +58,29 @@ struct packed { /* private: a packing and what multiplies */
     struct packed_product *products; /* by out_ct, then in_ct */
     size_t *first;                   /* [n_polys + 1]: terms of each polynomial of weights */
     struct packed_term *terms;
+    /* What the server multiplies by: NULL until packed_image was called, owned. */
+    _Atomic(struct ckks_image *) image;
 };
 
 struct plan;
+struct ckks;
 
 /* The best packing of linear step s as scaled now, or NULL where there is none (norms, sizes). */
 MUST_CHECK mp2ml_status packed_new(struct packed **out, const struct plan *plan, unsigned s);
 /* plan->packed[s] of every linear step, as scaled now; may be called again. */
 MUST_CHECK mp2ml_status plan_pack(struct plan *plan);
 void packed_free(struct packed *packed);
+/* The polynomials of step s with the weights as scaled now, transformed for ck, which is of
+ * packed->set; made by the first call, then shared by all threads until packed_free. */
+MUST_CHECK mp2ml_status packed_image(const struct ckks_image **out, const struct plan *plan,
+                                     unsigned s, const struct ckks *ck);
 
 /* position[i] of value[i] for all places in the order of the boxes; n = packing_places. */
 size_t packing_places(const struct packing_box *boxes, uint32_t n_boxes);
 void packing_expand(uint32_t *value, uint32_t *position, const struct packing_box *boxes,
                     uint32_t n_boxes);
+/* Places at positions below `position`. */
+size_t packing_places_below(const struct packing_box *boxes, uint32_t n_boxes, uint64_t position);
 
 void packing_wipe(struct packing *p);
 MUST_CHECK mp2ml_status packing_copy(struct packing *out, const struct packing *in);
