@@ -44,7 +44,7 @@ static void set_places(struct conv_place *place, const struct conv_picture *p)
                     (struct conv_place){p->channel + c, (int32_t)y, (int32_t)x};
 }
 
-void conv_wipe(struct conv *k)
+void packing_conv_wipe(struct conv *k)
 {
     free(k->in);
     free(k->out);
@@ -372,8 +372,8 @@ mp2ml_status packing_conv(struct packing_map *map, bool *found, const struct pla
         /* Both last, both first, then one of them first. */
         status = try_order(&k, found, plan, s, order == 1 || order == 2, order == 1 || order == 3);
         if (status == MP2ML_OK && *found)
-            status = conv_planes(map, &k);
-        conv_wipe(&k);
+            status = packing_conv_planes(map, &k);
+        packing_conv_wipe(&k);
     }
     return status;
 }

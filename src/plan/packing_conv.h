@@ -46,7 +46,7 @@ static inline size_t conv_entry(const struct conv *k, uint32_t m, uint32_t q)
     return k->offset[m] + k->taps_before[q] - k->taps_before[k->first_q[m]];
 }
 
-void conv_wipe(struct conv *k);
-MUST_CHECK mp2ml_status conv_planes(struct packing_map *map, const struct conv *k);
+void packing_conv_wipe(struct conv *k);
+MUST_CHECK mp2ml_status packing_conv_planes(struct packing_map *map, const struct conv *k);
 
 #endif

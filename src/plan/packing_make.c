@@ -2,6 +2,7 @@
  *
  * From a map and a choice to boxes, products and polynomials of weights; and the packings of a
  * plan. */
+#include <assert.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -176,19 +177,17 @@ static bool poly_begin(struct make *k, uint32_t out_ct, uint32_t in_ct)
     return true;
 }
 
-/* Adds a tap of the out in slot `out` and the plane in slot `in`. */
-static bool poly_add(struct make *k, const struct packing_tap *tap, uint32_t out, uint32_t in)
+/* Adds a tap of the out in slot `out` and the plane in slot `in`; there is room. */
+static void poly_add(struct make *k, const struct packing_tap *tap, uint32_t out, uint32_t in)
 {
     struct packed *p = k->packed;
     const struct packing_choice *c = k->c;
     size_t at = p->first[p->n_polys + 1];
-    if (!linear_grow(&p->terms, &k->cap_terms, at + 1, sizeof *p->terms))
-        return false;
+    assert(at < k->cap_terms);
     int64_t f = ((int64_t)out - in) * c->plane - (int64_t)(tap->y - c->from_y) * c->row -
                 (tap->x - c->from_x);
     p->terms[at] = (struct packed_term){tap->weight, (uint16_t)(f < 0 ? f + k->n : f), f < 0};
     p->first[p->n_polys + 1] = at + 1;
-    return true;
 }
 
 /* Keeps the polynomial if it has terms; the sum of its squared weights goes to *square. */
@@ -219,9 +218,8 @@ static bool make_output(struct make *k, uint32_t o, size_t *cursor)
         for (uint32_t r = 0; r < n; r++) {
             size_t *at = &cursor[begin + r], end = map->first[begin + r + 1];
             for (; *at < end && map->taps[*at].plane / c->planes == i; ++*at)
-                if (!poly_add(k, &map->taps[*at], r * c->planes + c->planes - 1,
-                              map->taps[*at].plane % c->planes))
-                    return false;
+                poly_add(k, &map->taps[*at], r * c->planes + c->planes - 1,
+                         map->taps[*at].plane % c->planes);
         }
         poly_end(k, &square);
     }
@@ -241,8 +239,7 @@ static bool make_diagonal(struct make *k)
             return false;
         k->packed->first[k->packed->n_polys + 1] = k->packed->first[k->packed->n_polys];
         for (; at < map->first[1] && map->taps[at].plane / c->planes == i; at++)
-            if (!poly_add(k, &map->taps[at], c->planes - 1, map->taps[at].plane % c->planes))
-                return false;
+            poly_add(k, &map->taps[at], c->planes - 1, map->taps[at].plane % c->planes);
         poly_end(k, &square);
     }
     k->packed->norm2 = sqrt(square);
@@ -260,7 +257,9 @@ static bool make_polys(struct make *k)
     const struct packing_choice *c = k->c;
     k->packed->first = calloc(2, sizeof *k->packed->first);
     k->cap_first = 2;
-    if (k->packed->first == NULL)
+    k->cap_terms = c->diagonal ? k->map->first[1] : k->map->n_taps; /* each tap once: no slack */
+    k->packed->terms = malloc((k->cap_terms + 1) * sizeof *k->packed->terms);
+    if (k->packed->first == NULL || k->packed->terms == NULL)
         return false;
     if (c->diagonal)
         return make_diagonal(k);

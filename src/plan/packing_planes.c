@@ -144,7 +144,7 @@ static uint32_t common_phases(const struct packing_map *map)
     return phases;
 }
 
-mp2ml_status conv_planes(struct packing_map *map, const struct conv *k)
+mp2ml_status packing_conv_planes(struct packing_map *map, const struct conv *k)
 {
     size_t *before = calloc((size_t)k->channels + 1, sizeof *before);
     for (uint32_t q = 0; before != NULL && q < k->channels; q++)

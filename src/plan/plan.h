@@ -17,6 +17,7 @@
  *
  * Read in this order: this file, step_kinds.h, linear.h, lower.h, lower.c, merge.c, plan_eval.c,
  * ranges.c, scales.h, scales.c, scales_weights.c, scales_strict.c, plan_error.c, packing.h,
+ * packing_map.h, packing_dense.c, packing_conv.c, packing_planes.c, packing_choose.c, packing_make.c,
  * plan_cost.c, choose.h, choose.c, plan_bytes.c, plan_print.c, plan_compare.c. */
 #ifndef PLAN_PLAN_H
 #define PLAN_PLAN_H
