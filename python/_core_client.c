@@ -288,10 +288,12 @@ static PyObject *client_stats(PyObject *self, PyObject *unused)
         return NULL;
     mp2ml_stats s = mp2ml_client_stats(c->handle);
     return Py_BuildValue(
-        "(KKKKKKKdd)", (unsigned long long)s.images, (unsigned long long)s.bytes_to_server,
+        "(KKKKKKKKKddssss)", (unsigned long long)s.images, (unsigned long long)s.bytes_to_server,
         (unsigned long long)s.bytes_to_client, (unsigned long long)s.setup_bytes_to_server,
-        (unsigned long long)s.setup_bytes_to_client, (unsigned long long)s.flights,
-        (unsigned long long)s.setup_flights, s.setup_seconds, s.predict_seconds);
+        (unsigned long long)s.setup_bytes_to_client, (unsigned long long)s.asking_bytes_to_server,
+        (unsigned long long)s.asking_bytes_to_client, (unsigned long long)s.flights,
+        (unsigned long long)s.setup_flights, s.setup_seconds, s.predict_seconds, s.layout, s.engine,
+        s.simulated_network, s.simulated_text);
 }
 
 static PyObject *client_receipt(PyObject *self, PyObject *unused)

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "net/channel_shaped.h"
 #include "net/net_socket.h"
 
 #define OUT_LIMIT ((size_t)8 << 20)     /* send waits above this */
@@ -357,6 +358,8 @@ void channel_close(struct channel *c)
         c->ops->close(c);
     close(c->fd);
     c->fd = -1;
+    if (c->shaped != NULL && c->owner == getpid())
+        shaped_close(c->shaped);
     channel_fail(c, MP2ML_ERR_CLOSED);
 }
 
@@ -365,6 +368,7 @@ void channel_free(struct channel *c)
     if (c == NULL)
         return;
     channel_close(c);
+    shaped_free(c->shaped, c->owner == getpid());
     net_wake_close(&c->wake);
     net_queue_wipe(&c->out);
     net_queue_wipe(&c->in);

@@ -11,6 +11,7 @@
 #ifndef NET_CHANNEL_H
 #define NET_CHANNEL_H
 
+#include "base/network.h"
 #include "base/status.h"
 #include "base/trace.h"
 
@@ -34,6 +35,15 @@ MUST_CHECK mp2ml_status channel_tcp_connect(struct channel **out, const char *ho
                                             mp2ml_error *err);
 /* Takes a connected socket; it is closed on failure too. TCP_NODELAY is set where it applies. */
 MUST_CHECK mp2ml_status channel_from_socket(struct channel **out, int fd);
+
+/* From now on the channel behaves as if the link had this round trip and this rate each way: an
+ * ideal one, without loss, slow start or headers. Takes one round trip itself, as connecting would.
+ * Before TLS and before anything was sent. A network without delay and limit changes nothing. Bytes
+ * that channel_close leaves on their way still arrive: channel_free waits for that, for at most two
+ * seconds. */
+MUST_CHECK mp2ml_status channel_shape(struct channel *c, const struct network *network);
+/* What it simulates, or NULL. */
+const struct network *channel_simulated(const struct channel *c);
 
 /* True when the peer's address is a loopback address, a Unix socket or a pair. */
 bool channel_is_loopback(const struct channel *c);

@@ -138,6 +138,8 @@ static mp2ml_status make_memory(struct run *run)
         status = MP2ML_ERR_MEMORY;
         goto out;
     }
+    run->region = base;
+    run->region_bytes = region;
     for (unsigned s = 0; s < pub->n_steps; s++)
         run->values[s] = (uint64_t *)(void *)(base + offset[s]);
 out:
@@ -204,6 +206,11 @@ mp2ml_status run_new(struct run **out, enum party party, struct link *link, stru
     }
     *out = run;
     return MP2ML_OK;
+}
+
+void run_forget(struct run *run)
+{
+    secret_wipe(run->region, run->region_bytes);
 }
 
 void run_free(struct run *run)

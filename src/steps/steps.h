@@ -55,6 +55,8 @@ struct run {
     uint64_t plain;                  /* bit i: input i travels in the clear */
     size_t max_images;
     struct arena *arena;
+    uint8_t *region; /* of all value sets */
+    size_t region_bytes;
     uint64_t **values;          /* [n_steps], valid while the step is alive */
     size_t images;              /* of the current block */
     const float *const *inputs; /* client: [tensor] -> [image][count] of this block */
@@ -80,6 +82,8 @@ void run_free(struct run *run);
 /* One block through all steps. inputs and outputs: client only, NULL at the server. */
 MUST_CHECK mp2ml_status run_block(struct run *run, size_t images, const float *const *inputs,
                                   float *const *outputs);
+/* Wipes the values of the last block, which a run that waits for more work need not keep. */
+void run_forget(struct run *run);
 /* Bytes that run_new allocates, for plans and limits; SIZE_MAX on overflow. */
 size_t run_memory(const struct plan_public *pub, enum party party, uint64_t plain, size_t images);
 
