@@ -38,7 +38,8 @@ static void *run_half(void *argument)
     MUST(link_new(&p->link, p->channel));
     MUST(prg_new(&p->prg));
     MUST(ot_new(&p->ot, p->link, p->party, p->prg, h->k_ss));
-    MUST(ot_setup(p->ot, id));
+    MUST(ot_setup_begin(p->ot, id));
+    MUST(ot_setup_end(p->ot));
     link_transcript_stop(p->link);
     MUST(ot_start(p->ot, id));
     h->body(p);
@@ -148,6 +149,7 @@ int main(int argc, char **argv)
         bench_transfers(&b, k_ss);
     bench_relu(&b);
     bench_linear(&b);
+    bench_image(&b);
     bench_end(&b);
     return 0;
 }

@@ -44,10 +44,13 @@ static bool all_zero(const uint8_t *data, size_t size)
 static void keep(void *context, bool sent, enum frame_type type, uint16_t step, uint8_t *part,
                  size_t length)
 {
+    uint8_t **at = context;
     (void)type;
     (void)step;
-    if (sent && length == BASE_OT_RECEIVER_BYTES)
-        memcpy(context, part, length);
+    if (!sent)
+        return;
+    memcpy(*at, part, length);
+    *at += length;
 }
 
 /* The points of an honest receiver. */
@@ -57,13 +60,16 @@ static const uint8_t *honest_points(void)
     static bool made;
     if (made)
         return points;
-    struct block keys[BASE_OT_COUNT];
+    struct base_ot_receiver *receiver = NULL;
     const struct block choice = {0x0123456789abcdef, 0xf0f0f0f0f0f0f0f0};
     struct fuzz_link l;
     struct prg *g = fuzz_prg();
     fuzz_link_new(&l, NULL, 0);
-    link_set_tap(l.link, keep, points);
-    FUZZ_CHECK(base_ot_recv(keys, &choice, l.link, g, sid) != MP2ML_OK); /* no answer */
+    uint8_t *at = points;
+    link_set_tap(l.link, keep, &at);
+    FUZZ_CHECK(base_ot_recv_begin(&receiver, &choice, l.link, g, sid) == MP2ML_OK);
+    FUZZ_CHECK(at == points + sizeof points);
+    base_ot_receiver_free(receiver);
     fuzz_link_free(&l);
     prg_free(g);
     made = true;
@@ -79,7 +85,9 @@ static void base_sender(const uint8_t *data, size_t size)
                                 BASE_OT_RECEIVER_BYTES);
     const bool changed = fuzz_xor(frame + FRAME_HEADER_BYTES, BASE_OT_RECEIVER_BYTES, data, size);
     fuzz_link_new(&l, frame, FRAME_HEADER_BYTES + BASE_OT_RECEIVER_BYTES);
-    mp2ml_status status = base_ot_send(keys, l.link, g, sid);
+    mp2ml_status status = base_ot_send_begin(l.link);
+    FUZZ_CHECK(status == MP2ML_OK);
+    status = base_ot_send_end(keys, l.link, g, sid);
     FUZZ_CHECK(status == MP2ML_ERR_PROTOCOL || status == MP2ML_OK);
     FUZZ_CHECK(changed || status == MP2ML_OK);
     FUZZ_CHECK(status == MP2ML_OK || all_zero((const uint8_t *)keys, sizeof keys));
@@ -97,7 +105,10 @@ static void base_receiver(const uint8_t *data, size_t size)
     uint8_t *frame = fuzz_frame(FRAME_BASE_OT, 0, 0, honest_points(), 32, BASE_OT_SENDER_BYTES);
     const bool changed = fuzz_xor(frame + FRAME_HEADER_BYTES, BASE_OT_SENDER_BYTES, data, size);
     fuzz_link_new(&l, frame, FRAME_HEADER_BYTES + BASE_OT_SENDER_BYTES);
-    mp2ml_status status = base_ot_recv(keys, &choice, l.link, g, sid);
+    struct base_ot_receiver *receiver = NULL;
+    FUZZ_CHECK(base_ot_recv_begin(&receiver, &choice, l.link, g, sid) == MP2ML_OK);
+    mp2ml_status status = base_ot_recv_end(keys, receiver, l.link);
+    base_ot_receiver_free(receiver);
     FUZZ_CHECK(status == MP2ML_ERR_PROTOCOL || status == MP2ML_OK);
     FUZZ_CHECK(changed || status == MP2ML_OK);
     FUZZ_CHECK(status == MP2ML_OK || all_zero((const uint8_t *)keys, sizeof keys));
@@ -204,7 +215,8 @@ static void set_up(enum party party, unsigned k, const uint8_t *data, size_t siz
     struct prg *g = fuzz_prg();
     fuzz_link_new(&l, data, size);
     FUZZ_CHECK(ot_new(&ot, l.link, party, g, k) == MP2ML_OK);
-    FUZZ_CHECK(ot_setup(ot, sid) != MP2ML_OK); /* nobody guesses a whole set-up */
+    mp2ml_status status = ot_setup_begin(ot, sid);
+    FUZZ_CHECK(status != MP2ML_OK || ot_setup_end(ot) != MP2ML_OK); /* nobody guesses all of it */
     ot_free(ot);
     fuzz_link_free(&l);
     prg_free(g);

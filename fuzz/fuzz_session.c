@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * HELLO_C, HELLO_S, REQUEST, ACCEPT and REFUSE at the real client and server, with the body that
- * the input gives; the peer then falls silent. Input: u8 which, body. */
+ * the input gives; the peer then falls silent. Input: u8 which, body. From 250 on: a server that gets
+ * one REQUEST after the other, a byte each, against a model of what it must remember. */
 #include <unistd.h>
 
 #include "fuzz.h"
@@ -77,12 +78,91 @@ static void accept_plan(struct fuzz_link *l)
     mp2ml_client_free(c); /* with the link and the channel */
 }
 
+/* ---- requests in any order ------------------------------------------------------------------ */
+
+#define MOST_REQUESTS 64
+#define MOST_IMAGES 5
+
+/* Of a byte: again, images (from 0, and more than the server takes), form, a wrong name. */
+static void one_request(struct writer *w, uint8_t byte, uint32_t sequence)
+{
+    struct writer body;
+    writer_init(&body);
+    writer_u8(&body, byte & 1);
+    writer_u64(&body, byte >> 1 & 7);
+    writer_u8(&body, 1);
+    writer_string(&body, byte & 64 ? "z" : "x");
+    writer_u8(&body, byte >> 4 & 1);
+    FUZZ_CHECK(writer_done(&body) == MP2ML_OK);
+    uint8_t *frame = fuzz_frame(FRAME_REQUEST, 0, sequence, body.data, body.size, body.size);
+    writer_bytes(w, frame, FRAME_HEADER_BYTES + body.size);
+    free(frame);
+    writer_wipe(&body);
+}
+
+/* The same server in five lines: what it accepts is kept in `last`, newest first. False when the
+ * request must end the session. */
+static bool model_request(uint8_t last[SESSION_SHAPES], unsigned *n, uint8_t byte, uint64_t *images)
+{
+    const unsigned count = byte >> 1 & 7;
+    const uint8_t key = byte & 0x1e;
+    const bool refused = count == 0 || count > MOST_IMAGES || (byte & 64) != 0;
+    bool known = false;
+    for (unsigned i = 0; i < *n; i++)
+        known = known || last[i] == key;
+    if (byte & 1 ? refused || !known : refused)
+        return !(byte & 1);
+    *images += count;
+    if (known)
+        return true;
+    *n = *n < SESSION_SHAPES ? *n + 1 : *n;
+    memmove(last + 1, last, *n - 1);
+    last[0] = key;
+    return true;
+}
+
+static void requests(const uint8_t *data, size_t size)
+{
+    struct writer wire;
+    struct fuzz_link l;
+    struct session *s = NULL;
+    struct mp2ml_options options;
+    struct serve_counts counts = {0};
+    uint8_t last[SESSION_SHAPES];
+    uint64_t images = 0;
+    unsigned n = 0;
+    bool good = true;
+    size = size < MOST_REQUESTS ? size : MOST_REQUESTS;
+    writer_init(&wire);
+    for (size_t i = 0; i < size; i++) {
+        one_request(&wire, data[i], (uint32_t)i);
+        good = good && model_request(last, &n, data[i], &images);
+    }
+    FUZZ_CHECK(writer_done(&wire) == MP2ML_OK);
+    fuzz_link_new(&l, wire.data, wire.size);
+    writer_wipe(&wire);
+    options_init(&options);
+    options.max_batch = MOST_IMAGES;
+    FUZZ_CHECK(session_new(&s, PARTY_SERVER, l.link) == MP2ML_OK);
+    mp2ml_status status = serve_requests(s, small_model(), &options, &counts);
+    FUZZ_CHECK(status == (good ? MP2ML_OK : MP2ML_ERR_PROTOCOL));
+    FUZZ_CHECK(counts.images == images);
+    session_free(s);
+    fuzz_link_free(&l);
+    options_wipe(&options);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const enum frame_type types[] = {FRAME_HELLO_C, FRAME_HELLO_S, FRAME_REQUEST,
                                             FRAME_ACCEPT,  FRAME_REFUSE,  FRAME_REFUSE};
-    const unsigned which = fuzz_take(&data, &size) % 6;
+    const uint8_t first = fuzz_take(&data, &size);
+    const unsigned which = first % 6;
     struct fuzz_link l;
+    if (first >= 250) {
+        requests(data, size);
+        return 0;
+    }
     if (size > MOST_BODY)
         size = MOST_BODY;
     uint8_t *frame = fuzz_frame(types[which], 0, 0, data, size, size);

@@ -99,7 +99,7 @@ static mp2ml_status bare_half(struct job *job, enum party party)
     if (a->skip_check)
         ot_test_skip_check(s->ot);
     TRY_OUT(run_new(&run, party, link, s->mpc, s->prg, &s->keys, &plan->pub,
-                    party == PARTY_CLIENT ? NULL : plan->linear, a->plain, a->images));
+                    party == PARTY_CLIENT ? NULL : plan, a->plain, a->images));
     for (size_t i = 0; i < a->requests && status == MP2ML_OK; i++) {
         if (a->reset_counters)
             memset(s->keys.c1_counter, 0, sizeof s->keys.c1_counter);

@@ -75,7 +75,8 @@ static inline mp2ml_status pair_setup_half(struct pair *p, enum party party, voi
     static const uint8_t sid[32] = {1};
     static const uint8_t transcript[32] = {2};
     (void)context;
-    TRY(ot_setup(p->ot[party], sid));
+    TRY(ot_setup_begin(p->ot[party], sid));
+    TRY(ot_setup_end(p->ot[party]));
     return ot_start(p->ot[party], transcript);
 }
 

@@ -149,7 +149,8 @@ static bool sent_at_once(const struct recording *rec, enum party from, unsigned 
     if (i + 1 >= rec->n[from])
         return false;
     const uint8_t a = rec->frame[from][i][0], b = rec->frame[from][i + 1][0];
-    return from == PARTY_CLIENT && a == FRAME_BASE_OT && b == FRAME_OT_SETUP;
+    return from == PARTY_CLIENT &&
+           ((a == FRAME_PK && b == FRAME_BASE_OT) || (a == FRAME_BASE_OT && b == FRAME_OT_SETUP));
 }
 
 static bool same_type_and_length(const struct recording *rec, enum party from, unsigned i)

@@ -59,7 +59,8 @@ static void *side_run(void *context)
         link_set_tap(s->link, s->tap, s->tap_context);
     TRY_OUT(prg_new_seeded(&s->prg, seed));
     TRY_OUT(ot_new(&s->ot, s->link, s->party, s->prg, r->k_ss));
-    TRY_OUT(ot_setup(s->ot, r->sid));
+    TRY_OUT(ot_setup_begin(s->ot, r->sid));
+    TRY_OUT(ot_setup_end(s->ot));
     link_transcript_stop(s->link);
     s->setup_sent = link_stats(s->link).bytes_sent;
     s->setup_flights = link_stats(s->link).flights;

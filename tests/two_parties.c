@@ -87,7 +87,7 @@ static mp2ml_status run_half(struct half *half)
     TRY_OUT(client ? handshake_client(s, NULL, 0, hello, &err)
                    : handshake_server(s, both->model, NULL));
     TRY_OUT(run_new(&run, half->party, link, s->mpc, s->prg, &s->keys, &plan->pub,
-                    client ? NULL : plan->linear, both->plain, both->images));
+                    client ? NULL : plan, both->plain, both->images));
     run->tap = keep_shares;
     run->tap_context = half;
     run->no_masks = both->no_masks;

@@ -7,6 +7,7 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #if defined(__SANITIZE_ADDRESS__)
 #define ARENA_ASAN 1
@@ -20,6 +21,7 @@
 #endif
 
 #define ALIGNMENT ((size_t)64)
+#define MAPPED_BYTES ((size_t)1 << 20) /* from here on memory comes from the kernel */
 
 #if ARENA_ASAN
 #include <sanitizer/asan_interface.h>
@@ -33,12 +35,26 @@
 #endif
 
 struct arena {
-    unsigned char *memory; /* what calloc gave */
+    unsigned char *memory; /* what mmap or calloc gave */
+    size_t mapped;         /* bytes, 0: of calloc */
     unsigned char *base;   /* the first aligned byte of it */
     size_t size;
     size_t used; /* a multiple of ALIGNMENT; all bytes from here on are zero */
     size_t peak;
 };
+
+/* The kernel gives zero pages when they are touched; calloc would clear a large piece of used heap. */
+static bool memory_new(struct arena *arena, size_t bytes)
+{
+    arena->mapped = bytes >= MAPPED_BYTES ? bytes : 0;
+    if (arena->mapped == 0) {
+        arena->memory = calloc(bytes, 1);
+        return arena->memory != NULL;
+    }
+    void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    arena->memory = memory == MAP_FAILED ? NULL : memory;
+    return arena->memory != NULL;
+}
 
 mp2ml_status arena_new(struct arena **out, size_t bytes)
 {
@@ -49,9 +65,7 @@ mp2ml_status arena_new(struct arena **out, size_t bytes)
     struct arena *arena = malloc(sizeof *arena);
     if (arena == NULL)
         return MP2ML_ERR_MEMORY;
-    /* calloc, since the kernel gives zero pages for large sizes only when they are touched. */
-    arena->memory = calloc(with_slack, 1);
-    if (arena->memory == NULL) {
+    if (!memory_new(arena, with_slack)) {
         free(arena);
         return MP2ML_ERR_MEMORY;
     }
@@ -70,7 +84,10 @@ void arena_free(struct arena *arena)
         return;
     arena_rewind(arena, 0);
     UNPOISON(arena->base, arena->size);
-    free(arena->memory);
+    if (arena->mapped > 0)
+        (void)munmap(arena->memory, arena->mapped);
+    else
+        free(arena->memory);
     free(arena);
 }
 

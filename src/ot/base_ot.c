@@ -7,8 +7,8 @@
  * b*A_c = a*B.
  *
  * Against a malicious sender: (r_0, r_1) are two independent uniform points whatever c is, so the
- * choice is hidden unconditionally, and they leave before B arrives. Against a malicious receiver,
- * in the random-oracle model: whichever of the two hashes P(i, 0, r_1), P(i, 1, r_0) is asked last
+ * choice is hidden unconditionally, whether B comes before or after. Against a malicious receiver,
+ * which may see B first, in the random-oracle model: whichever of the two hashes P(i, 0, r_1), P(i, 1, r_0) is asked last
  * makes one A_j uniform after everything else is fixed; key_j is then known only to one who can
  * compute b*A_j from B and A_j, the (gap) Diffie-Hellman problem. The order of the questions tells
  * which key, so a simulator can extract c. One b serves all transfers: every key hashes its own i,
@@ -17,13 +17,14 @@
 #include "ot/base_ot.h"
 
 #include <sodium.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define POINT crypto_core_ristretto255_BYTES
 #define SCALAR crypto_core_ristretto255_SCALARBYTES
+#define STRIP BASE_OT_STRIP
 
 _Static_assert(POINT == 32 && SCALAR == 32, "sizes of the wire format");
+_Static_assert(BASE_OT_COUNT % STRIP == 0, "whole strips");
 
 /* A canonical encoding of a point other than the identity (which is 32 zero bytes). libsodium
  * before 1.0.19 ignores the top bit, which a canonical encoding never sets. */
@@ -103,26 +104,38 @@ out:
     return status;
 }
 
-mp2ml_status base_ot_send(struct block keys[BASE_OT_COUNT][2], struct link *link, struct prg *g,
-                          const uint8_t sid[32])
+/* The receiver's points, strip by strip as they come. */
+static mp2ml_status send_keys(struct block keys[BASE_OT_COUNT][2], struct link *link,
+                              const uint8_t scalar[SCALAR], const uint8_t point[POINT],
+                              const uint8_t sid[32])
+{
+    uint8_t r[STRIP * 2 * POINT];
+    for (uint32_t i = 0; i < BASE_OT_COUNT; i++) {
+        if (i % STRIP == 0)
+            TRY(frame_recv_part(link, r, sizeof r));
+        TRY(send_one(keys[i], i, r + 2 * POINT * (i % STRIP), scalar, point, sid));
+    }
+    return MP2ML_OK;
+}
+
+mp2ml_status base_ot_send_begin(struct link *link)
+{
+    return frame_recv_begin(link, FRAME_BASE_OT, 0, BASE_OT_RECEIVER_BYTES);
+}
+
+mp2ml_status base_ot_send_end(struct block keys[BASE_OT_COUNT][2], struct link *link, struct prg *g,
+                              const uint8_t sid[32])
 {
     uint8_t scalar[SCALAR], point[POINT];
-    mp2ml_status status = MP2ML_OK;
-    uint8_t *r = malloc(BASE_OT_RECEIVER_BYTES);
-    if (r == NULL)
-        return MP2ML_ERR_MEMORY;
-    TRY_OUT(frame_recv(link, FRAME_BASE_OT, 0, r, BASE_OT_RECEIVER_BYTES));
+    mp2ml_status status;
     TRY_OUT(scalar_random(scalar, g));
-    if (crypto_scalarmult_ristretto255_base(point, scalar) != 0) {
-        status = MP2ML_ERR_RANDOM; /* scalar 0: 2^-252 */
+    status = MP2ML_ERR_RANDOM; /* scalar 0: 2^-252 */
+    if (crypto_scalarmult_ristretto255_base(point, scalar) != 0)
         goto out;
-    }
-    for (uint32_t i = 0; i < BASE_OT_COUNT; i++)
-        TRY_OUT(send_one(keys[i], i, r + 2 * POINT * i, scalar, point, sid));
     TRY_OUT(frame_send(link, FRAME_BASE_OT, 0, point, BASE_OT_SENDER_BYTES));
+    TRY_OUT(send_keys(keys, link, scalar, point, sid));
 out:
     secret_wipe(scalar, sizeof scalar);
-    free(r);
     if (status != MP2ML_OK)
         secret_wipe(keys, BASE_OT_COUNT * sizeof keys[0]);
     return status;
@@ -160,22 +173,41 @@ static mp2ml_status recv_one(uint8_t r[2 * POINT], uint8_t scalar[SCALAR], uint3
     return MP2ML_OK;
 }
 
-struct recv_state {
+struct base_ot_receiver {
+    struct block choice;
+    uint8_t sid[32];
     uint8_t r[BASE_OT_RECEIVER_BYTES];
     uint8_t scalar[BASE_OT_COUNT][SCALAR];
 };
 
-mp2ml_status base_ot_recv(struct block keys[BASE_OT_COUNT], const struct block *choice,
-                          struct link *link, struct prg *g, const uint8_t sid[32])
+mp2ml_status base_ot_recv_begin(struct base_ot_receiver **out, const struct block *choice,
+                                struct link *link, struct prg *g, const uint8_t sid[32])
 {
-    uint8_t point[POINT], shared[POINT];
-    mp2ml_status status = MP2ML_OK;
-    struct recv_state *s = secret_new(1, sizeof *s);
+    mp2ml_status status;
+    *out = NULL;
+    struct base_ot_receiver *s = secret_new(1, sizeof *s);
     if (s == NULL)
         return MP2ML_ERR_MEMORY;
-    for (uint32_t i = 0; i < BASE_OT_COUNT; i++)
+    s->choice = *choice;
+    memcpy(s->sid, sid, sizeof s->sid);
+    TRY_OUT(frame_send_begin(link, FRAME_BASE_OT, 0, BASE_OT_RECEIVER_BYTES));
+    for (uint32_t i = 0; i < BASE_OT_COUNT; i++) {
         TRY_OUT(recv_one(s->r + 2 * POINT * i, s->scalar[i], i, bit_of(choice, i), g, sid));
-    TRY_OUT(frame_send(link, FRAME_BASE_OT, 0, s->r, BASE_OT_RECEIVER_BYTES));
+        if (i % STRIP == STRIP - 1)
+            TRY_OUT(frame_send_part(link, s->r + 2 * POINT * (i + 1 - STRIP), STRIP * 2 * POINT));
+    }
+    *out = s;
+    return MP2ML_OK;
+out:
+    base_ot_receiver_free(s);
+    return status;
+}
+
+mp2ml_status base_ot_recv_end(struct block keys[BASE_OT_COUNT], const struct base_ot_receiver *s,
+                              struct link *link)
+{
+    uint8_t point[POINT], shared[POINT] = {0};
+    mp2ml_status status;
     TRY_OUT(frame_recv(link, FRAME_BASE_OT, 0, point, BASE_OT_SENDER_BYTES));
     status = point_is_good(point) ? MP2ML_OK : MP2ML_ERR_PROTOCOL;
     for (uint32_t i = 0; i < BASE_OT_COUNT && status == MP2ML_OK; i++) {
@@ -183,13 +215,17 @@ mp2ml_status base_ot_recv(struct block keys[BASE_OT_COUNT], const struct block *
         if (crypto_scalarmult_ristretto255(shared, s->scalar[i], point) != 0)
             status = MP2ML_ERR_PROTOCOL;
         else
-            status = key_hash(&keys[i], sid, i, (uint8_t)bit_of(choice, i), s->r + 2 * POINT * i,
-                              point, shared);
+            status = key_hash(&keys[i], s->sid, i, (uint8_t)bit_of(&s->choice, i),
+                              s->r + 2 * POINT * i, point, shared);
     }
 out:
     secret_wipe(shared, sizeof shared);
-    secret_free(s);
     if (status != MP2ML_OK)
         secret_wipe(keys, BASE_OT_COUNT * sizeof keys[0]);
     return status;
+}
+
+void base_ot_receiver_free(struct base_ot_receiver *s)
+{
+    secret_free(s);
 }

@@ -4,8 +4,7 @@
  * transfers receives corrections.
  *
  *   server                               client
- *     BASE_OT: 128 x (r_0, r_1)   ---->                  the server's choices: NOT its Delta
- *                                 <----   BASE_OT: B
+ *     BASE_OT: 128 x (r_0, r_1)   <--->   BASE_OT: B     the server's choices: NOT its Delta
  *                                 <----   OT_SETUP: trees, 128 transfers, 128 choice flips
  *     OT_SETUP: trees             ---->                  the client's choices: NOT its Delta
  *     ... T, keys: ot_start ...
@@ -27,8 +26,8 @@
 #define ROUNDS 16           /* so often before threads meet */
 #define SETUP_TILES 2
 
-enum purpose { PURPOSE_BLOCK, PURPOSE_BITS, PURPOSES };
-enum state { STATE_NEW, STATE_SET_UP, STATE_STARTED };
+enum purpose { PURPOSE_BLOCK, PURPOSE_BITS, PURPOSE_GARBLING, PURPOSES };
+enum state { STATE_NEW, STATE_BEGUN, STATE_SET_UP, STATE_STARTED };
 
 struct ot {
     struct link *link; /* not owned */
@@ -40,7 +39,9 @@ struct ot {
     struct softspoken sender, receiver;
     struct ot_pool send, recv;
     struct tccr send_hash[PURPOSES], recv_hash[PURPOSES];
+    uint64_t garbling_tweak; /* the next one; never restarts */
     struct softspoken_work *work;
+    struct base_ot_receiver *base; /* server, from ot_setup_begin to ot_setup_end */
     const struct ot_kernels *kernels;
     int threads;
     size_t batch; /* transfers taken together by all threads */
@@ -84,6 +85,7 @@ void ot_free(struct ot *ot)
     softspoken_wipe(&ot->sender);
     softspoken_wipe(&ot->receiver);
     softspoken_work_free(ot->work);
+    base_ot_receiver_free(ot->base);
     secret_free(ot);
 }
 
@@ -128,18 +130,17 @@ static mp2ml_status bind_trees(struct ot *ot, const uint8_t *trees, size_t size)
     return MP2ML_OK;
 }
 
-/* Receives base transfers with NOT Delta, then trees and 128 transfers; makes of these the keys for
+/* Ends the base transfers with NOT Delta, receives trees and 128 transfers; makes of these the keys for
  * the client's trees. CT: delta selects by masks. */
 static mp2ml_status setup_server(struct ot *ot, struct setup *s)
 {
     const struct block delta = ot->sender.delta;
-    const struct block choice = {~delta.lo, ~delta.hi};
     struct softspoken_place at = place_of(ot, PARTY_SERVER);
     const size_t tree_bytes = SOFTSPOKEN_TREE_BYTES(ot->k);
     struct block flips;
     struct tccr hash;
 
-    TRY(base_ot_recv(s->chosen, &choice, ot->link, ot->prg, ot->session));
+    TRY(base_ot_recv_end(s->chosen, ot->base, ot->link));
     TRY(frame_recv_begin(ot->link, FRAME_OT_SETUP, 0, setup_bytes(ot->k)));
     TRY(frame_recv_part(ot->link, s->trees, tree_bytes));
     TRY(softspoken_trees_take(ot->sender.leaf, s->trees, s->chosen, &delta, &at));
@@ -169,7 +170,7 @@ static mp2ml_status setup_client(struct ot *ot, struct setup *s)
     const size_t tree_bytes = SOFTSPOKEN_TREE_BYTES(ot->k);
     struct tccr hash;
 
-    TRY(base_ot_send(s->keys, ot->link, ot->prg, ot->session));
+    TRY(base_ot_send_end(s->keys, ot->link, ot->prg, ot->session));
     TRY(softspoken_trees_deal(ot->receiver.leaf, s->trees, s->keys[0], &at, ot->prg));
     TRY(bind_trees(ot, s->trees, tree_bytes));
     TRY(frame_send_begin(ot->link, FRAME_OT_SETUP, 0, setup_bytes(ot->k)));
@@ -186,21 +187,38 @@ static mp2ml_status setup_client(struct ot *ot, struct setup *s)
     return softspoken_trees_take(ot->sender.leaf, s->trees, s->chosen, &delta, &at);
 }
 
-mp2ml_status ot_setup(struct ot *ot, const uint8_t sid[32])
+mp2ml_status ot_setup_begin(struct ot *ot, const uint8_t sid[32])
 {
-    mp2ml_status status;
     struct block delta;
     assert(ot->state == STATE_NEW);
+    memcpy(ot->session, sid, sizeof ot->session);
+    mp2ml_status status = prg_fill(ot->prg, &delta, sizeof delta);
+    if (ot->party == PARTY_SERVER)
+        delta.lo |= 1; /* colour bits of garbled labels; the check's proof holds for any Delta */
+    softspoken_set_delta(&ot->sender, &delta);
+    struct block choice = {~delta.lo, ~delta.hi};
+    if (status == MP2ML_OK)
+        status = ot->party == PARTY_SERVER
+                     ? base_ot_recv_begin(&ot->base, &choice, ot->link, ot->prg, ot->session)
+                     : base_ot_send_begin(ot->link);
+    if (status == MP2ML_OK)
+        ot->state = STATE_BEGUN;
+    secret_wipe(&delta, sizeof delta);
+    secret_wipe(&choice, sizeof choice);
+    return status;
+}
+
+mp2ml_status ot_setup_end(struct ot *ot)
+{
+    assert(ot->state == STATE_BEGUN);
     struct setup *s = secret_new(1, sizeof *s);
     if (s == NULL)
         return MP2ML_ERR_MEMORY;
-    memcpy(ot->session, sid, sizeof ot->session);
-    TRY_OUT(prg_fill(ot->prg, &delta, sizeof delta));
-    softspoken_set_delta(&ot->sender, &delta);
-    TRY_OUT(ot->party == PARTY_SERVER ? setup_server(ot, s) : setup_client(ot, s));
-    ot->state = STATE_SET_UP;
-out:
-    secret_wipe(&delta, sizeof delta);
+    mp2ml_status status = ot->party == PARTY_SERVER ? setup_server(ot, s) : setup_client(ot, s);
+    if (status == MP2ML_OK)
+        ot->state = STATE_SET_UP;
+    base_ot_receiver_free(ot->base);
+    ot->base = NULL;
     secret_free(s);
     return status;
 }
@@ -303,11 +321,11 @@ mp2ml_status ot_reserve(struct ot *ot, uint16_t step, size_t as_sender, size_t a
 
 /* ---- taking --------------------------------------------------------------------------------- */
 
-/* The choice bits of the next n transfers, and nothing in the rest of the last word. */
-static void take_choice(const struct ot *ot, uint64_t *choice, size_t n)
+/* The choice bits of n transfers after the next `skip`, and nothing in the rest of the last word. */
+static void take_choice(const struct ot *ot, size_t skip, uint64_t *choice, size_t n)
 {
     for (size_t i = 0; i < n; i += 64)
-        choice[i / 64] = ot_pool_choice(&ot->recv, i, n - i < 64 ? n - i : 64);
+        choice[i / 64] = ot_pool_choice(&ot->recv, skip + i, n - i < 64 ? n - i : 64);
 }
 
 /* What one call takes: rows of a pool, hashed to blocks or to bits. */
@@ -363,7 +381,7 @@ static void take_all(struct take *t, ot_part hash, uint64_t *choice, size_t n)
         const size_t batch = n - t->done < ot->batch ? n - t->done : ot->batch;
         t->rows = ot_pool_rows(t->pool, batch, ot->kernels, ot->threads);
         if (choice != NULL)
-            take_choice(t->ot, choice + t->done / 64, batch);
+            take_choice(t->ot, 0, choice + t->done / 64, batch);
         ot_in_parts(ot->threads, batch, BATCH, hash, t);
         ot_pool_drop(t->pool, batch);
     }
@@ -391,6 +409,54 @@ void ot_take_recv_bits(struct ot *ot, uint64_t *mc, uint64_t *choice, size_t n)
 {
     struct take t = {.ot = ot, .pool = &ot->recv, .bits = {mc, NULL}};
     take_all(&t, hash_recv_bits, choice, n);
+}
+
+/* ---- labels --------------------------------------------------------------------------------- */
+
+static void take_rows(struct ot *ot, struct ot_pool *pool, struct block *rows, size_t n)
+{
+    assert(n <= ot_pool_left(pool));
+    for (size_t done = 0; done < n; done += ot->batch) {
+        const size_t batch = n - done < ot->batch ? n - done : ot->batch;
+        memcpy(rows + done, ot_pool_rows(pool, batch, ot->kernels, ot->threads),
+               batch * sizeof *rows);
+        ot_pool_drop(pool, batch);
+    }
+}
+
+void ot_take_send_rows(struct ot *ot, struct block *q, size_t n)
+{
+    take_rows(ot, &ot->send, q, n);
+}
+
+void ot_take_recv_rows(struct ot *ot, struct block *t, size_t n)
+{
+    take_rows(ot, &ot->recv, t, n);
+}
+
+void ot_next_choices(const struct ot *ot, size_t skip, uint64_t *choice, size_t n)
+{
+    assert(skip + n <= ot_pool_left(&ot->recv));
+    take_choice(ot, skip, choice, n);
+}
+
+struct block ot_offset(const struct ot *ot)
+{
+    return ot->sender.delta;
+}
+
+const struct tccr *ot_garbling_hash(const struct ot *ot)
+{
+    assert(ot->state == STATE_STARTED);
+    return ot->party == PARTY_SERVER ? &ot->send_hash[PURPOSE_GARBLING]
+                                     : &ot->recv_hash[PURPOSE_GARBLING];
+}
+
+uint64_t ot_garbling_tweaks(struct ot *ot, uint64_t n)
+{
+    const uint64_t first = ot->garbling_tweak;
+    ot->garbling_tweak += n;
+    return first;
 }
 
 #ifdef MP2ML_TEST_HOOKS

@@ -11,6 +11,7 @@
  *               check, one per at most 2^20 transfers; softspoken.c
  *   pool        correlated transfers q = t ^ c*Delta, checked but not yet hashed
  *   random OT   two pseudorandom blocks (k0, k1) at the sender; (c, k_c) at the receiver, c random
+ *   row         a transfer of the pool as it is: q at the sender, t = q ^ c*Delta at the receiver
  *
  * The ladder: ot_reserve extends (with I/O); ot_take_* hash transfers out of the pool into random
  * OTs (no I/O); the inline functions below make correlated and 1-of-4 transfers of short integers
@@ -39,9 +40,11 @@ void ot_free(struct ot *ot);
 
 /* Frames BASE_OT and OT_SETUP: 128 base OTs (the server receives with its Delta, so the server is
  * the first direction's sender), then one extension whose checked outputs are the base OTs of the
- * other direction. sid binds it to the session (H0). */
-MUST_CHECK mp2ml_status ot_setup(struct ot *ot, const uint8_t sid[32]);
-/* Takes the hash keys of both directions from T, the hash of the whole set-up. After ot_setup,
+ * other direction. sid binds it to the session (H0). begin is the start of the server's BASE_OT, which
+ * needs nothing from the client: other frames of either party may follow before end. */
+MUST_CHECK mp2ml_status ot_setup_begin(struct ot *ot, const uint8_t sid[32]);
+MUST_CHECK mp2ml_status ot_setup_end(struct ot *ot);
+/* Takes the hash keys of both directions from T, the hash of the whole set-up. After ot_setup_end,
  * before the first ot_reserve. No I/O. */
 MUST_CHECK mp2ml_status ot_start(struct ot *ot, const uint8_t t[32]);
 
@@ -59,6 +62,24 @@ void ot_take_recv(struct ot *ot, struct block *kc, uint64_t *choice, size_t n);
 /* The same where one bit of each message is enough (Boolean triples): bit-packed like choice. */
 void ot_take_send_bits(struct ot *ot, uint64_t *m0, uint64_t *m1, size_t n);
 void ot_take_recv_bits(struct ot *ot, uint64_t *mc, uint64_t *choice, size_t n);
+
+/* ---- labels of garbled circuits: the server garbles, with its Delta as the offset -------------- */
+
+/* n rows out of the pool: q at the sender, t = q ^ c*Delta at the receiver. They are used up like
+ * any transfers, so a row is either hashed by ot_take_* or a label, never both. Not hashed here:
+ * garbling hashes labels under a key domain and tweaks of its own. CT: leaks n only. */
+void ot_take_send_rows(struct ot *ot, struct block *q, size_t n);
+void ot_take_recv_rows(struct ot *ot, struct block *t, size_t n);
+/* The choice bits of n transfers that this party receives, after the next `skip`, packed like
+ * choice above; nothing is taken. */
+void ot_next_choices(const struct ot *ot, size_t skip, uint64_t *choice, size_t n);
+/* Delta of the transfers that this party sends. The server's has bit 0 set, so that the two labels
+ * of a wire differ there; the other 127 bits are uniform. Secret: wipe what is copied out. */
+struct block ot_offset(const struct ot *ot);
+/* The hash of the server's garbling; both parties have it, after ot_start. */
+const struct tccr *ot_garbling_hash(const struct ot *ot);
+/* The first of n tweaks for it that this session has not used. Both parties ask for the same. */
+uint64_t ot_garbling_tweaks(struct ot *ot, uint64_t n);
 
 /* Integers out of a block of a random OT; disjoint slices of one block are independent. */
 static inline uint64_t ot_slice(const struct block *key, unsigned at_bit, unsigned bits)
@@ -107,7 +128,7 @@ void ot_cost_reserve(struct cost *sum, struct ot_ledger *ledger, uint64_t from_s
                      uint64_t from_client);
 /* Takes transfers out of the ledger. */
 void ot_cost_take(struct ot_ledger *ledger, uint64_t from_server, uint64_t from_client);
-/* ot_setup's own frames and work. */
+/* The set-up's own frames and work. */
 struct cost ot_cost_setup(unsigned k_ss);
 
 #endif

@@ -67,8 +67,8 @@ struct cost ot_cost_setup(unsigned k_ss)
     c.bytes_to_client = FRAME_HEADER_BYTES + BASE_OT_RECEIVER_BYTES + FRAME_HEADER_BYTES + trees;
     c.bytes_to_server = FRAME_HEADER_BYTES + BASE_OT_SENDER_BYTES + FRAME_HEADER_BYTES + trees +
                         softspoken_body_bytes(k_ss, 2) + sizeof(struct block);
-    c.flights = 3;
+    c.flights = 3; /* at either party */
     c.memory = (uint64_t)1 << 20;
-    c.client_seconds = c.server_seconds = 0.03;
+    c.client_seconds = c.server_seconds = 0.02;
     return c;
 }

@@ -84,6 +84,7 @@ mp2ml_status lower_finish(struct lower *lw, int node)
         return status;
     }
     lw->plan->linear[at] = lin;
+    lower_dims(lw, at, node);
     struct rep finished;
     TRY(rep_of_step(&finished, at, lin.n_out));
     finished.relu_pending = rep->relu_pending;
@@ -302,6 +303,7 @@ static mp2ml_status add_inputs(struct lower *lw)
         tensor->scale = plan_scale_of_input(o->low, o->high, tensor->bits);
         unsigned at;
         TRY(plan_add_step(lw->plan, STEP_INPUT, NULL, 0, tensor->count, node->name, &at, lw->err));
+        lower_dims(lw, at, lw->node);
         pub->steps[at].tensor = (unsigned)t;
         pub->steps[at].scale = tensor->scale;
         pub->n_inputs++;

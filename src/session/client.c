@@ -225,9 +225,7 @@ void mp2ml_client_free(mp2ml_client *client)
     if (!client)
         return;
     (void)!write_trace(client, NULL); /* what a failed call left */
-    if (client->last_plan)
-        plan_public_wipe(client->last_plan);
-    free(client->last_plan);
+    shapes_wipe(&client->shapes);
     class_names_wipe(&client->hello.classes);
     session_free(client->session);
     link_free(client->link);
@@ -355,40 +353,53 @@ static mp2ml_status run_all(struct mp2ml_client *c, struct run *run, size_t imag
     return MP2ML_OK;
 }
 
-static mp2ml_status predict(struct mp2ml_client *c, size_t images, const float *const *inputs,
-                            float *const *outputs, mp2ml_error *err)
+/* The server's answer to a request of a new shape. */
+static mp2ml_status accept_shape(struct shape **out, struct mp2ml_client *c,
+                                 const struct request *request, mp2ml_error *err)
 {
-    struct request request = {images, c->plain};
     struct plan_public *pub = calloc(1, sizeof(*pub));
     size_t block = 0;
-    struct run *run = NULL;
     if (!pub)
         return MP2ML_ERR_MEMORY;
-    c->plain_sent |= request.plain;
-    const struct link_stats before = link_stats(c->link);
-    mp2ml_status status = request_send(c->link, &request, c->hello.inputs, c->hello.n_inputs);
-    if (status == MP2ML_OK)
-        status = recv_plan(c, pub, &block, err);
-    c->stats.asking_bytes_to_server += link_stats(c->link).bytes_sent - before.bytes_sent;
-    c->stats.asking_bytes_to_client += link_stats(c->link).bytes_received - before.bytes_received;
+    mp2ml_status status = recv_plan(c, pub, &block, err);
     if (status != MP2ML_OK) {
         free(pub);
         return status;
     }
-    if (c->last_plan)
-        plan_public_wipe(c->last_plan);
-    free(c->last_plan);
-    c->last_plan = pub;
-    if (block > images)
-        block = images;
-    TRY(check_plan(c, pub, block, err));
-    TRY(run_new(&run, PARTY_CLIENT, c->link, c->session->mpc, c->session->prg, &c->session->keys,
-                pub, NULL, c->plain, block));
-    run->progress = client_progress;
-    run->progress_context = c;
-    status = run_all(c, run, images, block, inputs, outputs);
-    run_free(run);
+    if (block > request->images)
+        block = (size_t)request->images;
+    *out = shapes_add(&c->shapes, request, pub, block);
+    c->last_plan = pub; /* the one before may be gone */
+    return check_plan(c, pub, block, err);
+}
+
+static mp2ml_status ask(struct shape **shape, struct mp2ml_client *c, const struct request *request,
+                        mp2ml_error *err)
+{
+    const struct link_stats before = link_stats(c->link);
+    mp2ml_status status = request_send(c->link, request, c->hello.inputs, c->hello.n_inputs);
+    if (status == MP2ML_OK && !request->again)
+        status = accept_shape(shape, c, request, err);
+    c->stats.asking_bytes_to_server += link_stats(c->link).bytes_sent - before.bytes_sent;
+    c->stats.asking_bytes_to_client += link_stats(c->link).bytes_received - before.bytes_received;
     return status;
+}
+
+static mp2ml_status predict(struct mp2ml_client *c, size_t images, const float *const *inputs,
+                            float *const *outputs, mp2ml_error *err)
+{
+    struct request request = {images, c->plain, false};
+    struct shape *shape = shapes_find(&c->shapes, &request);
+    request.again = shape != NULL;
+    c->plain_sent |= request.plain;
+    TRY(ask(&shape, c, &request, err));
+    c->last_plan = shape->pub;
+    TRY(shapes_run(&c->shapes, shape, c->session, NULL, c->options.max_memory));
+    shape->run->progress = client_progress;
+    shape->run->progress_context = c;
+    TRY(run_all(c, shape->run, images, shape->block, inputs, outputs));
+    run_forget(shape->run);
+    return MP2ML_OK;
 }
 
 static void clear_outputs(const struct mp2ml_client *c, size_t images, float *const *outputs)
@@ -428,6 +439,7 @@ mp2ml_status mp2ml_client_predict(mp2ml_client *client, size_t images, const flo
     link_abort(c->link);
     channel_close(c->channel);
     clear_outputs(c, images, outputs);
+    shapes_drop_runs(&c->shapes);
     session_free(c->session);
     c->session = NULL;
     return explain(error, &own, status, "predicting with", c->peer);

@@ -304,15 +304,17 @@ static mp2ml_status public_keys_recv(struct session *s, const uint8_t h0[32])
     return status;
 }
 
-/* From HELLO on: keys, base OTs, the hash T over the whole set-up, engines. */
+/* From HELLO on: keys, base OTs, the hash T over the whole set-up, engines. The server's points go
+ * with HELLO_S, the client's keys with its own point: each party works while the other does. */
 static mp2ml_status set_up(struct session *s)
 {
     uint8_t h0[32], t[32];
     TRY(transcript_hash(s, "h0", h0));
+    TRY(ot_new(&s->ot, s->link, s->party, s->prg, s->k_ss));
+    TRY(ot_setup_begin(s->ot, h0));
     TRY(make_rings(s, h0));
     TRY(s->party == PARTY_CLIENT ? public_keys_send(s, h0) : public_keys_recv(s, h0));
-    TRY(ot_new(&s->ot, s->link, s->party, s->prg, s->k_ss));
-    TRY(ot_setup(s->ot, h0));
+    TRY(ot_setup_end(s->ot));
     TRY(transcript_hash(s, "t", t));
     link_transcript_stop(s->link);
     TRY(ot_start(s->ot, t));
@@ -346,8 +348,9 @@ mp2ml_status handshake_server(struct session *s, const struct mp2ml_model *model
 /* ---- REQUEST ------------------------------------------------------------------------------- */
 
 /*  offset size        REQUEST
- *       0    8  images
- *       8    1  number of inputs; then for each
+ *       0    1  0, or 1: again
+ *       1    8  images
+ *       9    1  number of inputs; then for each
  *       .    .  name, u16 length and bytes
  *       .    1  form: 0 private, 1 plain */
 mp2ml_status request_send(struct link *link, const struct request *request,
@@ -355,6 +358,7 @@ mp2ml_status request_send(struct link *link, const struct request *request,
 {
     struct writer w;
     writer_init(&w);
+    writer_u8(&w, request->again);
     writer_u64(&w, request->images);
     writer_u8(&w, (uint8_t)n_inputs);
     for (unsigned i = 0; i < n_inputs; i++) {
@@ -369,6 +373,10 @@ static mp2ml_status request_read(struct reader *r, struct request *request,
                                  enum refusal *refusal)
 {
     char name[PLAN_MAX_NAME + 1];
+    const unsigned again = reader_u8(r);
+    if (again > 1)
+        return MP2ML_ERR_PROTOCOL;
+    request->again = again == 1;
     request->images = reader_u64(r);
     unsigned n = reader_u8(r);
     for (unsigned i = 0; i < n && !r->failed; i++) {

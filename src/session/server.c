@@ -88,55 +88,90 @@ static mp2ml_status choose_plan(struct plan_public *chosen, const struct session
     return plan_choose(chosen, &agreed, &situation);
 }
 
-static mp2ml_status serve_blocks(struct session *s, const struct mp2ml_model *model,
-                                 const struct mp2ml_options *o, const struct request *request,
-                                 const struct plan_public *pub)
+/* Chooses a plan for a request of a new shape and tells the client. *pub is taken or freed. */
+static mp2ml_status accept_shape(struct shape **out, struct shapes *shapes, struct session *s,
+                                 const struct mp2ml_model *model, const struct mp2ml_options *o,
+                                 const struct request *request, struct plan_public *pub)
 {
     size_t block = choose_block(pub, o, request);
-    struct run *run = NULL;
-    if (run_memory(pub, PARTY_SERVER, request->plain, block) > o->max_memory)
+    if (run_memory(pub, PARTY_SERVER, request->plain, block) > o->max_memory) {
+        plan_public_wipe(pub);
+        free(pub);
         return MP2ML_ERR_PLAN;
-    TRY(run_new(&run, PARTY_SERVER, s->link, s->mpc, s->prg, &s->keys, pub, model->plan->linear,
-                request->plain, block));
-    mp2ml_status status = send_plan(s, pub, block);
-    for (uint64_t done = 0; done < request->images && status == MP2ML_OK; done += block) {
-        uint64_t left = request->images - done;
-        status = run_block(run, left < block ? (size_t)left : block, NULL, NULL);
     }
-    run_free(run);
-    return status;
+    *out = shapes_add(shapes, request, pub, block);
+    TRY(shapes_run(shapes, *out, s, model->plan, o->max_memory));
+    return send_plan(s, pub, block);
 }
 
-static mp2ml_status serve_request(struct session *s, const struct mp2ml_model *model,
-                                  const struct mp2ml_options *o, const struct request *request)
+static mp2ml_status new_shape(struct shape **out, struct shapes *shapes, struct session *s,
+                              const struct mp2ml_model *model, const struct mp2ml_options *o,
+                              const struct request *request)
 {
-    struct plan_public chosen;
-    TRY(choose_plan(&chosen, s, model, request));
-    mp2ml_status status = serve_blocks(s, model, o, request, &chosen);
-    plan_public_wipe(&chosen);
+    struct plan_public *pub = calloc(1, sizeof(*pub));
+    if (!pub)
+        return MP2ML_ERR_MEMORY;
+    mp2ml_status status = choose_plan(pub, s, model, request);
+    if (status == MP2ML_OK)
+        return accept_shape(out, shapes, s, model, o, request, pub);
+    free(pub);
     return status;
 }
 
-static mp2ml_status serve_requests(struct session *s, const struct mp2ml_model *model,
-                                   const struct mp2ml_options *o, struct serve_counts *counts)
+static mp2ml_status serve_request(struct session *s, struct shapes *shapes,
+                                  const struct mp2ml_model *model, const struct mp2ml_options *o,
+                                  const struct request *request)
+{
+    struct shape *shape = NULL;
+    if (request->again) {
+        shape = shapes_find(shapes, request);
+        if (!shape) /* the client has sent more already, for a plan that it does not have */
+            return MP2ML_ERR_PROTOCOL;
+        TRY(shapes_run(shapes, shape, s, model->plan, o->max_memory));
+    } else {
+        TRY(new_shape(&shape, shapes, s, model, o, request));
+    }
+    for (uint64_t done = 0; done < request->images; done += shape->block) {
+        uint64_t left = request->images - done;
+        TRY(run_block(shape->run, left < shape->block ? (size_t)left : shape->block, NULL, NULL));
+    }
+    run_forget(shape->run);
+    return MP2ML_OK;
+}
+
+/* One REQUEST and all that follows; *gone when the client left instead. */
+static mp2ml_status serve_next(bool *gone, struct session *s, struct shapes *shapes,
+                               const struct mp2ml_model *model, const struct mp2ml_options *o,
+                               struct serve_counts *counts)
 {
     const struct plan_public *pub = &model->plan->pub;
-    for (;;) {
-        struct request request;
-        enum refusal refusal;
-        mp2ml_status status =
-            request_recv(s->link, &request, pub->inputs, pub->n_inputs, o->max_batch, &refusal);
-        if (status == MP2ML_ERR_CLOSED)
-            return MP2ML_OK;
-        TRY(status);
-        if (refusal) {
-            TRY(send_refusal(s->link, refusal));
-            continue;
-        }
-        TRY(serve_request(s, model, o, &request));
-        counts->images += request.images;
-        counts->plain_requests += request.plain != 0;
-    }
+    struct request request;
+    enum refusal refusal;
+    mp2ml_status status =
+        request_recv(s->link, &request, pub->inputs, pub->n_inputs, o->max_batch, &refusal);
+    *gone = status == MP2ML_ERR_CLOSED;
+    TRY(status);
+    if (refusal && request.again) /* nothing like it was ever accepted */
+        return MP2ML_ERR_PROTOCOL;
+    if (refusal)
+        return send_refusal(s->link, refusal);
+    TRY(serve_request(s, shapes, model, o, &request));
+    counts->images += request.images;
+    counts->plain_requests += request.plain != 0;
+    return MP2ML_OK;
+}
+
+mp2ml_status serve_requests(struct session *s, const struct mp2ml_model *model,
+                            const struct mp2ml_options *o, struct serve_counts *counts)
+{
+    struct shapes shapes = {0};
+    mp2ml_status status;
+    bool gone;
+    do
+        status = serve_next(&gone, s, &shapes, model, o, counts);
+    while (status == MP2ML_OK);
+    shapes_wipe(&shapes);
+    return gone ? MP2ML_OK : status;
 }
 
 mp2ml_status serve_connection(struct channel *channel, const struct mp2ml_model *model,

@@ -10,7 +10,7 @@
  *     BASE_OT, OT_SETUP                          <-->             ot_setup
  *   client_predict                                  serve_requests
  *     REQUEST  images, form of every input        -->
- *     <-- ACCEPT  images of a block, public plan                  (or REFUSE)
+ *     <-- ACCEPT  images of a block, public plan                  (or REFUSE; none to "again")
  *     steps of every block                       <-->             run_block
  *   mp2ml_client_free: closes                       the connection ends, the server goes on
  *
@@ -19,7 +19,7 @@
  * -> FAILED, in which every call answers ERR_FAILED and from which nothing returns: keys and pools
  * are wiped, one ABORT frame is tried, nothing is resent.
  *
- * Read in this order: this file, options.c, prepare.c, handshake.c, client.c, server.c, receipt.c.
+ * Read in this order: this file, options.c, prepare.c, handshake.c, shapes.c, client.c, server.c, receipt.c.
  */
 #ifndef SESSION_SESSION_H
 #define SESSION_SESSION_H
@@ -182,6 +182,7 @@ mp2ml_status read_refusal(const uint8_t *body, size_t length, mp2ml_error *err);
 struct request {
     uint64_t images;
     uint64_t plain; /* bit i: input i travels in the clear */
+    bool again;     /* as an accepted one of this session: no ACCEPT comes */
 };
 MUST_CHECK mp2ml_status request_send(struct link *link, const struct request *request,
                                      const struct plan_tensor *inputs, unsigned n_inputs);
@@ -189,6 +190,36 @@ MUST_CHECK mp2ml_status request_send(struct link *link, const struct request *re
 MUST_CHECK mp2ml_status request_recv(struct link *link, struct request *request,
                                      const struct plan_tensor *inputs, unsigned n_inputs,
                                      uint64_t max_images, enum refusal *refusal);
+
+/* ---- shapes -------------------------------------------------------------------------------- */
+
+/* The last shapes of request that were accepted in a session, with their plans. Both parties add
+ * them in the same order and drop the oldest, so that they always agree on what is there: a request
+ * of such a shape says "again", and the client goes on to the steps at once. Runs are each party's
+ * own affair: they are kept while they fit the memory limit, without values. */
+#define SESSION_SHAPES 4
+
+struct shape {
+    uint64_t images, plain;
+    struct plan_public *pub; /* owned; NULL: empty */
+    size_t block;            /* images that go through the steps together */
+    struct run *run;         /* owned; NULL: made when it is needed */
+};
+struct shapes {
+    struct shape at[SESSION_SHAPES];
+    unsigned next; /* the place of the oldest */
+};
+/* NULL when there is none. */
+struct shape *shapes_find(struct shapes *shapes, const struct request *request);
+/* Takes pub. A shape that is there already gets the new plan in its place. */
+struct shape *shapes_add(struct shapes *shapes, const struct request *request,
+                         struct plan_public *pub, size_t block);
+/* Makes shape->run unless it is there. `plan` as run_new takes it. */
+MUST_CHECK mp2ml_status shapes_run(struct shapes *shapes, struct shape *shape, struct session *s,
+                                   const struct plan *plan, uint64_t max_memory);
+/* After a failure: plans stay for the receipt, memory of values goes. */
+void shapes_drop_runs(struct shapes *shapes);
+void shapes_wipe(struct shapes *shapes);
 
 /* ---- sides --------------------------------------------------------------------------------- */
 
@@ -199,6 +230,9 @@ struct serve_counts {
 /* All requests of one connection, until the client leaves (OK) or something fails. */
 mp2ml_status serve_connection(struct channel *channel, const struct mp2ml_model *model,
                               const struct mp2ml_options *options, struct serve_counts *counts);
+/* The same after the handshake. */
+mp2ml_status serve_requests(struct session *s, const struct mp2ml_model *model,
+                            const struct mp2ml_options *options, struct serve_counts *counts);
 
 /* A client over a channel that is connected already (and then owned), for tests and in-process use.
  */
@@ -223,8 +257,9 @@ struct mp2ml_client {
     struct trace_file *trace_file; /* NULL unless asked for; then trace too */
     struct trace *trace;
     bool tls;
-    unsigned sets, k_ss;                            /* as agreed, for the receipt */
-    struct plan_public *last_plan;                  /* of the last request, for the receipt */
+    unsigned sets, k_ss; /* as agreed, for the receipt */
+    struct shapes shapes;
+    const struct plan_public *last_plan; /* of the last request, for the receipt; of a shape */
     char simulated_network[48], simulated_text[96]; /* for mp2ml_stats */
 };
 

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What both parties remember of accepted requests, so that the same again needs no answer: see
+ * session.h. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "session/session.h"
+
+static void shape_wipe(struct shape *shape)
+{
+    run_free(shape->run);
+    if (shape->pub)
+        plan_public_wipe(shape->pub);
+    free(shape->pub);
+    memset(shape, 0, sizeof(*shape));
+}
+
+struct shape *shapes_find(struct shapes *shapes, const struct request *request)
+{
+    for (unsigned i = 0; i < SESSION_SHAPES; i++) {
+        struct shape *shape = &shapes->at[i];
+        if (shape->pub && shape->images == request->images && shape->plain == request->plain)
+            return shape;
+    }
+    return NULL;
+}
+
+struct shape *shapes_add(struct shapes *shapes, const struct request *request,
+                         struct plan_public *pub, size_t block)
+{
+    struct shape *shape = shapes_find(shapes, request);
+    if (!shape) {
+        shape = &shapes->at[shapes->next];
+        shapes->next = (shapes->next + 1) % SESSION_SHAPES;
+    }
+    shape_wipe(shape);
+    *shape = (struct shape){
+        .images = request->images, .plain = request->plain, .pub = pub, .block = block};
+    return shape;
+}
+
+/* Runs of other shapes go where `more` bytes would not fit beside them. */
+static void make_room(struct shapes *shapes, enum party party, size_t more, uint64_t max_memory)
+{
+    uint64_t kept = more;
+    for (unsigned i = 0; i < SESSION_SHAPES; i++) {
+        struct shape *shape = &shapes->at[i];
+        if (!shape->run)
+            continue;
+        kept += run_memory(shape->pub, party, shape->plain, shape->block);
+        if (kept <= max_memory)
+            continue;
+        run_free(shape->run);
+        shape->run = NULL;
+        make_room(shapes, party, more, max_memory);
+        return;
+    }
+}
+
+mp2ml_status shapes_run(struct shapes *shapes, struct shape *shape, struct session *s,
+                        const struct plan *plan, uint64_t max_memory)
+{
+    if (shape->run)
+        return MP2ML_OK;
+    make_room(shapes, s->party, run_memory(shape->pub, s->party, shape->plain, shape->block),
+              max_memory);
+    return run_new(&shape->run, s->party, s->link, s->mpc, s->prg, &s->keys, shape->pub, plan,
+                   shape->plain, shape->block);
+}
+
+void shapes_drop_runs(struct shapes *shapes)
+{
+    for (unsigned i = 0; i < SESSION_SHAPES; i++) {
+        run_free(shapes->at[i].run);
+        shapes->at[i].run = NULL;
+    }
+}
+
+void shapes_wipe(struct shapes *shapes)
+{
+    for (unsigned i = 0; i < SESSION_SHAPES; i++)
+        shape_wipe(&shapes->at[i]);
+    shapes->next = 0;
+}
