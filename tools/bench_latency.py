@@ -34,6 +34,7 @@ ALTERNATIVES = [(layout, engine) for layout in ("batch", "image") for engine in 
 HOPELESS = 4     # times the chosen plan's expected time
 SLOWER = 1.10    # how much the choice may lose
 SLACK = 3e-3     # seconds: noise of a request on loopback
+AGAIN = 2        # measurements more, before a choice counts as wrong
 LABELS = 0.99    # of a batch must agree, but one label may always differ
 PATIENCE = 1800  # seconds for one run of the program
 
@@ -128,16 +129,28 @@ def finish(bench: Bench, row: dict, plan: dict, forced: Forced) -> None:
             file.write(json.dumps(row) + "\n")
 
 
-def compare(bench: Bench, row: dict, others: list[dict]) -> str:
-    """How the choice stands beside the best alternative: "2.1x faster than batch/yao"."""
+def compare(bench: Bench, model: Path, row: dict, others: list[dict]) -> str:
+    """How the choice stands beside the best alternative: "0.5 of the time of batch/yao".
+
+    By the fastest runs, since a busy machine is only ever slower; what looks wrong is measured
+    again.
+    """
     if not others:
         return "-"
-    best = min(others, key=lambda other: other["seconds"])
-    slower = row["seconds"] / best["seconds"]
-    good = row["seconds"] <= SLOWER * best["seconds"] + SLACK
-    bench.check(good, f"{Path(row['model']).stem}, {row['network']}, batch {row['batch']}: "
-                      f"{used(row)} was chosen, {used(best)} is {slower:.2f} times as fast")
-    return f"{1 / slower:.2f} of {used(best)}" + ("" if good else ", WRONG")
+    best = min(others, key=lambda other: other["seconds_fastest"])
+    ours, theirs = row["seconds_fastest"], best["seconds_fastest"]
+    for _ in range(AGAIN):
+        if ours <= SLOWER * theirs + SLACK:
+            break
+        batches = [row["batch"]]
+        forced = tuple(best["forced"].split("/"))
+        ours = min(ours, bench.measure(model, row["network"], batches, None)[0]["seconds_fastest"])
+        theirs = min(theirs, bench.measure(model, row["network"], batches,
+                                           forced)[0]["seconds_fastest"])
+    good = ours <= SLOWER * theirs + SLACK
+    bench.check(good, f"{model.stem}, {row['network']}, batch {row['batch']}: {used(row)} was "
+                      f"chosen and takes {ours / theirs:.2f} times as long as {used(best)}")
+    return f"{ours / theirs:.2f} of the time of {used(best)}" + ("" if good else ", WRONG")
 
 
 def table(bench: Bench, model: Path, network: str, batches: list[int], alternatives: bool) -> None:
@@ -145,7 +158,7 @@ def table(bench: Bench, model: Path, network: str, batches: list[int], alternati
     print(f"\n{model.stem} over {network}: seconds a request, median of {bench.runs}")
     print(f"{'batch':>6} {'used':<12} {'median':>9} {'fastest':>9} {'slowest':>9} {'set-up':>8} "
           f"{'flights':>7} {'to server':>11} {'to client':>11} {'planned':>9} {'ratio':>6} "
-          f"{'bytes':>6}  speed beside the best forced")
+          f"{'bytes':>6}  fastest beside the best forced")
     chosen = {}
     for row in bench.measure(model, network, batches, None):
         finish(bench, row, bench.plan(model, network, row["batch"], None), None)
@@ -157,7 +170,7 @@ def table(bench: Bench, model: Path, network: str, batches: list[int], alternati
             finish(bench, row, plans[row["batch"]], forced)
             others[row["batch"]].append(row)
     for batch, row in chosen.items():
-        print_row(row, compare(bench, row, others[batch]))
+        print_row(row, compare(bench, model, row, others[batch]))
         for other in others[batch]:
             print_row(other, "forced")
     sys.stdout.flush()
