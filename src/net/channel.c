@@ -364,7 +364,7 @@ void channel_close(struct channel *c)
     close(c->fd);
     c->fd = -1;
     if (c->shaped != NULL && c->owner == getpid())
-        shaped_close(c->shaped);
+        channel_shaped_close(c->shaped);
     channel_fail(c, MP2ML_ERR_CLOSED);
 }
 
@@ -373,7 +373,7 @@ void channel_free(struct channel *c)
     if (c == NULL)
         return;
     channel_close(c);
-    shaped_free(c->shaped, c->owner == getpid());
+    channel_shaped_free(c->shaped, c->owner == getpid());
     net_wake_close(&c->wake);
     net_queue_wipe(&c->out);
     net_queue_wipe(&c->in);
