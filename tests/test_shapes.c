@@ -22,7 +22,7 @@ static mp2ml_model *model;
 static int load(void **state)
 {
     (void)state;
-    mp2ml_options *o = make_options("reveal=logits", NULL);
+    mp2ml_options *o = make_options("reveal=logits", "nonlinear=yao", "layout=image", NULL);
     model = bundled_model("cryptonets-relu-mnist.pb", o);
     mp2ml_options_free(o);
     return 0;

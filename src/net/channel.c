@@ -47,6 +47,11 @@ mp2ml_status channel_make(struct channel **out, int fd, bool loopback)
     return MP2ML_OK;
 }
 
+double channel_connect_seconds(const struct channel *c)
+{
+    return c->connect_seconds;
+}
+
 bool channel_is_loopback(const struct channel *c)
 {
     return c->loopback;
@@ -359,7 +364,7 @@ void channel_close(struct channel *c)
     close(c->fd);
     c->fd = -1;
     if (c->shaped != NULL && c->owner == getpid())
-        shaped_close(c->shaped);
+        channel_shaped_close(c->shaped);
     channel_fail(c, MP2ML_ERR_CLOSED);
 }
 
@@ -368,7 +373,7 @@ void channel_free(struct channel *c)
     if (c == NULL)
         return;
     channel_close(c);
-    shaped_free(c->shaped, c->owner == getpid());
+    channel_shaped_free(c->shaped, c->owner == getpid());
     net_wake_close(&c->wake);
     net_queue_wipe(&c->out);
     net_queue_wipe(&c->in);

@@ -6,7 +6,7 @@
  *
  * An end of the stream travels like a byte behind all others. A real socket that fails looks like a
  * peer that closed. The thread only shuts sockets down; their descriptors are closed by
- * shaped_free, so that a forked child can do the same. */
+ * channel_shaped_free, so that a forked child can do the same. */
 #define _GNU_SOURCE /* ppoll */
 #include "net/channel_shaped.h"
 
@@ -218,12 +218,12 @@ static bool start_thread(struct shaped *s)
 
 /* ---- from outside -------------------------------------------------------------------------- */
 
-const struct network *shaped_network(const struct shaped *s)
+const struct network *channel_shaped_network(const struct shaped *s)
 {
     return &s->network;
 }
 
-void shaped_close(struct shaped *s)
+void channel_shaped_close(struct shaped *s)
 {
     net_wake_raise(&s->stop);
 }
@@ -238,7 +238,7 @@ static void discard(struct shaped *s)
     free(s);
 }
 
-void shaped_free(struct shaped *s, bool owner)
+void channel_shaped_free(struct shaped *s, bool owner)
 {
     if (s == NULL)
         return;
@@ -264,7 +264,7 @@ static mp2ml_status wait_round_trip(struct channel *c, double seconds)
 }
 
 /* Everything but the thread. *near: the channel's new descriptor. */
-static mp2ml_status shaped_new(struct shaped **out, const struct network *network, int *near)
+static mp2ml_status new_link(struct shaped **out, const struct network *network, int *near)
 {
     struct shaped *s = calloc(1, sizeof *s);
     int ends[2], bytes = PAIR_BUFFER;
@@ -311,7 +311,8 @@ mp2ml_status channel_shape(struct channel *c, const struct network *network)
     if (!(network->rtt_s > 0) && isinf(network->bits_per_second))
         return MP2ML_OK;
     TRY(wait_round_trip(c, network->rtt_s));
-    mp2ml_status status = shaped_new(&s, network, &near);
+    c->connect_seconds += network->rtt_s;
+    mp2ml_status status = new_link(&s, network, &near);
     if (status != MP2ML_OK)
         return channel_fail(c, status);
     s->far = c->fd;
@@ -329,5 +330,5 @@ mp2ml_status channel_shape(struct channel *c, const struct network *network)
 
 const struct network *channel_simulated(const struct channel *c)
 {
-    return c->shaped != NULL ? shaped_network(c->shaped) : NULL;
+    return c->shaped != NULL ? channel_shaped_network(c->shaped) : NULL;
 }

@@ -8,11 +8,11 @@
 
 struct shaped;
 
-const struct network *shaped_network(const struct shaped *s);
+const struct network *channel_shaped_network(const struct shaped *s);
 /* After the channel's descriptor was closed: what is on its way still arrives, by its times. */
-void shaped_close(struct shaped *s);
+void channel_shaped_close(struct shaped *s);
 /* Waits for that, at most two seconds; in a forked child only gives up the descriptors. NULL is
  * accepted. */
-void shaped_free(struct shaped *s, bool owner);
+void channel_shaped_free(struct shaped *s, bool owner);
 
 #endif
