@@ -67,6 +67,8 @@ static mp2ml_status plan_model(struct mp2ml_model *m, const struct mp2ml_options
         status = plan_new(&m->plan, m->graph, &po, err);
     if (status == MP2ML_OK)
         status = choose_bits(m->plan, o->bits, o->sign_bits, err);
+    if (status == MP2ML_OK && !o->hide_geometry && o->layout != 1 + PLAN_BATCH)
+        status = plan_pack(m->plan);
     if (m->plan)
         m->plan->options.progress = NULL;
     array_wipe(&samples);
