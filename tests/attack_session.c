@@ -15,7 +15,6 @@
 
 #include "attack_session.h"
 #include "graphdef_writer.h"
-#include "packed_model.h"
 
 /* ---- the model ------------------------------------------------------------------------------ */
 
@@ -61,7 +60,6 @@ mp2ml_model *attack_model_in(const char *layout, const char *reveal)
         mp2ml_options_set(o, "nonlinear", "gmw", &err) != MP2ML_OK ||
         mp2ml_model_parse(&model, w.file.data, w.file.size, "attack", o, &err) != MP2ML_OK)
         fail_msg("%s", err.text);
-    packed_model(model);
     mp2ml_options_free(o);
     gd_wipe(&w);
     return model;
