@@ -114,8 +114,7 @@ static void check_relu(struct pair *p, struct shared *in, unsigned k, unsigned l
     uint64_t seed = k + l;
     for (size_t i = 0; i < mpc_words(in->n); i++)
         plane[i] = test_random(&seed);
-    const int64_t limit =
-        ((int64_t)1 << (k - 1)) - (blind > 0 ? (int64_t)1 << (blind - 1) : 0);
+    const int64_t limit = ((int64_t)1 << (k - 1)) - (blind > 0 ? (int64_t)1 << (blind - 1) : 0);
     for (size_t i = 0; blind > 0 && i < in->n; i++) {
         const int64_t x = as_signed(in->x[i], k);
         if (x >= limit || x <= -limit) {
@@ -168,9 +167,9 @@ static void test_relu_random(void **state)
         size_t n;
         unsigned k, l, blind;
     } cases[] = {
-        {1, 16, 32, 0},     {2, 4, 48, 0},    {63, 18, 18, 7},   {64, 18, 28, 7},  {65, 20, 48, 16},
-        {1023, 12, 22, 3},  {1024, 14, 24, 0}, {1025, 16, 26, 2}, {4097, 17, 27, 1}, {700, 32, 48, 0},
-        {700, 32, 32, 28},  {300, 9, 9, 0},
+        {1, 16, 32, 0},    {2, 4, 48, 0},     {63, 18, 18, 7},   {64, 18, 28, 7},
+        {65, 20, 48, 16},  {1023, 12, 22, 3}, {1024, 14, 24, 0}, {1025, 16, 26, 2},
+        {4097, 17, 27, 1}, {700, 32, 48, 0},  {700, 32, 32, 28}, {300, 9, 9, 0},
     };
     struct pair *p = (struct pair *)*state;
     for (unsigned c = 0; c < sizeof cases / sizeof *cases; c++) {
@@ -223,8 +222,7 @@ static void check_windows(struct pair *p, const struct mpc_windows *windows, siz
 {
     struct shared in = members(neurons * batch, k, false, k + batch);
     struct shared less = members(neurons * batch, k, true, k + batch);
-    struct job j = {
-        .k = k, .l = k, .windows = windows, .batch = batch, .in = &in};
+    struct job j = {.k = k, .l = k, .windows = windows, .batch = batch, .in = &in};
     j.outputs = windows->count * batch;
     j.kind = MAX;
     check_job(p, &j);
