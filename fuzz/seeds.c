@@ -251,6 +251,8 @@ static void session(void)
     writer_u16(&w, SESSION_VERSION);
     writer_u32(&w, 6);
     writer_u16(&w, 1U << 2 | 1U << 4 | 1U << 8);
+    writer_u32(&w, 40000);
+    writer_u32(&w, 1000);
     writer_string(&w, "name");
     writer_bytes(&w, nonce, sizeof nonce);
     put("session", "hello-c", "\x00", 1, w.data, w.size);

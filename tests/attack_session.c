@@ -15,6 +15,7 @@
 
 #include "attack_session.h"
 #include "graphdef_writer.h"
+#include "packed_model.h"
 
 /* ---- the model ------------------------------------------------------------------------------ */
 
@@ -44,6 +45,11 @@ static void write_model(struct gd_writer *w)
 
 mp2ml_model *attack_model(const char *reveal)
 {
+    return attack_model_in("batch", reveal);
+}
+
+mp2ml_model *attack_model_in(const char *layout, const char *reveal)
+{
     struct gd_writer w = {0};
     mp2ml_model *model = NULL;
     mp2ml_error err = {MP2ML_OK, ""};
@@ -51,8 +57,11 @@ mp2ml_model *attack_model(const char *reveal)
     write_model(&w);
     if (mp2ml_options_set(o, "reveal", reveal, &err) != MP2ML_OK ||
         mp2ml_options_set(o, "bits", "13", &err) != MP2ML_OK ||
+        mp2ml_options_set(o, "layout", layout, &err) != MP2ML_OK ||
+        mp2ml_options_set(o, "nonlinear", "gmw", &err) != MP2ML_OK ||
         mp2ml_model_parse(&model, w.file.data, w.file.size, "attack", o, &err) != MP2ML_OK)
         fail_msg("%s", err.text);
+    packed_model(model);
     mp2ml_options_free(o);
     gd_wipe(&w);
     return model;

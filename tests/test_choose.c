@@ -58,7 +58,7 @@ static void engines(void **state)
         size_t images;
         const char *network, *engine;
     } cases[] = {
-        {1, "wan", "yao"}, {1, "cable", "yao"}, {2048, "loopback", "gmw"}, {2048, "wan", "gmw"}};
+        {1, "wan", "yao"}, {1, "cable", "yao"}, {2048, "loopback", "gmw"}, {2048, "1ms:20mbit", "gmw"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const struct plan_situation s = situation_of(cases[i].images, cases[i].network);
         struct plan_public chosen;

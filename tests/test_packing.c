@@ -164,11 +164,23 @@ static const struct packed *check_step(const struct plan *plan, unsigned s)
     check_values(&c);
     check_bytes(&c);
     if (getenv("PACKING_PRINT") != NULL)
-        printf("step %u: S%u, %u in, %u out, %zu products, %zu polys, %u + %u boxes\n", s,
-               c.packed->set, c.packed->places.in_cts, c.packed->places.out_cts,
-               c.packed->n_products, c.packed->n_polys, c.packed->places.n_in,
-               c.packed->places.n_out);
+        printf("step %u: S%u, %zu terms of %llu, %u in, %u out, %zu products, %zu polys, %u + %u "
+               "boxes\n",
+               s, c.packed->set, c.packed->first[c.packed->n_polys],
+               (unsigned long long)linear_products(&plan->linear[s]), c.packed->places.in_cts,
+               c.packed->places.out_cts, c.packed->n_products, c.packed->n_polys,
+               c.packed->places.n_in, c.packed->places.n_out);
     return c.packed;
+}
+
+/* A weight of a convolution serves all places, and only there are fewer terms than products. */
+static void check_shared(const struct plan *plan, unsigned s, bool shared)
+{
+    const struct packed *p = plan->packed[s];
+    uint64_t terms = p->first[p->n_polys], all = linear_products(&plan->linear[s]);
+    if (shared ? terms >= all : terms != all)
+        fail_msg("step %u: %llu terms of %llu", s, (unsigned long long)terms,
+                 (unsigned long long)all);
 }
 
 /* Plans the network up to `node`, packs and checks every linear step. */
@@ -232,29 +244,37 @@ static void test_dense_counts(void **state)
 
 /* ---- pictures -------------------------------------------------------------------------------- */
 
+#define FIRST 1u /* the step reads the input itself, else what a ReLU of another step made */
+#define DENSE 2u /* no convolution: border windows have other weights, or all is one place */
+
 struct geometry {
     const char *name;
     int64_t h, w, c, co; /* co = 0: a pool */
     struct window window;
     int64_t groups;
-    bool first; /* the step reads the input itself, else what a ReLU of another step made */
+    unsigned flags;
 };
 
-/* One convolution or pool, in the middle of a network and so of the small set, or at its end. */
-static struct plan *geometry_plan(struct net *net, const struct geometry *g, bool last)
+/* The node of one convolution or pool. */
+static int begin_geometry(struct net *net, const struct geometry *g)
 {
     net_init(net, 77);
     bool nchw = g->window.nchw;
     int in = nchw ? net_input(net, DIMS(g->c, g->h, g->w)) : net_input(net, DIMS(g->h, g->w, g->c));
-    if (!g->first)
+    if ((g->flags & FIRST) == 0)
         in = net_relu(net, net_bias(net, in, nchw));
-    enum graph_op op = g->co > 0 ? GRAPH_CONV2D : GRAPH_AVG_POOL;
-    int out = net_grouped(net, op, in, g->co, g->window, g->groups);
+    return net_grouped(net, g->co > 0 ? GRAPH_CONV2D : GRAPH_AVG_POOL, in, g->co, g->window,
+                       g->groups);
+}
+
+/* In the middle of a network and so of the small set, or at its end. */
+static struct plan *end_geometry(struct net *net, const struct geometry *g, int node, bool last)
+{
     if (!last) {
-        out = net_relu(net, net_bias(net, out, nchw));
-        out = net_dense(net, net_flat(net, out), 2);
+        node = net_relu(net, net_bias(net, node, g->window.nchw));
+        node = net_dense(net, net_flat(net, node), 2);
     }
-    return packed_plan(net, out, 12, 16);
+    return packed_plan(net, node, 12, 16);
 }
 
 #define CONV(k, s, same)                                                                           \
@@ -267,46 +287,46 @@ static struct plan *geometry_plan(struct net *net, const struct geometry *g, boo
     }
 
 static const struct geometry geometries[] = {
-    {"one", 1, 1, 1, 1, CONV(1, 1, false), 1, true},
-    {"tiny", 2, 2, 1, 2, CONV(3, 1, true), 1, true},
-    {"tiny 2", 3, 2, 3, 4, CONV(2, 1, false), 1, true},
-    {"valid", 9, 9, 3, 5, CONV(3, 1, false), 1, true},
-    {"same", 9, 9, 3, 5, CONV(3, 1, true), 1, true},
-    {"same 5", 12, 12, 2, 3, CONV(5, 1, true), 1, false},
-    {"even kernel", 10, 10, 2, 3, CONV(4, 1, true), 1, true},
-    {"stride 2", 28, 28, 1, 5, CONV(5, 2, true), 1, true},
-    {"stride 2 valid", 15, 15, 3, 4, CONV(3, 2, false), 1, true},
-    {"stride 2 odd", 13, 11, 4, 6, CONV(3, 2, true), 1, false},
-    {"stride 3", 20, 20, 2, 4, CONV(4, 3, true), 1, true},
-    {"stride 3 valid", 19, 25, 2, 4, CONV(2, 3, false), 1, true},
-    {"stride 4 of 11", 40, 40, 3, 4, CONV(11, 4, true), 1, true},
-    {"1x1", 8, 8, 16, 24, CONV(1, 1, false), 1, false},
-    {"1x1 stride 2", 8, 8, 6, 7, CONV(1, 2, false), 1, false},
-    {"kernel over the map", 4, 4, 2, 3, CONV(7, 1, true), 1, true},
-    {"kernel over the map, stride 2", 4, 4, 2, 3, CONV(7, 2, true), 1, true},
-    {"non-square", 6, 31, 2, 3, CONV(3, 1, true), 1, true},
-    {"line", 1, 60, 3, 4, CONV(1, 1, false), 1, true},
-    {"dilated", 14, 14, 2, 3, {3, 1, true, false, 2}, 1, true},
-    {"dilated valid", 16, 16, 2, 3, {3, 1, false, false, 3}, 1, true},
-    {"dilated stride", 17, 17, 2, 3, {3, 2, true, false, 3}, 1, true},
-    {"depthwise", 12, 12, 8, 8, CONV(3, 1, true), 8, false},
-    {"depthwise stride 2", 12, 12, 6, 6, CONV(3, 2, true), 6, false},
-    {"depthwise twice", 7, 7, 4, 8, CONV(3, 1, true), 4, false},
-    {"grouped", 10, 10, 8, 12, CONV(3, 1, true), 4, false},
-    {"pool", 12, 12, 6, 0, CONV(2, 2, false), 1, false},
-    {"pool 3", 13, 13, 5, 0, CONV(3, 2, false), 1, false},
-    {"pool of the whole", 7, 7, 40, 0, CONV(7, 7, false), 1, false},
-    {"pool same", 6, 6, 3, 0, CONV(3, 2, true), 1, false},
-    {"large", 60, 60, 1, 2, CONV(3, 1, true), 1, true},
-    {"large valid", 51, 70, 2, 2, CONV(5, 1, false), 1, true},
-    {"large stride", 112, 112, 1, 2, CONV(3, 2, true), 1, true},
-    {"very wide", 3, 2500, 1, 2, CONV(3, 1, true), 1, true},
-    {"large pool", 96, 96, 2, 0, CONV(2, 2, false), 1, true},
-    {"many channels", 6, 6, 40, 30, CONV(3, 1, true), 1, false},
-    {"channels first", 9, 9, 3, 5, NCHW(3, 1, true), 1, true},
-    {"channels first stride", 14, 12, 3, 5, NCHW(3, 2, true), 1, false},
-    {"channels first depthwise", 9, 9, 4, 4, NCHW(3, 1, true), 4, false},
-    {"channels first pool", 8, 8, 5, 0, NCHW(2, 2, false), 1, false},
+    {"one", 1, 1, 1, 1, CONV(1, 1, false), 1, FIRST | DENSE},
+    {"tiny", 2, 2, 1, 2, CONV(3, 1, true), 1, FIRST},
+    {"tiny 2", 3, 2, 3, 4, CONV(2, 1, false), 1, FIRST},
+    {"valid", 9, 9, 3, 5, CONV(3, 1, false), 1, FIRST},
+    {"same", 9, 9, 3, 5, CONV(3, 1, true), 1, FIRST},
+    {"same 5", 12, 12, 2, 3, CONV(5, 1, true), 1, 0},
+    {"even kernel", 10, 10, 2, 3, CONV(4, 1, true), 1, FIRST},
+    {"stride 2", 28, 28, 1, 5, CONV(5, 2, true), 1, FIRST},
+    {"stride 2 valid", 15, 15, 3, 4, CONV(3, 2, false), 1, FIRST},
+    {"stride 2 odd", 13, 11, 4, 6, CONV(3, 2, true), 1, 0},
+    {"stride 3", 20, 20, 2, 4, CONV(4, 3, true), 1, FIRST},
+    {"stride 3 valid", 19, 25, 2, 4, CONV(2, 3, false), 1, FIRST},
+    {"stride 4 of 11", 40, 40, 3, 4, CONV(11, 4, true), 1, FIRST},
+    {"1x1", 8, 8, 16, 24, CONV(1, 1, false), 1, 0},
+    {"1x1 stride 2", 8, 8, 6, 7, CONV(1, 2, false), 1, 0},
+    {"kernel over the map", 4, 4, 2, 3, CONV(7, 1, true), 1, FIRST},
+    {"kernel over the map, stride 2", 4, 4, 2, 3, CONV(7, 2, true), 1, FIRST},
+    {"non-square", 6, 31, 2, 3, CONV(3, 1, true), 1, FIRST},
+    {"line", 1, 60, 3, 4, CONV(1, 1, false), 1, FIRST},
+    {"dilated", 14, 14, 2, 3, {3, 1, true, false, 2}, 1, FIRST},
+    {"dilated valid", 16, 16, 2, 3, {3, 1, false, false, 3}, 1, FIRST},
+    {"dilated stride", 17, 17, 2, 3, {3, 2, true, false, 3}, 1, FIRST},
+    {"depthwise", 12, 12, 8, 8, CONV(3, 1, true), 8, 0},
+    {"depthwise stride 2", 12, 12, 6, 6, CONV(3, 2, true), 6, 0},
+    {"depthwise twice", 7, 7, 4, 8, CONV(3, 1, true), 4, 0},
+    {"grouped", 10, 10, 8, 12, CONV(3, 1, true), 4, 0},
+    {"pool", 12, 12, 6, 0, CONV(2, 2, false), 1, 0},
+    {"pool 3", 13, 13, 5, 0, CONV(3, 2, false), 1, 0},
+    {"pool of the whole", 7, 7, 40, 0, CONV(7, 7, false), 1, 0},
+    {"pool same", 6, 6, 3, 0, CONV(3, 2, true), 1, DENSE},
+    {"large", 60, 60, 1, 2, CONV(3, 1, true), 1, FIRST},
+    {"large valid", 51, 70, 2, 2, CONV(5, 1, false), 1, FIRST},
+    {"large stride", 112, 112, 1, 2, CONV(3, 2, true), 1, FIRST},
+    {"very wide", 3, 2500, 1, 2, CONV(3, 1, true), 1, FIRST},
+    {"large pool", 96, 96, 2, 0, CONV(2, 2, false), 1, FIRST},
+    {"many channels", 6, 6, 40, 30, CONV(3, 1, true), 1, 0},
+    {"channels first", 9, 9, 3, 5, NCHW(3, 1, true), 1, FIRST},
+    {"channels first stride", 14, 12, 3, 5, NCHW(3, 2, true), 1, 0},
+    {"channels first depthwise", 9, 9, 4, 4, NCHW(3, 1, true), 4, 0},
+    {"channels first pool", 8, 8, 5, 0, NCHW(2, 2, false), 1, 0},
 };
 
 static void test_geometries(void **state)
@@ -316,9 +336,249 @@ static void test_geometries(void **state)
         struct net net;
         if (getenv("PACKING_PRINT") != NULL)
             printf("%s%s\n", geometries[i / 2].name, i % 2 != 0 ? ", at the end" : "");
-        struct plan *plan = geometry_plan(&net, &geometries[i / 2], i % 2 != 0);
+        const struct geometry *g = &geometries[i / 2];
+        struct plan *plan = end_geometry(&net, g, begin_geometry(&net, g), i % 2 != 0);
+        check_shared(plan, (g->flags & FIRST) != 0 ? 1 : 3, (g->flags & DENSE) == 0);
         net_done(&net, plan);
     }
+}
+
+/* ---- several operators in one step ------------------------------------------------------------ */
+
+typedef int (*network)(struct net *net);
+
+static const struct window same3 = {3, 1, true, false, 1}, half3 = {3, 2, true, false, 1},
+                           one1 = {1, 1, false, false, 1}, half1 = {1, 2, false, false, 1},
+                           pool2 = {2, 2, false, false, 1};
+
+/* A value set that ends in a ReLU. */
+static int made(struct net *net, int64_t h, int64_t w, int64_t c)
+{
+    return net_relu(net, net_conv(net, net_input(net, DIMS(h, w, c)), c, one1));
+}
+
+static int residual(struct net *net)
+{
+    int x = made(net, 8, 8, 6);
+    return net_same(net, GRAPH_ADD, x,
+                    net_conv(net, net_relu(net, net_bias(net, x, false)), 6, same3));
+}
+
+/* Two operands with different strides. */
+static int residual_half(struct net *net)
+{
+    int x = made(net, 8, 8, 6), y = net_relu(net, net_conv(net, x, 8, half3));
+    return net_same(net, GRAPH_ADD, net_conv(net, x, 8, half1), net_conv(net, y, 8, same3));
+}
+
+static int depthwise_residual(struct net *net)
+{
+    int x = made(net, 9, 9, 5);
+    int y = net_relu(net, net_bias(net, x, false));
+    return net_same(net, GRAPH_ADD, x, net_grouped(net, GRAPH_CONV2D, y, 5, same3, 5));
+}
+
+static int concatenated(struct net *net)
+{
+    int in[2] = {made(net, 7, 7, 3), made(net, 7, 7, 4)};
+    return net_conv(net, net_concat(net, in, 2, 3), 5, same3);
+}
+
+static int conv_then_pool(struct net *net)
+{
+    return net_window(net, GRAPH_AVG_POOL, net_conv(net, made(net, 12, 12, 2), 4, same3), 0, pool2);
+}
+
+static int pool_then_conv(struct net *net)
+{
+    return net_conv(net, net_window(net, GRAPH_AVG_POOL, made(net, 12, 12, 2), 0, pool2), 4, same3);
+}
+
+static int two_convs(struct net *net)
+{
+    return net_conv(net, net_conv(net, made(net, 10, 10, 2), 3, same3), 2, same3);
+}
+
+static int padded(struct net *net)
+{
+    return net_conv(net, net_pad(net, made(net, 9, 7, 2), 1, 2, 2, 0), 4,
+                    (struct window){3, 2, false, false, 1});
+}
+
+static int max_pooled(struct net *net)
+{
+    int x =
+        net_window(net, GRAPH_MAX_POOL, net_conv(net, made(net, 12, 12, 2), 4, same3), 0, pool2);
+    return net_conv(net, net_relu(net, x), 3, same3);
+}
+
+/* A dense layer that makes a picture, and a convolution of it. */
+static int picture_of_dense(struct net *net)
+{
+    int x = net_relu(net, net_dense(net, net_input(net, DIMS(20)), 75));
+    return net_conv(net, net_add(net, GRAPH_RESHAPE, x, -1, DIMS(5, 5, 3)), 4, same3);
+}
+
+static int other_order(struct net *net)
+{
+    int x = net_transpose(net, made(net, 8, 6, 3), 3, 1, 2);
+    return net_conv(net, x, 4, (struct window){3, 1, true, true, 1});
+}
+
+/* Every fourth value, in an order of no picture. */
+static int scattered(struct net *net)
+{
+    int64_t from[50];
+    for (int i = 0; i < 50; i++)
+        from[i] = (i * 52 + 3) % 200;
+    return net_dense(net, net_gather(net, net_input(net, DIMS(200)), from, DIMS(50)), 7);
+}
+
+/* A weight that depends on the place. */
+static int mask(struct net *net)
+{
+    int x = made(net, 6, 6, 2);
+    return net_conv(net, net_same(net, GRAPH_MUL, x, net_const(net, 1, DIMS(6, 6, 2))), 3, same3);
+}
+
+/* Values that are left out at some places: no convolution, since those must not be read. */
+static int holes(struct net *net)
+{
+    int64_t from[98];
+    for (int i = 0; i < 98; i++)
+        from[i] = i % 5 == 2 ? -1 : i;
+    return net_conv(net, net_gather(net, net_input(net, DIMS(7, 7, 2)), from, DIMS(7, 7, 2)), 3,
+                    same3);
+}
+
+static int products(struct net *net)
+{
+    int x = net_conv(net, net_input(net, DIMS(6, 6, 2)), 3, same3);
+    return net_conv(net, net_same(net, GRAPH_MUL, x, x), 2, same3);
+}
+
+static const struct {
+    const char *name;
+    network make;
+    bool shared; /* the last linear step is a convolution */
+} networks[] = {
+    {"residual", residual, true},
+    {"residual, halved", residual_half, true},
+    {"depthwise residual", depthwise_residual, true},
+    {"concatenated", concatenated, true},
+    {"convolution, then pool", conv_then_pool, true},
+    {"pool, then convolution", pool_then_conv, true},
+    {"two convolutions, whose border has weights of its own", two_convs, false},
+    {"padded", padded, true},
+    {"behind a maximum", max_pooled, true},
+    {"picture of a dense layer", picture_of_dense, true},
+    {"other order", other_order, true},
+    {"scattered", scattered, false},
+    {"mask", mask, false},
+    {"holes", holes, false},
+    {"products", products, true},
+};
+
+static void test_networks(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof networks / sizeof *networks; i++) {
+        struct net net;
+        net_init(&net, 100 + i);
+        if (getenv("PACKING_PRINT") != NULL)
+            printf("%s\n", networks[i].name);
+        struct plan *plan = packed_plan(&net, networks[i].make(&net), 12, 16);
+        unsigned last = plan->pub.n_steps - 1;
+        while (plan->pub.steps[last].kind != STEP_LINEAR)
+            last--;
+        check_shared(plan, last, networks[i].shared);
+        net_done(&net, plan);
+    }
+}
+
+/* ---- rules ----------------------------------------------------------------------------------- */
+
+/* Where values lie and what is multiplied does not depend on weights: random ones, zeros, ones. */
+static void test_values_decide_nothing(void **state)
+{
+    static const struct geometry cases[] = {{"convolution", 9, 9, 3, 5, CONV(3, 1, true), 1, 0},
+                                            {"depthwise", 9, 9, 4, 4, CONV(3, 1, true), 4, 0},
+                                            {"strided", 13, 13, 3, 6, CONV(3, 2, true), 1, 0}};
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct net net[3];
+        struct plan *plan[3];
+        for (unsigned v = 0; v < 3; v++) {
+            int conv = begin_geometry(&net[v], &cases[i]);
+            struct graph_tensor *kernel =
+                &net_node(&net[v], net_node(&net[v], conv)->inputs[1])->value;
+            for (size_t k = 0; v > 0 && k < kernel->count; k++)
+                kernel->f[k] = v == 1 ? 0.0f : 0.25f;
+            plan[v] = end_geometry(&net[v], &cases[i], conv, false);
+        }
+        const struct packed *a = plan[0]->packed[3];
+        for (unsigned v = 1; v < 3; v++) {
+            const struct packed *b = plan[v]->packed[3];
+            assert_int_equal(a->set, b->set);
+            assert_int_equal(a->places.n_in, b->places.n_in);
+            assert_int_equal(a->places.n_out, b->places.n_out);
+            assert_memory_equal(a->places.in, b->places.in, a->places.n_in * sizeof *a->places.in);
+            assert_memory_equal(a->places.out, b->places.out,
+                                a->places.n_out * sizeof *a->places.out);
+            assert_int_equal(a->n_products, b->n_products);
+            assert_int_equal(a->n_polys, b->n_polys);
+            assert_memory_equal(a->first, b->first, (a->n_polys + 1) * sizeof *a->first);
+        }
+        for (unsigned v = 0; v < 3; v++)
+            net_done(&net[v], plan[v]);
+    }
+}
+
+/* Rings of 20 bits leave little room for norms in the small set: fewer rows in a ciphertext, or the
+ * large set. Where even one row is too much for what may be opened, there is no packing. */
+static void test_norms(void **state)
+{
+    struct net net;
+    (void)state;
+    net_init(&net, 9);
+    int x = net_relu(&net, net_dense(&net, net_input(&net, DIMS(20)), 60));
+    x = net_relu(&net, net_dense(&net, x, 60));
+    struct plan *plan = packed_plan(&net, net_dense(&net, x, 5), 12, 16);
+    uint32_t before = plan->packed[3]->places.out_cts;
+    net_scaled(plan, 20, 20);
+    assert_int_equal(plan_pack(plan), MP2ML_OK);
+    const struct packed *p = check_step(plan, 3);
+    assert_true(p->set == CKKS_S2 || p->places.out_cts > before);
+    /* The same weights as one output ciphertext's would be refused by the rule. */
+    double all = 0;
+    for (size_t u = 0; u < plan->linear[3].n_out; u++)
+        all += (double)plan->linear[3].norm2[u] * (double)plan->linear[3].norm2[u];
+    assert_false(ckks_norm_fits(ckks_params(CKKS_S1), sqrt(all), 20));
+    net_done(&net, plan);
+}
+
+static void test_too_large(void **state)
+{
+    static const float sample[1] = {0.5f};
+    struct net net;
+    (void)state;
+    net_init(&net, 11);
+    int x = net_relu(&net, net_dense(&net, net_input(&net, DIMS(1)), 4100));
+    net_output(&net, net_dense(&net, net_relu(&net, net_dense(&net, x, 4100)), 1));
+    struct plan_options o = net_logits();
+    o.ranges = PLAN_RANGES_CALIBRATED;
+    o.calibration = sample;
+    o.calibration_samples = 1;
+    struct plan *plan = net_plan(&net, &o);
+    assert_int_equal(plan_pack(plan), MP2ML_OK); /* nothing is scaled yet */
+    for (unsigned s = 0; s < plan->pub.n_steps; s++)
+        assert_null(plan->packed[s]);
+    net_scaled(plan, 12, 16);
+    assert_int_equal(plan_pack(plan), MP2ML_OK);
+    assert_non_null(plan->packed[1]);
+    assert_null(plan->packed[3]); /* 4100 * 4100 > 2^24 */
+    assert_non_null(plan->packed[5]);
+    net_done(&net, plan);
 }
 
 int main(void)
@@ -327,6 +587,10 @@ int main(void)
         cmocka_unit_test(test_dense),
         cmocka_unit_test(test_dense_counts),
         cmocka_unit_test(test_geometries),
+        cmocka_unit_test(test_networks),
+        cmocka_unit_test(test_values_decide_nothing),
+        cmocka_unit_test(test_norms),
+        cmocka_unit_test(test_too_large),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -194,6 +194,45 @@ static void json(void **state)
     net_done(&net, plan);
 }
 
+/* A plan in layout image says so, with its ciphertexts and what they show. */
+static void image_layout(void **state)
+{
+    (void)state;
+    struct net net;
+    struct plan *plan = small_plan(&net);
+    struct plan_situation situation;
+    struct plan_public chosen;
+    char *out = NULL;
+    assert_int_equal(describe(plan_print, &out, plan, 10), MP2ML_OK);
+    assert_null(strstr(out, "channels per ciphertext"));
+    free(out);
+    plan_situation_init(&situation);
+    situation.layout = 1 + PLAN_IMAGE;
+    assert_int_equal(plan_pack(plan), MP2ML_OK);
+    assert_int_equal(plan_choose(&chosen, plan, &situation), MP2ML_OK);
+    const struct plan view = plan_view(plan, &chosen);
+    assert_int_equal(describe(plan_print, &out, &view, 10), MP2ML_OK);
+    assert_non_null(strstr(out, "layout  image"));
+    assert_non_null(strstr(out, "channels per ciphertext"));
+    free(out);
+    assert_int_equal(describe(plan_json, &out, &view, 10), MP2ML_OK);
+    json_t *o = json_loads(out, 0, NULL);
+    assert_non_null(o);
+    free(out);
+    for (unsigned s = 0; s < chosen.n_steps; s++) {
+        const json_t *step = json_array_get(json_object_get(o, "steps"), s);
+        if (chosen.steps[s].kind != STEP_LINEAR)
+            continue;
+        assert_int_equal(count_of(step, "ciphertexts_in"), 10 * plan->packed[s]->places.in_cts);
+        assert_int_equal(count_of(step, "ciphertexts_out"), 10 * plan->packed[s]->places.out_cts);
+        assert_string_equal(json_string_value(json_object_get(step, "set")),
+                            plan->packed[s]->set == CKKS_S1 ? "S1" : "S2");
+    }
+    json_decref(o);
+    plan_public_wipe(&chosen);
+    net_done(&net, plan);
+}
+
 static void names_of_kinds(void **state)
 {
     (void)state;
@@ -207,7 +246,7 @@ int main(void)
         cmocka_unit_test(frames),         cmocka_unit_test(linear_steps),
         cmocka_unit_test(several_frames), cmocka_unit_test(sums),
         cmocka_unit_test(text),           cmocka_unit_test(json),
-        cmocka_unit_test(names_of_kinds),
+        cmocka_unit_test(names_of_kinds), cmocka_unit_test(image_layout),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -96,6 +96,8 @@ static mp2ml_status run_half(struct half *half)
     struct link_stats before = link_stats(link);
     TRY_OUT(run_block(run, both->images, half->inputs, half->outputs));
     struct link_stats after = link_stats(link);
+    both->memory[half->party] = run_memory(&plan->pub, half->party, both->plain, both->images);
+    both->peak[half->party] = arena_peak(run->arena);
     if (client) {
         both->stats.bytes_sent = after.bytes_sent - before.bytes_sent;
         both->stats.bytes_received = after.bytes_received - before.bytes_received;

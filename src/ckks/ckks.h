@@ -104,6 +104,8 @@ void ckks_answer_c0(const struct ckks *ck, uint64_t *c0s, uint64_t *C0, const ui
 
 /* Arena bytes that any of the calls above needs, whatever `count`. */
 size_t ckks_scratch_bytes(const struct ckks_params *params);
+/* The same where no call is for more than `count` ciphertexts. */
+size_t ckks_scratch_for(const struct ckks_params *params, size_t count);
 
 /* ---- wire -------------------------------------------------------------------------------- */
 

@@ -56,9 +56,10 @@ struct cost ckks_cost_image(const struct ckks_params *params, size_t in_cts, siz
     cost.bytes_to_server = ckks_ct_in_bytes(params, in_cts * images, params->n);
     cost.bytes_to_client = ckks_image_out_bytes(params, k, out_cts * images, used_out * images);
     cost.flights = 2;
-    cost.memory = ckks_scratch_bytes(params) + 8 * (uint64_t)params->n * images *
-                                                   (params->primes * (uint64_t)in_cts +
-                                                    (params->primes + 1u) * (uint64_t)out_cts);
+    cost.memory =
+        ckks_scratch_for(params, images * (in_cts > out_cts ? in_cts : out_cts)) +
+        8 * (uint64_t)params->n * images *
+            (params->primes * (uint64_t)in_cts + (params->primes + 1u) * (uint64_t)out_cts);
     cost.client_seconds = in * (transform + word) + out * first * (2 * transform + word / 2);
     cost.server_seconds = in * (transform + word / 2) + out * (3 * transform + word) +
                           2 * (double)products * some * width * seconds[level].product;

@@ -63,12 +63,12 @@ static bool encryption_init(struct encryption *w, struct arena *arena,
     return w->stream != NULL && w->c1 != NULL && w->random != NULL && w->e != NULL;
 }
 
-static size_t encryption_need(const struct ckks_params *params)
+static size_t encryption_need(const struct ckks_params *params, size_t m)
 {
     const size_t n = params->n;
-    return arena_need(CKKS_CHUNK, ckks_uniform_bytes(params)) +
-           arena_need(CKKS_CHUNK * ckks_words(params), sizeof(uint64_t)) +
-           arena_need(CKKS_CHUNK, RING_NOISE_BYTES(n)) + arena_need(CKKS_CHUNK, n);
+    return arena_need(m, ckks_uniform_bytes(params)) +
+           arena_need(m * ckks_words(params), sizeof(uint64_t)) +
+           arena_need(m, RING_NOISE_BYTES(n)) + arena_need(m, n);
 }
 
 /* c0[primes][used] = -(c1*s) + e + E(x). CT: fixed work. */
@@ -156,12 +156,17 @@ mp2ml_status ckks_decode(const struct ckks *ck, const struct ckks_secret *s, str
 
 /* Room for the largest of: expansion and encryption, decoding, and a chunk of re-randomised rows
  * (modswitch.c, image.c: random bytes, u, e1, and a row of residues each). */
+size_t ckks_scratch_for(const struct ckks_params *params, size_t count)
+{
+    const size_t n = params->n, m = ckks_chunk(count);
+    const size_t switching = arena_need(m, RING_TERNARY_BYTES(n) + RING_NOISE_BYTES(n)) +
+                             arena_need(m, 2 * n) +
+                             arena_need(m * ckks_words(params), sizeof(uint64_t));
+    const size_t encrypting = encryption_need(params, m);
+    return switching > encrypting ? switching : encrypting;
+}
+
 size_t ckks_scratch_bytes(const struct ckks_params *params)
 {
-    const size_t n = params->n;
-    const size_t switching = arena_need(CKKS_CHUNK, RING_TERNARY_BYTES(n) + RING_NOISE_BYTES(n)) +
-                             arena_need(CKKS_CHUNK, 2 * n) +
-                             arena_need(CKKS_CHUNK * ckks_words(params), sizeof(uint64_t));
-    const size_t encrypting = encryption_need(params);
-    return switching > encrypting ? switching : encrypting;
+    return ckks_scratch_for(params, CKKS_CHUNK);
 }

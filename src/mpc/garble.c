@@ -133,6 +133,11 @@ mp2ml_status garble_frame_end(struct garble *g)
     return frame_send(g->m->link, FRAME_GARBLED, g->step, g->frame, bits_size(g->bits, 1));
 }
 
+mp2ml_status garble_group_end(struct garble *g)
+{
+    return g->garbler ? channel_flush(link_channel(g->m->link)) : MP2ML_OK;
+}
+
 /* The place of the next n blocks of tables. */
 static struct block *next_table(struct garble *g, size_t n)
 {

@@ -60,6 +60,9 @@ void garble_input(struct garble *g, struct block *label, size_t n);
 /* Around all gates and rows of a frame of exactly so many. */
 MUST_CHECK mp2ml_status garble_frame_begin(struct garble *g, size_t blocks, size_t row_bits);
 MUST_CHECK mp2ml_status garble_frame_end(struct garble *g);
+/* After the last frame of a group: whatever the server does next, the client shall not wait for it.
+ */
+MUST_CHECK mp2ml_status garble_group_end(struct garble *g);
 size_t garble_frame_bytes(size_t blocks, size_t row_bits);
 
 /* ---- gates; planes are the garbler's, and not looked at by the evaluator ---------------------- */

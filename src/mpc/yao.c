@@ -144,7 +144,7 @@ static mp2ml_status relu_group(struct relu *r, uint64_t *out, const uint64_t *in
     for (size_t done = 0; done < n; done += GARBLE_LANES)
         TRY(relu_block(r, out + done, in + done, negative != NULL ? negative + done / 64 : NULL,
                        block_of(n, done)));
-    return MP2ML_OK;
+    return garble_group_end(&r->g);
 }
 
 mp2ml_status yao_relu(struct mpc *m, uint16_t step, uint64_t *out, const uint64_t *in,

@@ -155,6 +155,7 @@ mp2ml_status yao_windows_run(struct yao_windows *y, size_t least, yao_block bloc
             (void)yao_walk_next(&y->walk, &y->lanes);
             TRY(block(context));
         }
+        TRY(garble_group_end(&y->g));
     }
     return MP2ML_OK;
 }

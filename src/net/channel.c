@@ -47,6 +47,11 @@ mp2ml_status channel_make(struct channel **out, int fd, bool loopback)
     return MP2ML_OK;
 }
 
+double channel_connect_seconds(const struct channel *c)
+{
+    return c->connect_seconds;
+}
+
 bool channel_is_loopback(const struct channel *c)
 {
     return c->loopback;

@@ -48,6 +48,10 @@ const struct network *channel_simulated(const struct channel *c);
 /* True when the peer's address is a loopback address, a Unix socket or a pair. */
 bool channel_is_loopback(const struct channel *c);
 
+/* How long the handshake of TCP took where this party connected, a simulated link's included: one
+ * round trip. 0 for pairs and where the peer connected. */
+double channel_connect_seconds(const struct channel *c);
+
 /* From now on, calls fail with ERR_TIMEOUT when total_ms have passed, whatever moves; 0 = never. */
 void channel_set_deadline(struct channel *c, int total_ms);
 /* Calls fail with ERR_TIMEOUT when no byte moved for timeout_ms (default 120,000; 0 = for ever). */

@@ -311,6 +311,7 @@ mp2ml_status channel_shape(struct channel *c, const struct network *network)
     if (!(network->rtt_s > 0) && isinf(network->bits_per_second))
         return MP2ML_OK;
     TRY(wait_round_trip(c, network->rtt_s));
+    c->connect_seconds += network->rtt_s;
     mp2ml_status status = new_link(&s, network, &near);
     if (status != MP2ML_OK)
         return channel_fail(c, status);

@@ -69,10 +69,21 @@ static void place(const struct packing_box *b, size_t i, uint32_t *value, uint32
 void packing_expand(uint32_t *value, uint32_t *position, const struct packing_box *boxes,
                     uint32_t n_boxes)
 {
-    for (uint32_t b = 0; b < n_boxes; b++) {
-        size_t n = box_places(&boxes[b]);
-        for (size_t i = 0; i < n; i++)
-            place(&boxes[b], i, value++, position++);
+    for (const struct packing_box *b = boxes; b < boxes + n_boxes; b++) {
+        uint32_t at[PACKING_AXES] = {0}, v = b->value, p = b->position;
+        for (size_t left = box_places(b); left > 0; left--) {
+            *value++ = v;
+            *position++ = p;
+            for (unsigned a = PACKING_AXES; a-- > 0;) { /* the last axis fastest */
+                v += b->value_stride[a];
+                p += b->position_stride[a];
+                if (++at[a] < b->size[a])
+                    break;
+                v -= b->size[a] * b->value_stride[a];
+                p -= b->size[a] * b->position_stride[a];
+                at[a] = 0;
+            }
+        }
     }
 }
 

@@ -82,7 +82,7 @@ bool packing_choose(struct packing_choice *best, const struct packing_map *map,
 
 #define PACKING_MOST_TERMS ((uint64_t)1 << 24)
 #define PACKING_MOST_BYTES ((uint64_t)1 << 30) /* of weights as residues */
-#define PACKING_MOST_BOXES 65536u
+#define PACKING_MOST_BOXES 16384u
 #define PACKING_MOST_LOG2_LEAK (-40.0) /* of an opened value */
 
 /* Ciphertexts, boxes, polynomials; *out = NULL when there are too many boxes. */

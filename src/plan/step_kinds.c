@@ -125,8 +125,10 @@ static uint64_t image_memory(const struct plan *plan, const struct plan_step *st
     const uint64_t inputs = plan_step_inputs(&plan->pub, step);
     const uint64_t polys =
         (uint64_t)params->primes * p->in_cts + (params->primes + 1u) * (uint64_t)p->out_cts;
-    return ckks_scratch_bytes(params) + 8 * polys * group * params->n + 16 * inputs * images +
-           24 * per * params->n + 6 * (packing_places(p->in, p->n_in) + step->count) +
+    return ckks_scratch_for(params,
+                            group * (size_t)(p->in_cts > p->out_cts ? p->in_cts : p->out_cts)) +
+           8 * polys * group * params->n + 16 * inputs * images + 24 * per * params->n +
+           6 * (packing_places(p->in, p->n_in) + step->count) +
            8 * (uint64_t)step->count * (images + 1);
 }
 

@@ -82,6 +82,9 @@ static mp2ml_status choose_plan(struct plan_public *chosen, const struct session
     struct plan_situation situation = model->situation;
     struct plan agreed = plan_view(model->plan, &model->plan->pub);
     agreed.pub.k_ss = s->k_ss;
+    if (!model->network_given)
+        situation.network = s->measured.network;
+    situation.client_speed = s->measured.client_speed;
     situation.images = request->images;
     situation.block = request->images < PLAN_BLOCK_IMAGES ? request->images : PLAN_BLOCK_IMAGES;
     situation.plain = request->plain;

@@ -158,7 +158,13 @@ struct session {
     struct mpc *mpc;
     struct run_keys keys;
     unsigned sets, k_ss;
+    struct { /* server: for the planner */
+        struct network network;
+        double client_speed; /* as struct plan_situation has it */
+    } measured;
 };
+/* The k_ss for a link: past about 2 Gbit/s fewer bytes cost more than they save. */
+unsigned k_ss_for(const struct network *network);
 /* Keeps the link. */
 MUST_CHECK mp2ml_status session_new(struct session **out, enum party party, struct link *link);
 void session_free(struct session *s);

@@ -35,13 +35,14 @@ static mp2ml_status places_take(struct image_places *out, struct arena *arena,
     for (size_t i = 0; i < places; i++)
         at[position[i]] = (uint32_t)i + 1;
     uint32_t filled = 0;
-    for (size_t p = 0; p < positions; p++) {
-        if (p % n == 0)
-            out->first[p / n] = filled;
-        if (at[p] == 0)
-            continue;
-        out->value[filled] = value[at[p] - 1];
-        out->coefficient[filled++] = (uint16_t)(p % n);
+    for (uint32_t ct = 0; ct < cts; ct++) {
+        const uint32_t *here = at + ct * n;
+        out->first[ct] = filled;
+        for (size_t c = 0; c < n; c++)
+            if (here[c] != 0) {
+                out->value[filled] = value[here[c] - 1];
+                out->coefficient[filled++] = (uint16_t)c;
+            }
     }
     out->first[cts] = filled;
     status = MP2ML_OK;
@@ -367,7 +368,7 @@ size_t step_image_scratch(const struct plan_public *pub, const struct plan_step 
     const struct frame_size f = frame_size(step, images);
     const size_t both = arena_need(plan_step_inputs(pub, step) * images, word) +
                         arena_need(f.in * p->n, word) + arena_need(f.bytes, 1) +
-                        ckks_scratch_bytes(p);
+                        ckks_scratch_for(p, in > out ? in : out);
     if (party == PARTY_CLIENT)
         return both + arena_need(f.in, words * word) + arena_need(f.out * p->n, word) +
                arena_need(f.results, word);
