@@ -296,6 +296,7 @@ def latency_panel(axes: plt.Axes, rows: list[dict]) -> None:
     axes.set_yscale("log")
     axes.set_xticks(batch, [plain(tick) for tick in batch], rotation=45)
     axes.yaxis.set_major_formatter(FuncFormatter(plain))
+    axes.yaxis.set_minor_formatter(FuncFormatter(plain))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.grid(color=GRID, lw=0.6)
 
