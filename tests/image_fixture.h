@@ -9,6 +9,7 @@
 #ifndef TESTS_IMAGE_FIXTURE_H
 #define TESTS_IMAGE_FIXTURE_H
 
+#include "ckks/ckks.h"
 #include "plan_fixture.h"
 
 static inline struct packing_box image_box(size_t value, size_t position, size_t blocks,
@@ -39,41 +40,56 @@ static inline uint32_t image_boxes(struct packing_box **out, size_t values, size
     return boxes;
 }
 
-static inline void image_terms(struct packed *p, const struct linear *lin, size_t chunk, size_t n)
+/* The polynomials of one output ciphertext, one for each input ciphertext; the sum of its squared
+ * weights. */
+static inline double image_polys(int32_t *coefficients, const struct linear *lin, size_t out_ct,
+                                 size_t chunk, size_t n)
 {
-    const size_t results = n / chunk, cts = p->places.in_cts;
-    size_t *at = calloc(p->n_polys + 1, sizeof *at);
-    double *squares = calloc(p->places.out_cts, sizeof *squares);
-    assert_true(at != NULL && squares != NULL);
-    for (int pass = 0; pass < 2; pass++) { /* counts, then fills */
-        for (size_t g = 0; g < lin->n_groups; g++) {
-            const struct linear_group *group = &lin->groups[g];
-            for (size_t i = 0; i < (size_t)group->rows * group->cols; i++) {
-                const size_t o = lin->out_index[group->out_at + i / group->cols];
-                const size_t in = lin->in_index[group->in_at + i % group->cols];
-                const size_t poly = o / results * cts + in / chunk, weight = group->weights_at + i;
-                const long place =
-                    (long)(o % results * chunk + chunk - 1 - chunk / 2) - (long)(in % chunk);
-                if (pass == 0) {
-                    p->first[poly + 1]++;
-                    squares[o / results] += (double)lin->wi[weight] * lin->wi[weight];
-                    continue;
-                }
-                p->terms[p->first[poly] + at[poly]++] = (struct packed_term){
-                    (uint32_t)weight, (uint16_t)(place < 0 ? place + (long)n : place), place < 0};
-            }
+    const size_t results = n / chunk;
+    double square = 0;
+    for (size_t g = 0; g < lin->n_groups; g++) {
+        const struct linear_group *group = &lin->groups[g];
+        for (size_t i = 0; i < (size_t)group->rows * group->cols; i++) {
+            const size_t o = lin->out_index[group->out_at + i / group->cols];
+            const size_t in = lin->in_index[group->in_at + i % group->cols];
+            const int32_t w = lin->wi[group->weights_at + i];
+            const long place =
+                (long)(o % results * chunk + chunk - 1 - chunk / 2) - (long)(in % chunk);
+            if (o / results != out_ct)
+                continue;
+            int32_t *poly = coefficients + in / chunk * n;
+            poly[place < 0 ? place + (long)n : place] += place < 0 ? -w : w;
+            square += (double)w * w;
         }
-        for (size_t i = 0; pass == 0 && i < p->n_polys; i++)
-            p->first[i + 1] += p->first[i];
-        if (pass == 0)
-            p->terms = calloc(p->first[p->n_polys] + 1, sizeof *p->terms);
-        assert_non_null(p->terms);
     }
+    return square;
+}
+
+/* What packed_image finds when it is asked. */
+static inline void image_fill(struct packed *p, const struct linear *lin, size_t chunk)
+{
+    const size_t cts = p->places.in_cts, n = ckks_params(p->set)->n;
+    struct ckks *ck = NULL;
+    struct ckks_image *image = NULL;
+    int32_t *coefficients = malloc(cts * n * sizeof *coefficients);
+    assert_non_null(coefficients);
+    assert_int_equal(ckks_new(&ck, ckks_params(p->set)), MP2ML_OK);
+    assert_int_equal(ckks_image_new(&image, ck, cts, p->places.out_cts, p->n_polys, p->n_products),
+                     MP2ML_OK);
     p->norm2 = 0;
-    for (size_t ct = 0; ct < p->places.out_cts; ct++)
-        p->norm2 = fmax(p->norm2, sqrt(squares[ct]));
-    free(at);
-    free(squares);
+    for (size_t o = 0; o < p->places.out_cts; o++) {
+        memset(coefficients, 0, cts * n * sizeof *coefficients);
+        p->norm2 = fmax(p->norm2, sqrt(image_polys(coefficients, lin, o, chunk, n)));
+        for (size_t i = 0; i < cts; i++) {
+            ckks_image_set(image, ck, o * cts + i, coefficients + i * n);
+            image->products[o * cts + i] =
+                (struct ckks_product){(uint32_t)i, (uint32_t)(o * cts + i)};
+        }
+        image->first[o + 1] = (o + 1) * cts;
+    }
+    atomic_store(&p->image, image);
+    ckks_free(ck);
+    free(coefficients);
 }
 
 /* `chunk` is cut to what fits. */
@@ -94,12 +110,7 @@ static inline struct packed *image_packed(const struct plan *plan, unsigned s, u
     p->places.n_out =
         image_boxes(&p->places.out, step->count, results, chunk - 1 - chunk / 2, chunk, n);
     p->n_products = p->n_polys = (size_t)p->places.in_cts * p->places.out_cts;
-    p->products = calloc(p->n_products, sizeof *p->products);
-    p->first = calloc(p->n_polys + 1, sizeof *p->first);
-    assert_true(p->products != NULL && p->first != NULL);
-    for (uint32_t i = 0; i < p->n_products; i++)
-        p->products[i] = (struct packed_product){i / p->places.in_cts, i % p->places.in_cts, i};
-    image_terms(p, &plan->linear[s], chunk, n);
+    image_fill(p, &plan->linear[s], chunk);
     return p;
 }
 

@@ -3,12 +3,14 @@
  * Packings: evaluated literally, as products of polynomials mod X^N + 1 over the integers, for random
  * inputs they give the linear map at every used coefficient of an output ciphertext. That shows
  * that nothing is polluted, whatever geometry was chosen. */
-#include "plan_fixture.h"
+#include "ckks/ckks.h"
+#include "packed_terms.h"
 
 struct check { /* one step's packing */
     const struct plan *plan;
     unsigned s;
     const struct packed *packed;
+    const struct terms *terms;
     size_t n;
     uint64_t seed;
 };
@@ -36,7 +38,7 @@ static void expected(const struct linear *lin, int64_t *out, const int64_t *x)
 
 static void multiply(int64_t *sum, const int64_t *in, const struct check *c, uint32_t poly)
 {
-    const struct packed *p = c->packed;
+    const struct terms *p = c->terms;
     for (size_t t = p->first[poly]; t < p->first[poly + 1]; t++) {
         const struct packed_term *term = &p->terms[t];
         int64_t w = c->plan->linear[c->s].wi[term->weight];
@@ -79,7 +81,7 @@ static void check_values(struct check *c)
     free(value);
     free(position);
     for (size_t p = 0; p < c->packed->n_products; p++) {
-        const struct packed_product *product = &c->packed->products[p];
+        const struct packed_product *product = &c->terms->products[p];
         multiply(out + product->out_ct * c->n, in + product->in_ct * c->n, c, product->poly);
     }
     n = expand(&value, &position, at->out, at->n_out);
@@ -99,16 +101,17 @@ static void check_values(struct check *c)
 static void check_private(const struct check *c)
 {
     const struct packed *p = c->packed;
+    const struct terms *t = c->terms;
     double *square = calloc(p->places.out_cts + 1, sizeof *square), most = 0;
     assert_non_null(square);
     for (size_t i = 0; i < p->n_products; i++) {
-        const struct packed_product *a = &p->products[i], *before = a - (i != 0);
+        const struct packed_product *a = &t->products[i], *before = a - (i != 0);
         assert_true(a->out_ct < p->places.out_cts && a->in_ct < p->places.in_cts);
-        assert_true(a->poly < p->n_polys && p->first[a->poly] < p->first[a->poly + 1]);
+        assert_true(a->poly < p->n_polys && t->first[a->poly] < t->first[a->poly + 1]);
         assert_true(i == 0 || before->out_ct < a->out_ct ||
                     (before->out_ct == a->out_ct && before->in_ct < a->in_ct));
-        for (size_t t = p->first[a->poly]; t < p->first[a->poly + 1]; t++) {
-            double w = c->plan->linear[c->s].wi[p->terms[t].weight];
+        for (size_t j = t->first[a->poly]; j < t->first[a->poly + 1]; j++) {
+            double w = c->plan->linear[c->s].wi[t->terms[j].weight];
             square[a->out_ct] += w * w;
         }
     }
@@ -153,31 +156,78 @@ static void check_bytes(const struct check *c)
     writer_wipe(&w);
 }
 
+/* What a server multiplies by is the sum of those terms, transformed. */
+static void check_image(const struct check *c)
+{
+    const struct terms *t = c->terms;
+    const struct ckks_image *image = NULL, *again = NULL;
+    struct ckks_image *want = NULL;
+    struct ckks *ck = NULL;
+    int32_t *coefficients = malloc(c->n * sizeof *coefficients);
+    assert_non_null(coefficients);
+    assert_int_equal(ckks_new(&ck, ckks_params(c->packed->set)), MP2ML_OK);
+    assert_int_equal(packed_image(&image, c->plan, c->s, ck), MP2ML_OK);
+    assert_int_equal(packed_image(&again, c->plan, c->s, ck), MP2ML_OK);
+    assert_ptr_equal(image, again);
+    assert_int_equal(ckks_image_new(&want, ck, 1, 1, 1, 1), MP2ML_OK);
+    assert_int_equal(image->in_cts, c->packed->places.in_cts);
+    assert_int_equal(image->out_cts, c->packed->places.out_cts);
+    assert_int_equal(image->n_polys, t->n_polys);
+    const size_t words = c->n * ckks_params(c->packed->set)->primes;
+    for (size_t p = 0; p < t->n_polys; p++) {
+        memset(coefficients, 0, c->n * sizeof *coefficients);
+        for (size_t i = t->first[p]; i < t->first[p + 1]; i++) {
+            int32_t w = c->plan->linear[c->s].wi[t->terms[i].weight];
+            coefficients[t->terms[i].coefficient] += t->terms[i].minus ? -w : w;
+        }
+        ckks_image_set(want, ck, 0, coefficients);
+        assert_memory_equal(image->polys + p * words, want->polys, words * sizeof *want->polys);
+    }
+    for (size_t o = 0, i = 0; o < image->out_cts; o++) {
+        assert_int_equal(image->first[o], i);
+        for (; i < image->first[o + 1]; i++) {
+            assert_int_equal(t->products[i].out_ct, o);
+            assert_int_equal(image->products[i].in, t->products[i].in_ct);
+            assert_int_equal(image->products[i].poly, t->products[i].poly);
+        }
+    }
+    assert_int_equal(image->first[image->out_cts], t->n_products);
+    ckks_image_free(want);
+    ckks_free(ck);
+    free(coefficients);
+}
+
 static const struct packed *check_step(const struct plan *plan, unsigned s)
 {
-    struct check c = {plan, s, plan->packed[s], 0, s + 1};
+    struct terms terms;
+    struct check c = {plan, s, plan->packed[s], &terms, 0, s + 1};
     if (c.packed == NULL)
         fail_msg("step %u has no packing", s);
     c.n = ckks_params(c.packed->set)->n;
+    terms_take(&terms, plan, s);
     check_set(&c);
     check_private(&c);
+    check_image(&c);
     check_values(&c);
     check_bytes(&c);
     if (getenv("PACKING_PRINT") != NULL)
         printf("step %u: S%u, %zu terms of %llu, %u in, %u out, %zu products, %zu polys, %u + %u "
                "boxes\n",
-               s, c.packed->set, c.packed->first[c.packed->n_polys],
+               s, c.packed->set, terms.n_terms,
                (unsigned long long)linear_products(&plan->linear[s]), c.packed->places.in_cts,
                c.packed->places.out_cts, c.packed->n_products, c.packed->n_polys,
                c.packed->places.n_in, c.packed->places.n_out);
+    terms_wipe(&terms);
     return c.packed;
 }
 
 /* A weight of a convolution serves all places, and only there are fewer terms than products. */
 static void check_shared(const struct plan *plan, unsigned s, bool shared)
 {
-    const struct packed *p = plan->packed[s];
-    uint64_t terms = p->first[p->n_polys], all = linear_products(&plan->linear[s]);
+    struct terms t;
+    terms_take(&t, plan, s);
+    uint64_t terms = t.n_terms, all = linear_products(&plan->linear[s]);
+    terms_wipe(&t);
     if (shared ? terms >= all : terms != all)
         fail_msg("step %u: %llu terms of %llu", s, (unsigned long long)terms,
                  (unsigned long long)all);
@@ -517,6 +567,8 @@ static void test_values_decide_nothing(void **state)
             plan[v] = end_geometry(&net[v], &cases[i], conv, false);
         }
         const struct packed *a = plan[0]->packed[3];
+        struct terms of_a, of_b;
+        terms_take(&of_a, plan[0], 3);
         for (unsigned v = 1; v < 3; v++) {
             const struct packed *b = plan[v]->packed[3];
             assert_int_equal(a->set, b->set);
@@ -527,8 +579,17 @@ static void test_values_decide_nothing(void **state)
                                 a->places.n_out * sizeof *a->places.out);
             assert_int_equal(a->n_products, b->n_products);
             assert_int_equal(a->n_polys, b->n_polys);
-            assert_memory_equal(a->first, b->first, (a->n_polys + 1) * sizeof *a->first);
+            terms_take(&of_b, plan[v], 3);
+            assert_memory_equal(of_a.first, of_b.first, (a->n_polys + 1) * sizeof *of_a.first);
+            assert_int_equal(of_a.n_terms, of_b.n_terms);
+            for (size_t t = 0; t < of_a.n_terms; t++) {
+                assert_int_equal(of_a.terms[t].weight, of_b.terms[t].weight);
+                assert_int_equal(of_a.terms[t].coefficient, of_b.terms[t].coefficient);
+                assert_int_equal(of_a.terms[t].minus, of_b.terms[t].minus);
+            }
+            terms_wipe(&of_b);
         }
+        terms_wipe(&of_a);
         for (unsigned v = 0; v < 3; v++)
             net_done(&net[v], plan[v]);
     }
@@ -554,6 +615,36 @@ static void test_norms(void **state)
     for (size_t u = 0; u < plan->linear[3].n_out; u++)
         all += (double)plan->linear[3].norm2[u] * (double)plan->linear[3].norm2[u];
     assert_false(ckks_norm_fits(ckks_params(CKKS_S1), sqrt(all), 20));
+    net_done(&net, plan);
+}
+
+/* Polynomials that would not be as many as were announced are refused, not written. */
+static void test_numbers(void **state)
+{
+    struct net net;
+    (void)state;
+    net_init(&net, 13);
+    int x = net_relu(&net, net_dense(&net, net_input(&net, DIMS(3000)), 20));
+    net_output(&net, net_dense(&net, x, 5));
+    struct plan_options o = net_logits();
+    struct plan *plan = net_plan(&net, &o);
+    net_scaled(plan, 12, 16);
+    assert_int_equal(plan_pack(plan), MP2ML_OK);
+    const struct ckks_image *image = NULL;
+    struct ckks *ck = NULL;
+    struct packed *packed = plan->packed[1];
+    size_t *const numbers[2] = {&packed->n_polys, &packed->n_products};
+    assert_int_equal(ckks_new(&ck, ckks_params(packed->set)), MP2ML_OK);
+    for (unsigned i = 0; i < 4; i++) {
+        size_t before = *numbers[i / 2];
+        *numbers[i / 2] = i % 2 != 0 ? before + 1 : before - 1;
+        assert_int_equal(packed_image(&image, plan, 1, ck), MP2ML_ERR_PLAN);
+        assert_null(image);
+        *numbers[i / 2] = before;
+    }
+    assert_int_equal(packed_image(&image, plan, 1, ck), MP2ML_OK);
+    assert_non_null(image);
+    ckks_free(ck);
     net_done(&net, plan);
 }
 
@@ -590,6 +681,7 @@ int main(void)
         cmocka_unit_test(test_networks),
         cmocka_unit_test(test_values_decide_nothing),
         cmocka_unit_test(test_norms),
+        cmocka_unit_test(test_numbers),
         cmocka_unit_test(test_too_large),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

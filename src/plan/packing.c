@@ -242,9 +242,7 @@ void packed_free(struct packed *packed)
     if (packed == NULL)
         return;
     packing_wipe(&packed->places);
-    free(packed->products);
-    free(packed->first);
-    free(packed->terms);
+    free(packed->choice);
     ckks_image_free(atomic_load(&packed->image));
     free(packed);
 }

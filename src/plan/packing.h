@@ -41,23 +41,23 @@ struct packing {              /* public */
 };
 
 struct ckks_image;
+struct packing_choice;
 
+/* The polynomials are sums of terms, made when they are needed (packing_map.h, packing_visitor). */
 struct packed_term { /* coefficient += weight, or -= where minus */
     uint32_t weight; /* index into linear.w and linear.wi */
     uint16_t coefficient;
     bool minus;
 };
-struct packed_product {
+struct packed_product { /* by out_ct, then in_ct */
     uint32_t out_ct, in_ct, poly;
 };
-struct packed { /* private: a packing and what multiplies */
+struct packed { /* private: a packing and how to make what multiplies */
     struct packing places;
     unsigned set; /* CKKS_S1 or CKKS_S2 */
     double norm2; /* largest 2-norm of all integer weights of one output ciphertext */
     size_t n_products, n_polys;
-    struct packed_product *products; /* by out_ct, then in_ct */
-    size_t *first;                   /* [n_polys + 1]: terms of each polynomial of weights */
-    struct packed_term *terms;
+    struct packing_choice *choice; /* owned */
     /* What the server multiplies by: NULL until packed_image was called, owned. */
     _Atomic(struct ckks_image *) image;
 };
@@ -70,8 +70,8 @@ MUST_CHECK mp2ml_status packed_new(struct packed **out, const struct plan *plan,
 /* plan->packed[s] of every linear step, as scaled now; may be called again. */
 MUST_CHECK mp2ml_status plan_pack(struct plan *plan);
 void packed_free(struct packed *packed);
-/* The polynomials of step s with the weights as scaled now, transformed for ck, which is of
- * packed->set; made by the first call, then shared by all threads until packed_free. */
+/* The polynomials of step s, transformed for ck, which is of packed->set; made by the first call, of
+ * the weights that the step was packed with, then shared by all threads until packed_free. */
 MUST_CHECK mp2ml_status packed_image(const struct ckks_image **out, const struct plan *plan,
                                      unsigned s, const struct ckks *ck);
 

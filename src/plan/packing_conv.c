@@ -270,30 +270,41 @@ static uint32_t places_of_tap(int32_t tap, int32_t stride, uint32_t out, uint32_
     return n;
 }
 
-/* Every tap that there is must be there wherever it can be. */
-static bool is_whole(const struct conv *k)
+/* How often a tap of an operand must have been met, if it is one; [taps]. */
+static void whole_counts(uint32_t *count, const struct conv *k, const struct conv_picture *p)
 {
-    for (uint32_t q = 0; q < k->channels; q++) {
-        const struct conv_picture *p = &k->from[k->operand[q]];
-        size_t t = 0;
-        for (int32_t y = p->low_y; y <= p->high_y; y++) {
-            uint32_t rows = places_of_tap(y, p->stride_y, k->result.h, p->h);
-            for (int32_t x = p->low_x; x <= p->high_x; x++, t++) {
-                uint32_t n = rows * places_of_tap(x, p->stride_x, k->result.w, p->w);
-                for (uint32_t m = 0; m < k->result.c; m++) {
-                    if (q < k->first_q[m] || q > k->last_q[m])
-                        continue;
-                    uint32_t seen = k->seen[conv_entry(k, m, q) + t];
-                    if (seen != 0 && seen != n)
-                        return false;
-                }
-            }
-        }
+    for (int32_t y = p->low_y; y <= p->high_y; y++) {
+        uint32_t rows = places_of_tap(y, p->stride_y, k->result.h, p->h);
+        for (int32_t x = p->low_x; x <= p->high_x; x++)
+            *count++ = rows * places_of_tap(x, p->stride_x, k->result.w, p->w);
     }
-    return true;
 }
 
-static bool enter_all(struct conv *k, const uint32_t *owner, uint32_t *times)
+/* Every tap that there is must be there wherever it can be. *whole is set. */
+static mp2ml_status check_whole(bool *whole, const struct conv *k)
+{
+    *whole = true;
+    for (const struct conv_picture *p = k->from; p < k->from + k->n_operands && *whole; p++) {
+        uint32_t *count = malloc(p->taps * sizeof *count);
+        if (count == NULL)
+            return MP2ML_ERR_MEMORY;
+        whole_counts(count, k, p);
+        for (uint32_t m = 0; m < k->result.c && *whole; m++) {
+            uint32_t first = k->first_q[m] > p->channel ? k->first_q[m] : p->channel;
+            uint32_t end =
+                k->last_q[m] + 1 < p->channel + p->c ? k->last_q[m] + 1 : p->channel + p->c;
+            for (uint32_t q = first; q < end; q++) {
+                const uint32_t *seen = k->seen + conv_entry(k, m, q);
+                for (size_t t = 0; t < p->taps; t++)
+                    *whole = *whole && (seen[t] == 0 || seen[t] == count[t]);
+            }
+        }
+        free(count);
+    }
+    return MP2ML_OK;
+}
+
+static mp2ml_status enter_all(bool *found, struct conv *k, const uint32_t *owner, uint32_t *times)
 {
     const struct linear *lin = k->lin;
     memset(k->seen, 0, (k->offset[k->result.c] + 1) * sizeof *k->seen);
@@ -303,12 +314,12 @@ static bool enter_all(struct conv *k, const uint32_t *owner, uint32_t *times)
         if (is_moved(k, &lin->groups[g], &lin->groups[owner[g]]))
             times[owner[g]]++;
         else if (!enter(k, &lin->groups[g], 1))
-            return false;
+            return MP2ML_OK;
     }
     for (size_t g = 0; g < lin->n_groups; g++)
         if (owner[g] == g && !enter(k, &lin->groups[g], times[g]))
-            return false;
-    return is_whole(k);
+            return MP2ML_OK;
+    return check_whole(found, k);
 }
 
 /* ---- all of it ------------------------------------------------------------------------------- */
@@ -329,7 +340,7 @@ static mp2ml_status try_strides(struct conv *k, bool *found)
         if (k->weight == NULL || k->seen == NULL)
             status = MP2ML_ERR_MEMORY;
         else
-            *found = enter_all(k, owner, times);
+            status = enter_all(found, k, owner, times);
     }
     free(owner);
     free(times);
@@ -367,6 +378,9 @@ mp2ml_status packing_conv(struct packing_map *map, bool *found, const struct pla
     mp2ml_status status = MP2ML_OK;
     memset(map, 0, sizeof *map);
     *found = false;
+    /* A dense layer: with rows at several places none, with rows at one no better than as one. */
+    if (plan->linear[s].n_groups == 1)
+        return MP2ML_OK;
     for (unsigned order = 0; status == MP2ML_OK && !*found && order < 4; order++) {
         struct conv k = {0};
         /* Both last, both first, then one of them first. */

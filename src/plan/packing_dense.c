@@ -15,7 +15,6 @@ void packing_map_wipe(struct packing_map *map)
     free(map->planes);
     free(map->out_value);
     free(map->rows);
-    free(map->first);
     free(map->taps);
     memset(map, 0, sizeof *map);
 }
@@ -56,7 +55,7 @@ mp2ml_status packing_dense(struct packing_map *map, const struct linear *lin)
             map->planes[plane[v]] = (struct packing_plane){(uint32_t)v, 1, 1, 0, 0};
     for (size_t g = 0; g < lin->n_groups; g++) {
         const struct linear_group *group = &lin->groups[g];
-        struct packing_row range = {UINT32_MAX, 0, 0};
+        struct packing_row range = {.first = UINT32_MAX};
         for (size_t c = 0; c < group->cols; c++) {
             uint32_t p = plane[lin->in_index[group->in_at + c]];
             range.first = p < range.first ? p : range.first;
@@ -73,59 +72,47 @@ mp2ml_status packing_dense(struct packing_map *map, const struct linear *lin)
     return MP2ML_OK;
 }
 
-struct column {
-    uint32_t plane, c;
-};
-
 static int by_plane(const void *a, const void *b)
 {
-    const struct column *x = a, *y = b;
+    const struct packing_tap *x = a, *y = b;
     if (x->plane != y->plane)
         return x->plane < y->plane ? -1 : 1;
-    return x->c < y->c ? -1 : x->c > y->c;
+    return x->weight < y->weight ? -1 : x->weight > y->weight;
 }
 
-/* Rows of the group; `columns` has room for its columns. */
+/* The columns of a group as taps, and its rows. */
 static void fill_group(struct packing_map *map, const struct linear *lin,
-                       const struct linear_group *group, const uint32_t *plane,
-                       struct column *columns)
+                       const struct linear_group *group, const uint32_t *plane)
 {
+    struct packing_tap *taps = map->taps + group->in_at;
     bool sorted = true;
     for (uint32_t c = 0; c < group->cols; c++) {
-        columns[c] = (struct column){plane[lin->in_index[group->in_at + c]], c};
-        sorted = sorted && (c == 0 || columns[c - 1].plane <= columns[c].plane);
+        taps[c] = (struct packing_tap){plane[lin->in_index[group->in_at + c]], c, 0, 0};
+        sorted = sorted && (c == 0 || taps[c - 1].plane <= taps[c].plane);
     }
     if (!sorted)
-        qsort(columns, group->cols, sizeof *columns, by_plane);
+        qsort(taps, group->cols, sizeof *taps, by_plane);
     for (size_t r = 0; r < group->rows; r++) {
-        struct packing_tap *taps = map->taps + map->first[lin->out_index[group->out_at + r]];
-        for (size_t c = 0; c < group->cols; c++)
-            taps[c] = (struct packing_tap){
-                columns[c].plane, (uint32_t)(group->weights_at + r * group->cols + columns[c].c), 0,
-                0};
+        struct packing_row *row = &map->rows[lin->out_index[group->out_at + r]];
+        const int16_t *w = lin->wi + group->weights_at + r * group->cols;
+        int64_t square = 0;
+        for (uint32_t c = 0; c < group->cols; c++)
+            square += (int32_t)w[c] * w[c];
+        row->n_taps = group->cols;
+        row->taps_at = group->in_at;
+        row->weights = group->weights_at + r * group->cols;
+        row->square = (double)square;
     }
 }
 
 mp2ml_status packing_dense_fill(struct packing_map *map, const struct linear *lin)
 {
-    size_t most = 0;
-    map->first = calloc((size_t)map->n_outs + 1, sizeof *map->first);
-    for (size_t g = 0; map->first != NULL && g < lin->n_groups; g++) {
-        const struct linear_group *group = &lin->groups[g];
-        most = group->cols > most ? group->cols : most;
-        for (size_t r = 0; r < group->rows; r++)
-            map->first[lin->out_index[group->out_at + r] + 1] = group->cols;
-    }
-    for (size_t m = 0; map->first != NULL && m < map->n_outs; m++)
-        map->first[m + 1] += map->first[m];
-    map->n_taps = map->first != NULL ? map->first[map->n_outs] : 0;
-    map->taps = malloc((map->n_taps + 1) * sizeof *map->taps);
-    struct column *columns = malloc((most + 1) * sizeof *columns);
     uint32_t *plane = number_planes(lin, &map->n_planes);
-    bool ok = map->first != NULL && map->taps != NULL && columns != NULL && plane != NULL;
+    map->n_taps = lin->n_in_index;
+    map->taps = malloc((map->n_taps + 1) * sizeof *map->taps);
+    bool ok = plane != NULL && map->taps != NULL;
     for (size_t g = 0; ok && g < lin->n_groups; g++)
-        fill_group(map, lin, &lin->groups[g], plane, columns);
-    free(columns);
+        fill_group(map, lin, &lin->groups[g], plane);
     free(plane);
     return ok ? MP2ML_OK : MP2ML_ERR_MEMORY;
 }

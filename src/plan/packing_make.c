@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * From a map and a choice to boxes, products and polynomials of weights; and the packings of a
- * plan. */
-#include <assert.h>
+ * From a map and a choice to boxes; and the packings of a plan. Terms of polynomials are as many as
+ * weights and are not kept: packing_walk.c makes them when a server first multiplies. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -87,13 +86,8 @@ static void fold_boxes(struct boxes *list)
 struct make {
     const struct packing_map *map;
     const struct packing_choice *c;
-    const int16_t *wi;
     uint32_t n; /* coefficients */
     struct boxes in, out;
-    struct packed *packed;
-    size_t cap_terms, cap_first, cap_pairs;
-    struct packed_product *pair; /* of one tile */
-    size_t n_pairs;
 };
 
 /* The plane in a slot of input ciphertext i of a tile, or n_planes. */
@@ -164,167 +158,65 @@ static void place_outputs(struct make *k, uint32_t tile)
     }
 }
 
-/* ---- polynomials ----------------------------------------------------------------------------- */
+/* ---- numbers --------------------------------------------------------------------------------- */
 
-/* Begins the polynomial of a pair of ciphertexts of a tile. */
-static bool poly_begin(struct make *k, uint32_t out_ct, uint32_t in_ct)
+/* Largest 2-norm of the weights of one output ciphertext. Sums of squares of integers are exact. */
+static double norm2_of(const struct packing_map *map, const struct packing_choice *c)
 {
-    struct packed *p = k->packed;
-    if (!linear_grow(&p->first, &k->cap_first, p->n_polys + 2, sizeof *p->first) ||
-        !linear_grow(&k->pair, &k->cap_pairs, k->n_pairs + 1, sizeof *k->pair))
-        return false;
-    k->pair[k->n_pairs] = (struct packed_product){out_ct, in_ct, (uint32_t)p->n_polys};
-    return true;
-}
-
-/* Adds a tap of the out in slot `out` and the plane in slot `in`; there is room. */
-static void poly_add(struct make *k, const struct packing_tap *tap, uint32_t out, uint32_t in)
-{
-    struct packed *p = k->packed;
-    const struct packing_choice *c = k->c;
-    size_t at = p->first[p->n_polys + 1];
-    assert(at < k->cap_terms);
-    int64_t f = ((int64_t)out - in) * c->plane - (int64_t)(tap->y - c->from_y) * c->row -
-                (tap->x - c->from_x);
-    p->terms[at] = (struct packed_term){tap->weight, (uint16_t)(f < 0 ? f + k->n : f), f < 0};
-    p->first[p->n_polys + 1] = at + 1;
-}
-
-/* Keeps the polynomial if it has terms; the sum of its squared weights goes to *square. */
-static void poly_end(struct make *k, double *square)
-{
-    struct packed *p = k->packed;
-    size_t from = p->first[p->n_polys], to = p->first[p->n_polys + 1];
-    for (size_t t = from; t < to; t++)
-        *square += (double)k->wi[p->terms[t].weight] * (double)k->wi[p->terms[t].weight];
-    if (to > from) {
-        p->n_polys++;
-        k->n_pairs++;
+    double most = map->rows[0].square; /* diagonal: the same for every out */
+    for (uint32_t m = 0; !c->diagonal && m < map->n_outs;) {
+        uint32_t end = c->outs < map->n_outs - m ? m + c->outs : map->n_outs;
+        double square = 0;
+        for (; m < end; m++)
+            square += map->rows[m].square;
+        most = fmax(most, square);
     }
+    return sqrt(most);
 }
 
-/* Outs m .. end of one output ciphertext; cursor[] = the next tap of each out. */
-static bool make_output(struct make *k, uint32_t o, size_t *cursor)
+static mp2ml_status set_numbers(struct packed *packed, const struct packing_map *map,
+                                const struct packing_choice *choice)
 {
-    const struct packing_choice *c = k->c;
-    const struct packing_map *map = k->map;
-    const uint32_t begin = o * c->outs;
-    const uint32_t n = c->outs < map->n_outs - begin ? c->outs : map->n_outs - begin;
-    double square = 0;
-    for (uint32_t i = 0; i < c->in_cts; i++) {
-        if (!poly_begin(k, o, i))
-            return false;
-        k->packed->first[k->packed->n_polys + 1] = k->packed->first[k->packed->n_polys];
-        for (uint32_t r = 0; r < n; r++) {
-            size_t *at = &cursor[begin + r], end = map->first[begin + r + 1];
-            for (; *at < end && map->taps[*at].plane / c->planes == i; ++*at)
-                poly_add(k, &map->taps[*at], r * c->planes + c->planes - 1,
-                         map->taps[*at].plane % c->planes);
-        }
-        poly_end(k, &square);
-    }
-    k->packed->norm2 = fmax(k->packed->norm2, sqrt(square));
-    return true;
-}
-
-/* The polynomials of the first out's phases, and every pair that they serve. */
-static bool make_diagonal(struct make *k)
-{
-    const struct packing_choice *c = k->c;
-    const struct packing_map *map = k->map;
-    const uint32_t chunks = c->in_cts / c->out_cts;
-    double square = 0;
-    for (uint32_t i = 0, at = 0; i < chunks; i++) {
-        if (!poly_begin(k, 0, i))
-            return false;
-        k->packed->first[k->packed->n_polys + 1] = k->packed->first[k->packed->n_polys];
-        for (; at < map->first[1] && map->taps[at].plane / c->planes == i; at++)
-            poly_add(k, &map->taps[at], c->planes - 1, map->taps[at].plane % c->planes);
-        poly_end(k, &square);
-    }
-    k->packed->norm2 = sqrt(square);
-    for (uint32_t o = 1; o < c->out_cts; o++)
-        for (uint32_t i = 0; i < chunks; i++, k->n_pairs++) {
-            if (!linear_grow(&k->pair, &k->cap_pairs, k->n_pairs + 1, sizeof *k->pair))
-                return false;
-            k->pair[k->n_pairs] = (struct packed_product){o, o * chunks + i, i};
-        }
-    return true;
-}
-
-static bool make_polys(struct make *k)
-{
-    const struct packing_choice *c = k->c;
-    k->packed->first = calloc(2, sizeof *k->packed->first);
-    k->cap_first = 2;
-    k->cap_terms = c->diagonal ? k->map->first[1] : k->map->n_taps; /* each tap once: no slack */
-    k->packed->terms = malloc((k->cap_terms + 1) * sizeof *k->packed->terms);
-    if (k->packed->first == NULL || k->packed->terms == NULL)
-        return false;
-    if (c->diagonal)
-        return make_diagonal(k);
-    size_t *cursor = malloc(((size_t)k->map->n_outs + 1) * sizeof *cursor);
-    if (cursor == NULL)
-        return false;
-    memcpy(cursor, k->map->first, ((size_t)k->map->n_outs + 1) * sizeof *cursor);
-    bool ok = true;
-    for (uint32_t o = 0; ok && o < c->out_cts; o++)
-        ok = make_output(k, o, cursor);
-    free(cursor);
-    return ok;
-}
-
-/* The same pairs for every tile. */
-static bool make_products(struct make *k, uint32_t tiles)
-{
-    struct packed *p = k->packed;
-    p->products = calloc(tiles * k->n_pairs + 1, sizeof *p->products);
-    for (uint32_t t = 0; p->products != NULL && t < tiles; t++)
-        for (size_t i = 0; i < k->n_pairs; i++) {
-            struct packed_product pair = k->pair[i];
-            pair.out_ct += t * k->c->out_cts;
-            pair.in_ct += t * k->c->in_cts;
-            p->products[p->n_products++] = pair;
-        }
-    return p->products != NULL;
+    packed->set = choice->set;
+    packed->norm2 = norm2_of(map, choice);
+    packed->choice = malloc(sizeof *packed->choice);
+    if (packed->choice == NULL)
+        return MP2ML_ERR_MEMORY;
+    *packed->choice = *choice;
+    return packing_walk(&packed->n_polys, &packed->n_products, map, choice, NULL);
 }
 
 mp2ml_status packing_make(struct packed **out, const struct packing_map *map,
-                          const struct packing_choice *choice, const int16_t *wi)
+                          const struct packing_choice *choice)
 {
     *out = NULL;
-    struct make k = {.map = map, .c = choice, .wi = wi};
+    struct make k = {.map = map, .c = choice};
     const uint32_t tiles = choice->tiles_y * choice->tiles_x;
     k.n = (uint32_t)ckks_params(choice->set)->n;
-    k.packed = calloc(1, sizeof *k.packed);
-    bool ok = k.packed != NULL;
-    for (uint32_t t = 0; ok && t < tiles; t++) {
+    struct packed *packed = calloc(1, sizeof *packed);
+    if (packed == NULL)
+        return MP2ML_ERR_MEMORY;
+    for (uint32_t t = 0; t < tiles && !k.in.failed && !k.out.failed; t++) {
         place_inputs(&k, t);
         place_outputs(&k, t);
-        ok = !k.in.failed && !k.out.failed;
     }
     fold_boxes(&k.in);
     fold_boxes(&k.out);
-    bool few = k.in.n + k.out.n <= PACKING_MOST_BOXES;
-    if (ok) {
-        k.packed->set = choice->set;
-        k.packed->places = (struct packing){tiles * choice->in_cts,
-                                            tiles * choice->out_cts,
-                                            (uint32_t)k.in.n,
-                                            (uint32_t)k.out.n,
-                                            k.in.box,
-                                            k.out.box};
-        ok = !few || (make_polys(&k) && make_products(&k, tiles));
-    } else {
-        free(k.in.box);
-        free(k.out.box);
-    }
-    free(k.pair);
-    if (ok && few)
-        *out = k.packed;
+    packed->places = (struct packing){tiles * choice->in_cts,
+                                      tiles * choice->out_cts,
+                                      (uint32_t)k.in.n,
+                                      (uint32_t)k.out.n,
+                                      k.in.box,
+                                      k.out.box};
+    const bool few = k.in.n + k.out.n <= PACKING_MOST_BOXES;
+    mp2ml_status status = k.in.failed || k.out.failed ? MP2ML_ERR_MEMORY : MP2ML_OK;
+    if (status == MP2ML_OK && few)
+        status = set_numbers(packed, map, choice);
+    if (status == MP2ML_OK && few)
+        *out = packed;
     else
-        packed_free(k.packed);
-    return ok ? MP2ML_OK : MP2ML_ERR_MEMORY;
+        packed_free(packed);
+    return status;
 }
 
 /* ---- steps ----------------------------------------------------------------------------------- */
@@ -339,18 +231,18 @@ mp2ml_status packed_new(struct packed **out, const struct plan *plan, unsigned s
     const bool opened = plan->notes[s].opened;
     struct packing_choice best = {.seconds = INFINITY};
     struct packing_map dense = {0}, conv = {0};
-    bool found = false, use_dense = false;
+    bool found = false;
     mp2ml_status status = packing_conv(&conv, &found, plan, s);
     if (status == MP2ML_OK && found)
         (void)packing_choose(&best, &conv, step, opened);
     if (status == MP2ML_OK && linear_products(lin) <= PACKING_MOST_TERMS) {
         status = packing_dense(&dense, lin);
-        use_dense = status == MP2ML_OK && packing_choose(&best, &dense, step, opened);
-        if (use_dense)
+        best.dense = status == MP2ML_OK && packing_choose(&best, &dense, step, opened);
+        if (best.dense)
             status = packing_dense_fill(&dense, lin);
     }
     if (status == MP2ML_OK && best.seconds < INFINITY)
-        status = packing_make(out, use_dense ? &dense : &conv, &best, lin->wi);
+        status = packing_make(out, best.dense ? &dense : &conv, &best);
     packing_map_wipe(&dense);
     packing_map_wipe(&conv);
     return status;

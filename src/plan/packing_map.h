@@ -31,12 +31,15 @@ struct packing_plane { /* (y, x) is the step's input value + y*step_y + x*step_x
     uint32_t value, h, w, step_y, step_x;
 };
 struct packing_tap {
-    uint32_t plane, weight; /* weight: index into linear.w and linear.wi */
+    uint32_t plane, weight; /* weight: index into linear.w and linear.wi, less row.weights */
     int16_t y, x;
 };
-struct packing_row { /* of one out: planes that it reads, sum of its squared integer weights */
-    uint32_t first, last;
-    double square;
+struct packing_row {      /* of one out */
+    uint32_t first, last; /* planes that it reads */
+    uint32_t n_taps;      /* by plane; outs that read the same may share them */
+    size_t taps_at;       /* the first in map.taps */
+    size_t weights;       /* what is added to the taps' weights */
+    double square;        /* sum of its squared integer weights */
 };
 struct packing_map {
     size_t n_in; /* values that the step has, read or not */
@@ -44,7 +47,6 @@ struct packing_map {
     struct packing_plane *planes;
     uint32_t *out_value; /* [n_outs], result at (0, 0) */
     struct packing_row *rows;
-    size_t *first;            /* [n_outs + 1]: taps of each out, by plane */
     struct packing_tap *taps; /* NULL: not filled yet (packing_dense.c) */
     size_t n_taps;
     uint32_t out_h, out_w, out_step_y, out_step_x;
@@ -58,6 +60,7 @@ void packing_map_wipe(struct packing_map *map);
 
 struct packing_choice {
     unsigned set;
+    bool dense;    /* of the map of packing_dense, else of packing_conv */
     bool diagonal; /* uses map.phases: `planes` phases of each of `outs` channels */
     uint32_t tiles_y, tiles_x, tile_h, tile_w;
     int32_t from_y, from_x;   /* row and column of a plane where tile (0, 0) begins */
@@ -68,7 +71,9 @@ struct packing_choice {
     double seconds;
 };
 
-/* Every value that is read a plane, every result an out; taps follow by packing_dense_fill. */
+/* Every value that is read a plane, every result an out; the squares are those of the norms, which
+ * are floats. Taps, one for each column of a group, and exact squares follow by packing_dense_fill.
+ */
 MUST_CHECK mp2ml_status packing_dense(struct packing_map *map, const struct linear *lin);
 MUST_CHECK mp2ml_status packing_dense_fill(struct packing_map *map, const struct linear *lin);
 
@@ -76,7 +81,7 @@ MUST_CHECK mp2ml_status packing_dense_fill(struct packing_map *map, const struct
 MUST_CHECK mp2ml_status packing_conv(struct packing_map *map, bool *found, const struct plan *plan,
                                      unsigned s);
 
-/* Improves *best (best->seconds = INFINITY: nothing yet); true when it did. */
+/* Improves *best (best->seconds = INFINITY: nothing yet); true when it did, `dense` left alone. */
 bool packing_choose(struct packing_choice *best, const struct packing_map *map,
                     const struct plan_step *step, bool opened);
 
@@ -85,8 +90,28 @@ bool packing_choose(struct packing_choice *best, const struct packing_map *map,
 #define PACKING_MOST_BOXES 16384u
 #define PACKING_MOST_LOG2_LEAK (-40.0) /* of an opened value */
 
-/* Ciphertexts, boxes, polynomials; *out = NULL when there are too many boxes. */
+/* Ciphertexts, boxes, numbers of polynomials; *out = NULL when there are too many boxes. */
 MUST_CHECK mp2ml_status packing_make(struct packed **out, const struct packing_map *map,
-                                     const struct packing_choice *choice, const int16_t *wi);
+                                     const struct packing_choice *choice);
+
+/* Who is told of the polynomials of weights, one after the other. */
+struct packing_visitor {
+    void *context;
+    /* Terms of polynomial `poly`, in as many calls as it takes. */
+    mp2ml_status (*terms)(void *context, size_t poly, const struct packed_term *terms, size_t n);
+    /* All terms of the polynomial were given. */
+    mp2ml_status (*poly)(void *context, size_t poly);
+    /* Product i; after all polynomials. */
+    mp2ml_status (*product)(void *context, size_t i, const struct packed_product *product);
+};
+/* Numbers of polynomials and products. visitor = NULL: only counts. */
+MUST_CHECK mp2ml_status packing_walk(size_t *n_polys, size_t *n_products,
+                                     const struct packing_map *map,
+                                     const struct packing_choice *choice,
+                                     const struct packing_visitor *visitor);
+/* The same for a step that was packed: the map is made again. Its weights must be those that it was
+ * packed with. MP2ML_ERR_PLAN when the numbers are not those that it was packed with. */
+MUST_CHECK mp2ml_status packed_walk(const struct plan *plan, unsigned s,
+                                    const struct packing_visitor *visitor);
 
 #endif

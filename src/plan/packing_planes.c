@@ -10,7 +10,8 @@
 
 #define NO_PLANE UINT32_MAX
 
-struct phase {              /* taps of one remainder */
+struct phase {              /* of a channel: the values of one remainder */
+    uint32_t plane;         /* NO_PLANE: no tap reads it */
     int32_t y, x;           /* the remainders */
     int32_t from_y, from_x; /* the first taps, in rows and columns of the channel */
 };
@@ -22,27 +23,28 @@ static int32_t remainder_of(int32_t a, int32_t s)
 
 static struct phase phase_of(const struct conv_picture *p, uint32_t i)
 {
-    struct phase f = {(int32_t)i / p->stride_x, (int32_t)i % p->stride_x, 0, 0};
+    struct phase f = {NO_PLANE, (int32_t)i / p->stride_x, (int32_t)i % p->stride_x, 0, 0};
     f.from_y = p->low_y + remainder_of(f.y - p->low_y, p->stride_y);
     f.from_x = p->low_x + remainder_of(f.x - p->low_x, p->stride_x);
     return f;
 }
 
 /* The taps of out m in phase f of channel q, to `taps` if that is not NULL; their number. */
-static size_t phase_taps(struct packing_tap *taps, const struct conv *k, uint32_t m, uint32_t q,
-                         const struct phase *f, uint32_t plane)
+static uint32_t phase_taps(struct packing_tap *taps, const struct conv *k, uint32_t m, uint32_t q,
+                           const struct phase *f)
 {
     const struct conv_picture *p = &k->from[k->operand[q]];
-    size_t n = 0, at = conv_entry(k, m, q), width = (size_t)(p->high_x - p->low_x + 1);
+    const size_t at = conv_entry(k, m, q), width = (size_t)(p->high_x - p->low_x + 1);
+    uint32_t n = 0;
     for (int32_t y = f->from_y; y <= p->high_y; y += p->stride_y)
         for (int32_t x = f->from_x; x <= p->high_x; x += p->stride_x) {
             size_t t = at + (size_t)(y - p->low_y) * width + (size_t)(x - p->low_x);
             if (k->seen[t] == 0)
                 continue;
             if (taps != NULL)
-                taps[n] =
-                    (struct packing_tap){plane, k->weight[t], (int16_t)((y - f->y) / p->stride_y),
-                                         (int16_t)((x - f->x) / p->stride_x)};
+                taps[n] = (struct packing_tap){f->plane, k->weight[t],
+                                               (int16_t)((y - f->y) / p->stride_y),
+                                               (int16_t)((x - f->x) / p->stride_x)};
             n++;
         }
     return n;
@@ -54,39 +56,41 @@ static uint32_t phases_of(const struct conv *k, uint32_t q)
     return (uint32_t)(p->stride_y * p->stride_x);
 }
 
-/* plane[before[q] + i] of phase i of channel q: counted, or NO_PLANE. Sets first[] and n_taps. */
+/* Phases of channel q are phase[before[q]] .. phase[before[q + 1] - 1]. Gives those that are read
+ * their planes, and every out its number of taps. */
 static void count_taps(struct packing_map *map, const struct conv *k, const size_t *before,
-                       uint32_t *plane)
+                       struct phase *phase)
 {
-    memset(plane, 0xff, (before[k->channels] + 1) * sizeof *plane);
+    for (uint32_t q = 0; q < k->channels; q++)
+        for (uint32_t i = 0; i < phases_of(k, q); i++)
+            phase[before[q] + i] = phase_of(&k->from[k->operand[q]], i);
     for (uint32_t m = 0; m < k->result.c; m++) {
+        map->rows[m].taps_at = map->n_taps;
         for (uint32_t q = k->first_q[m]; q <= k->last_q[m]; q++)
-            for (uint32_t i = 0; i < phases_of(k, q); i++) {
-                struct phase f = phase_of(&k->from[k->operand[q]], i);
-                size_t n = phase_taps(NULL, k, m, q, &f, 0);
-                map->n_taps += n;
+            for (size_t f = before[q]; f < before[q + 1]; f++) {
+                uint32_t n = phase_taps(NULL, k, m, q, &phase[f]);
+                map->rows[m].n_taps += n;
                 if (n > 0)
-                    plane[before[q] + i] = 0;
+                    phase[f].plane = 0;
             }
-        map->first[m + 1] = map->n_taps;
+        map->n_taps += map->rows[m].n_taps;
     }
-    for (size_t i = 0; i < before[k->channels]; i++)
-        if (plane[i] != NO_PLANE)
-            plane[i] = map->n_planes++;
+    for (size_t f = 0; f < before[k->channels]; f++)
+        if (phase[f].plane != NO_PLANE)
+            phase[f].plane = map->n_planes++;
 }
 
 static void set_planes(struct packing_map *map, const struct conv *k, const size_t *before,
-                       const uint32_t *plane)
+                       const struct phase *phase)
 {
     for (uint32_t q = 0; q < k->channels; q++)
-        for (uint32_t i = 0; i < phases_of(k, q); i++) {
-            if (plane[before[q] + i] == NO_PLANE)
+        for (const struct phase *f = phase + before[q]; f < phase + before[q + 1]; f++) {
+            if (f->plane == NO_PLANE)
                 continue;
             const struct conv_picture *p = &k->from[k->operand[q]];
-            struct phase f = phase_of(p, i);
-            uint32_t y = (uint32_t)f.y, x = (uint32_t)f.x;
+            uint32_t y = (uint32_t)f->y, x = (uint32_t)f->x;
             uint32_t stride_y = (uint32_t)p->stride_y, stride_x = (uint32_t)p->stride_x;
-            struct packing_plane *to = &map->planes[plane[before[q] + i]];
+            struct packing_plane *to = &map->planes[f->plane];
             to->value = p->value + (q - p->channel) * p->step_c + y * p->step_y + x * p->step_x;
             to->h = (p->h - y + stride_y - 1) / stride_y;
             to->w = (p->w - x + stride_x - 1) / stride_x;
@@ -98,31 +102,28 @@ static void set_planes(struct packing_map *map, const struct conv *k, const size
 }
 
 static void set_taps(struct packing_map *map, const struct conv *k, const size_t *before,
-                     const uint32_t *plane)
+                     const struct phase *phase)
 {
     map->low_y = map->low_x = INT32_MAX;
     map->high_y = map->high_x = INT32_MIN;
     for (uint32_t m = 0; m < k->result.c; m++) {
-        size_t at = map->first[m];
+        struct packing_row *row = &map->rows[m];
+        struct packing_tap *const taps = map->taps + row->taps_at;
+        uint32_t n = 0;
         for (uint32_t q = k->first_q[m]; q <= k->last_q[m]; q++)
-            for (uint32_t i = 0; i < phases_of(k, q); i++) {
-                struct phase f = phase_of(&k->from[k->operand[q]], i);
-                if (plane[before[q] + i] != NO_PLANE)
-                    at += phase_taps(map->taps + at, k, m, q, &f, plane[before[q] + i]);
-            }
-        double square = 0;
-        for (size_t t = map->first[m]; t < at; t++) {
-            const struct packing_tap *tap = &map->taps[t];
+            for (size_t f = before[q]; f < before[q + 1]; f++)
+                n += phase_taps(taps + n, k, m, q, &phase[f]);
+        for (const struct packing_tap *tap = taps; tap < taps + n; tap++) {
             double w = k->lin->wi[tap->weight];
-            square += w * w;
+            row->square += w * w;
             map->low_y = tap->y < map->low_y ? tap->y : map->low_y;
             map->high_y = tap->y > map->high_y ? tap->y : map->high_y;
             map->low_x = tap->x < map->low_x ? tap->x : map->low_x;
             map->high_x = tap->x > map->high_x ? tap->x : map->high_x;
         }
         map->out_value[m] = m * k->result.step_c;
-        map->rows[m] =
-            (struct packing_row){map->taps[map->first[m]].plane, map->taps[at - 1].plane, square};
+        row->first = taps[0].plane;
+        row->last = taps[n - 1].plane;
     }
 }
 
@@ -130,7 +131,7 @@ static void set_taps(struct packing_map *map, const struct conv *k, const size_t
  * same, not weights that happen to be equal. */
 static uint32_t common_phases(const struct packing_map *map)
 {
-    const size_t n = map->first[1];
+    const size_t n = map->rows[0].n_taps;
     const uint32_t phases = map->rows[0].last + 1;
     if (map->n_outs < 2 || map->n_planes / map->n_outs != phases ||
         map->n_planes % map->n_outs != 0 || map->n_taps != n * map->n_outs)
@@ -149,29 +150,28 @@ mp2ml_status packing_conv_planes(struct packing_map *map, const struct conv *k)
     size_t *before = calloc((size_t)k->channels + 1, sizeof *before);
     for (uint32_t q = 0; before != NULL && q < k->channels; q++)
         before[q + 1] = before[q] + phases_of(k, q);
-    uint32_t *plane = before != NULL ? malloc((before[k->channels] + 1) * sizeof *plane) : NULL;
+    struct phase *phase = before != NULL ? malloc((before[k->channels] + 1) * sizeof *phase) : NULL;
     map->n_in = k->lin->n_in;
     map->n_outs = k->result.c;
     map->out_h = k->result.h;
     map->out_w = k->result.w;
     map->out_step_y = k->result.step_y;
     map->out_step_x = k->result.step_x;
-    map->first = calloc((size_t)map->n_outs + 1, sizeof *map->first);
     map->out_value = calloc((size_t)map->n_outs + 1, sizeof *map->out_value);
     map->rows = calloc((size_t)map->n_outs + 1, sizeof *map->rows);
-    bool ok = plane != NULL && map->first != NULL && map->out_value != NULL && map->rows != NULL;
+    bool ok = phase != NULL && map->out_value != NULL && map->rows != NULL;
     if (ok) {
-        count_taps(map, k, before, plane);
+        count_taps(map, k, before, phase);
         map->planes = calloc((size_t)map->n_planes + 1, sizeof *map->planes);
         map->taps = malloc((map->n_taps + 1) * sizeof *map->taps);
         ok = map->planes != NULL && map->taps != NULL;
     }
     if (ok) {
-        set_planes(map, k, before, plane);
-        set_taps(map, k, before, plane);
+        set_planes(map, k, before, phase);
+        set_taps(map, k, before, phase);
         map->phases = common_phases(map);
     }
     free(before);
-    free(plane);
+    free(phase);
     return ok ? MP2ML_OK : MP2ML_ERR_MEMORY;
 }
