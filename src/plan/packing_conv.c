@@ -20,6 +20,7 @@
 #define MOST_TABLE ((size_t)1 << 24)  /* weights by out, channel and tap */
 #define MOST_WORK ((uint64_t)1 << 27) /* weights looked at one by one */
 #define NOWHERE INT32_MAX
+#define NO_WEIGHT UINT32_MAX
 
 /* ---- pictures -------------------------------------------------------------------------------- */
 
@@ -251,7 +252,7 @@ static bool enter(struct conv *k, const struct linear_group *group, uint32_t tim
             size_t at = conv_entry(k, to.channel, v->channel) +
                         (size_t)y * (size_t)(p->high_x - p->low_x + 1) + (size_t)x;
             uint32_t w = (uint32_t)(group->weights_at + r * group->cols + c);
-            if (k->seen[at] == 0)
+            if (k->weight[at] == NO_WEIGHT)
                 k->weight[at] = w;
             else if (lin->wi[k->weight[at]] != lin->wi[w])
                 return false;
@@ -307,9 +308,16 @@ static mp2ml_status check_whole(bool *whole, const struct conv *k)
 static mp2ml_status enter_all(bool *found, struct conv *k, const uint32_t *owner, uint32_t *times)
 {
     const struct linear *lin = k->lin;
+    const struct linear_group *widest = &lin->groups[0];
+    memset(k->weight, 0xff, (k->offset[k->result.c] + 1) * sizeof *k->weight);
     memset(k->seen, 0, (k->offset[k->result.c] + 1) * sizeof *k->seen);
     memset(times, 0, lin->n_groups * sizeof *times);
     k->work = 0;
+    /* Windows that no border cuts give the weights, so that those of one row follow one another. */
+    for (size_t g = 1; g < lin->n_groups; g++)
+        widest = lin->groups[g].cols > widest->cols ? &lin->groups[g] : widest;
+    if (lin->n_groups == 0 || !enter(k, widest, 0))
+        return MP2ML_OK;
     for (size_t g = 0; g < lin->n_groups; g++) {
         if (is_moved(k, &lin->groups[g], &lin->groups[owner[g]]))
             times[owner[g]]++;

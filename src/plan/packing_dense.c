@@ -100,7 +100,7 @@ static void fill_group(struct packing_map *map, const struct linear *lin,
             square += (int32_t)w[c] * w[c];
         row->n_taps = group->cols;
         row->taps_at = group->in_at;
-        row->weights = group->weights_at + r * group->cols;
+        row->weights = (uint32_t)(group->weights_at + r * group->cols);
         row->square = (double)square;
     }
 }
@@ -108,8 +108,7 @@ static void fill_group(struct packing_map *map, const struct linear *lin,
 mp2ml_status packing_dense_fill(struct packing_map *map, const struct linear *lin)
 {
     uint32_t *plane = number_planes(lin, &map->n_planes);
-    map->n_taps = lin->n_in_index;
-    map->taps = malloc((map->n_taps + 1) * sizeof *map->taps);
+    map->taps = malloc((lin->n_in_index + 1) * sizeof *map->taps);
     bool ok = plane != NULL && map->taps != NULL;
     for (size_t g = 0; ok && g < lin->n_groups; g++)
         fill_group(map, lin, &lin->groups[g], plane);

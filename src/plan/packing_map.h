@@ -31,14 +31,14 @@ struct packing_plane { /* (y, x) is the step's input value + y*step_y + x*step_x
     uint32_t value, h, w, step_y, step_x;
 };
 struct packing_tap {
-    uint32_t plane, weight; /* weight: index into linear.w and linear.wi, less row.weights */
+    uint32_t plane, weight; /* row.weights + weight: index into linear.w and linear.wi */
     int16_t y, x;
 };
 struct packing_row {      /* of one out */
     uint32_t first, last; /* planes that it reads */
     uint32_t n_taps;      /* by plane; outs that read the same may share them */
     size_t taps_at;       /* the first in map.taps */
-    size_t weights;       /* what is added to the taps' weights */
+    uint32_t weights;     /* what is added to the taps' weights, mod 2^32 */
     double square;        /* sum of its squared integer weights */
 };
 struct packing_map {
@@ -48,7 +48,6 @@ struct packing_map {
     uint32_t *out_value; /* [n_outs], result at (0, 0) */
     struct packing_row *rows;
     struct packing_tap *taps; /* NULL: not filled yet (packing_dense.c) */
-    size_t n_taps;
     uint32_t out_h, out_w, out_step_y, out_step_x;
     uint32_t most_h, most_w;              /* of all planes */
     int32_t low_y, high_y, low_x, high_x; /* of all taps */

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "plan/linear_build.h"
 #include "plan/packing_conv.h"
 
 #define NO_PLANE UINT32_MAX
@@ -65,7 +66,6 @@ static void count_taps(struct packing_map *map, const struct conv *k, const size
         for (uint32_t i = 0; i < phases_of(k, q); i++)
             phase[before[q] + i] = phase_of(&k->from[k->operand[q]], i);
     for (uint32_t m = 0; m < k->result.c; m++) {
-        map->rows[m].taps_at = map->n_taps;
         for (uint32_t q = k->first_q[m]; q <= k->last_q[m]; q++)
             for (size_t f = before[q]; f < before[q + 1]; f++) {
                 uint32_t n = phase_taps(NULL, k, m, q, &phase[f]);
@@ -73,7 +73,6 @@ static void count_taps(struct packing_map *map, const struct conv *k, const size
                 if (n > 0)
                     phase[f].plane = 0;
             }
-        map->n_taps += map->rows[m].n_taps;
     }
     for (size_t f = 0; f < before[k->channels]; f++)
         if (phase[f].plane != NO_PLANE)
@@ -101,46 +100,85 @@ static void set_planes(struct packing_map *map, const struct conv *k, const size
         }
 }
 
-static void set_taps(struct packing_map *map, const struct conv *k, const size_t *before,
+/* Lets the row use the taps of the row before, when they differ from `taps` by a number that all
+ * weights have more: the rows of a group, which most of a convolution's channels are. */
+static bool share_taps(struct packing_row *row, const struct packing_map *map,
+                       const struct packing_tap *taps)
+{
+    const struct packing_row *before = row == map->rows ? NULL : row - 1;
+    if (before == NULL || before->n_taps != row->n_taps)
+        return false;
+    const struct packing_tap *old = map->taps + before->taps_at;
+    const uint32_t more = taps[0].weight - old[0].weight;
+    for (uint32_t t = 0; t < row->n_taps; t++)
+        if (taps[t].plane != old[t].plane || taps[t].y != old[t].y || taps[t].x != old[t].x ||
+            taps[t].weight - old[t].weight != more)
+            return false;
+    row->taps_at = before->taps_at;
+    row->weights = more;
+    return true;
+}
+
+static void set_row(struct packing_row *row, struct packing_map *map, const int16_t *wi,
+                    const struct packing_tap *taps)
+{
+    for (const struct packing_tap *tap = taps; tap < taps + row->n_taps; tap++) {
+        double w = wi[tap->weight];
+        row->square += w * w;
+        map->low_y = tap->y < map->low_y ? tap->y : map->low_y;
+        map->high_y = tap->y > map->high_y ? tap->y : map->high_y;
+        map->low_x = tap->x < map->low_x ? tap->x : map->low_x;
+        map->high_x = tap->x > map->high_x ? tap->x : map->high_x;
+    }
+    row->first = taps[0].plane;
+    row->last = taps[row->n_taps - 1].plane;
+}
+
+/* False when memory is out. */
+static bool set_taps(struct packing_map *map, const struct conv *k, const size_t *before,
                      const struct phase *phase)
 {
+    size_t cap = 0, used = 0;
     map->low_y = map->low_x = INT32_MAX;
     map->high_y = map->high_x = INT32_MIN;
     for (uint32_t m = 0; m < k->result.c; m++) {
         struct packing_row *row = &map->rows[m];
-        struct packing_tap *const taps = map->taps + row->taps_at;
+        if (!linear_grow(&map->taps, &cap, used + row->n_taps, sizeof *map->taps))
+            return false;
+        struct packing_tap *const taps = map->taps + used;
         uint32_t n = 0;
         for (uint32_t q = k->first_q[m]; q <= k->last_q[m]; q++)
             for (size_t f = before[q]; f < before[q + 1]; f++)
                 n += phase_taps(taps + n, k, m, q, &phase[f]);
-        for (const struct packing_tap *tap = taps; tap < taps + n; tap++) {
-            double w = k->lin->wi[tap->weight];
-            row->square += w * w;
-            map->low_y = tap->y < map->low_y ? tap->y : map->low_y;
-            map->high_y = tap->y > map->high_y ? tap->y : map->high_y;
-            map->low_x = tap->x < map->low_x ? tap->x : map->low_x;
-            map->high_x = tap->x > map->high_x ? tap->x : map->high_x;
-        }
+        set_row(row, map, k->lin->wi, taps);
         map->out_value[m] = m * k->result.step_c;
-        row->first = taps[0].plane;
-        row->last = taps[n - 1].plane;
+        row->taps_at = used;
+        if (!share_taps(row, map, taps))
+            used += n;
     }
+    return true;
 }
 
 /* Whether each out reads planes of its own, the same number of them, with the same weights: the
  * same, not weights that happen to be equal. */
 static uint32_t common_phases(const struct packing_map *map)
 {
-    const size_t n = map->rows[0].n_taps;
-    const uint32_t phases = map->rows[0].last + 1;
+    const struct packing_row *one = &map->rows[0];
+    const uint32_t phases = one->last + 1;
     if (map->n_outs < 2 || map->n_planes / map->n_outs != phases ||
-        map->n_planes % map->n_outs != 0 || map->n_taps != n * map->n_outs)
+        map->n_planes % map->n_outs != 0)
         return 0;
-    for (size_t t = n; t < map->n_taps; t++) {
-        const struct packing_tap *a = &map->taps[t], *b = &map->taps[t % n];
-        if (a->plane != b->plane + t / n * phases || a->weight != b->weight || a->y != b->y ||
-            a->x != b->x)
+    for (uint32_t m = 1; m < map->n_outs; m++) {
+        const struct packing_row *row = &map->rows[m];
+        if (row->n_taps != one->n_taps)
             return 0;
+        for (uint32_t t = 0; t < one->n_taps; t++) {
+            const struct packing_tap *a = &map->taps[row->taps_at + t];
+            const struct packing_tap *b = &map->taps[one->taps_at + t];
+            if (a->plane != b->plane + m * phases || a->weight + row->weights != b->weight ||
+                a->y != b->y || a->x != b->x)
+                return 0;
+        }
     }
     return phases;
 }
@@ -163,14 +201,14 @@ mp2ml_status packing_conv_planes(struct packing_map *map, const struct conv *k)
     if (ok) {
         count_taps(map, k, before, phase);
         map->planes = calloc((size_t)map->n_planes + 1, sizeof *map->planes);
-        map->taps = malloc((map->n_taps + 1) * sizeof *map->taps);
-        ok = map->planes != NULL && map->taps != NULL;
+        ok = map->planes != NULL;
     }
     if (ok) {
         set_planes(map, k, before, phase);
-        set_taps(map, k, before, phase);
-        map->phases = common_phases(map);
+        ok = set_taps(map, k, before, phase);
     }
+    if (ok)
+        map->phases = common_phases(map);
     free(before);
     free(phase);
     return ok ? MP2ML_OK : MP2ML_ERR_MEMORY;

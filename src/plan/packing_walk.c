@@ -41,7 +41,7 @@ static mp2ml_status give_terms(struct walk *k, uint32_t m, uint32_t slot, uint32
             const struct packing_tap *tap = &taps[from];
             int64_t f = ((int64_t)slot - tap->plane % c->planes) * c->plane -
                         (int64_t)(tap->y - c->from_y) * c->row - (tap->x - c->from_x);
-            terms[n++] = (struct packed_term){(uint32_t)(row->weights + tap->weight),
+            terms[n++] = (struct packed_term){row->weights + tap->weight,
                                               (uint16_t)(f < 0 ? f + k->n : f), f < 0};
         }
         TRY(k->visitor->terms(k->visitor->context, k->n_polys, terms, n));
