@@ -176,8 +176,11 @@ static void consider_diagonal(struct candidates *cs, struct packing_choice *c, u
 
 static void consider_tiles(struct candidates *cs, uint32_t tiles_y, uint32_t tiles_x)
 {
-    struct packing_choice c = {
-        .set = cs->params->set, .tiles_y = tiles_y, .tiles_x = tiles_x, .seconds = INFINITY};
+    struct packing_choice c = {.set = cs->params->set,
+                               .ways = cs->map->ways,
+                               .tiles_y = tiles_y,
+                               .tiles_x = tiles_x,
+                               .seconds = INFINITY};
     if (!lay_tile(&c, cs->map, cs->params->n))
         return;
     double copies = (double)tiles_y * tiles_x * c.h * c.w * cs->map->n_planes;

@@ -332,14 +332,16 @@ static mp2ml_status enter_all(bool *found, struct conv *k, const uint32_t *owner
 
 /* ---- all of it ------------------------------------------------------------------------------- */
 
-/* Fills the table with strides that are seen, or guessed one way or the other. */
-static mp2ml_status try_strides(struct conv *k, bool *found)
+/* Fills the table with strides that are seen, or guessed one way or the other (bits of `guesses`);
+ * *found becomes the bit. */
+static mp2ml_status try_strides(struct conv *k, unsigned *found, unsigned guesses)
 {
     uint32_t *owner = linear_owners(k->lin);
     uint32_t *times = malloc((k->lin->n_groups + 1) * sizeof *times);
     mp2ml_status status = owner != NULL && times != NULL ? MP2ML_OK : MP2ML_ERR_MEMORY;
-    for (unsigned guess = 0; status == MP2ML_OK && !*found && guess < 2; guess++) {
-        if (!set_strides(k, guess == 0))
+    for (unsigned guess = 0; status == MP2ML_OK && *found == 0 && guess < 2; guess++) {
+        bool whole = false;
+        if ((guesses >> guess & 1) == 0 || !set_strides(k, guess == 0))
             continue;
         free(k->weight);
         free(k->seen);
@@ -348,7 +350,8 @@ static mp2ml_status try_strides(struct conv *k, bool *found)
         if (k->weight == NULL || k->seen == NULL)
             status = MP2ML_ERR_MEMORY;
         else
-            status = enter_all(found, k, owner, times);
+            status = enter_all(&whole, k, owner, times);
+        *found = whole ? 1u << guess : 0;
     }
     free(owner);
     free(times);
@@ -356,8 +359,8 @@ static mp2ml_status try_strides(struct conv *k, bool *found)
 }
 
 /* With channels last or first. */
-static mp2ml_status try_order(struct conv *k, bool *found, const struct plan *plan, unsigned s,
-                              bool in_chw, bool out_chw)
+static mp2ml_status try_order(struct conv *k, unsigned *found, unsigned guesses,
+                              const struct plan *plan, unsigned s, bool in_chw, bool out_chw)
 {
     if (!set_pictures(k, plan, s, in_chw, out_chw))
         return MP2ML_OK;
@@ -375,13 +378,14 @@ static mp2ml_status try_order(struct conv *k, bool *found, const struct plan *pl
             k->bounds_x[i] = (struct conv_bounds){INT32_MAX, NOWHERE};
         memset(k->first_q, 0xff, ((size_t)k->result.c + 1) * sizeof *k->first_q);
         if (survey(k, stamp))
-            status = try_strides(k, found);
+            status = try_strides(k, found, guesses);
     }
     free(stamp);
     return status;
 }
 
-mp2ml_status packing_conv(struct packing_map *map, bool *found, const struct plan *plan, unsigned s)
+mp2ml_status packing_conv(struct packing_map *map, bool *found, const struct plan *plan, unsigned s,
+                          unsigned ways)
 {
     mp2ml_status status = MP2ML_OK;
     memset(map, 0, sizeof *map);
@@ -390,11 +394,18 @@ mp2ml_status packing_conv(struct packing_map *map, bool *found, const struct pla
     if (plan->linear[s].n_groups == 1)
         return MP2ML_OK;
     for (unsigned order = 0; status == MP2ML_OK && !*found && order < 4; order++) {
+        const unsigned guesses = ways >> 2 * order & 3;
+        unsigned guess = 0;
         struct conv k = {0};
+        if (guesses == 0)
+            continue;
         /* Both last, both first, then one of them first. */
-        status = try_order(&k, found, plan, s, order == 1 || order == 2, order == 1 || order == 3);
-        if (status == MP2ML_OK && *found)
+        status = try_order(&k, &guess, guesses, plan, s, order == 1 || order == 2,
+                           order == 1 || order == 3);
+        *found = status == MP2ML_OK && guess != 0;
+        if (*found)
             status = packing_conv_planes(map, &k);
+        map->ways = guess << 2 * order;
         packing_conv_wipe(&k);
     }
     return status;

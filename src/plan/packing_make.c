@@ -231,18 +231,18 @@ mp2ml_status packed_new(struct packed **out, const struct plan *plan, unsigned s
     const bool opened = plan->notes[s].opened;
     struct packing_choice best = {.seconds = INFINITY};
     struct packing_map dense = {0}, conv = {0};
-    bool found = false;
-    mp2ml_status status = packing_conv(&conv, &found, plan, s);
+    bool found = false, use_dense = false;
+    mp2ml_status status = packing_conv(&conv, &found, plan, s, PACKING_ALL_WAYS);
     if (status == MP2ML_OK && found)
         (void)packing_choose(&best, &conv, step, opened);
     if (status == MP2ML_OK && linear_products(lin) <= PACKING_MOST_TERMS) {
         status = packing_dense(&dense, lin);
-        best.dense = status == MP2ML_OK && packing_choose(&best, &dense, step, opened);
-        if (best.dense)
+        use_dense = status == MP2ML_OK && packing_choose(&best, &dense, step, opened);
+        if (use_dense)
             status = packing_dense_fill(&dense, lin);
     }
     if (status == MP2ML_OK && best.seconds < INFINITY)
-        status = packing_make(out, best.dense ? &dense : &conv, &best);
+        status = packing_make(out, use_dense ? &dense : &conv, &best);
     packing_map_wipe(&dense);
     packing_map_wipe(&conv);
     return status;

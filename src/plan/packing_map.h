@@ -54,12 +54,13 @@ struct packing_map {
     /* Not 0: out m reads the planes m*phases .. + phases - 1 alone, and all outs have the same taps,
      * as a pooling has: one polynomial does for all outs of a ciphertext. */
     uint32_t phases;
+    unsigned ways; /* bit of the way in which a convolution was found (packing_conv.c); dense: 0 */
 };
 void packing_map_wipe(struct packing_map *map);
 
 struct packing_choice {
     unsigned set;
-    bool dense;    /* of the map of packing_dense, else of packing_conv */
+    unsigned ways; /* map.ways */
     bool diagonal; /* uses map.phases: `planes` phases of each of `outs` channels */
     uint32_t tiles_y, tiles_x, tile_h, tile_w;
     int32_t from_y, from_x;   /* row and column of a plane where tile (0, 0) begins */
@@ -76,11 +77,13 @@ struct packing_choice {
 MUST_CHECK mp2ml_status packing_dense(struct packing_map *map, const struct linear *lin);
 MUST_CHECK mp2ml_status packing_dense_fill(struct packing_map *map, const struct linear *lin);
 
-/* The step as a convolution, *found = false when it is none. */
+/* The step as a convolution, *found = false when it is none; looked for in these ways. With the one
+ * that was found before, no comparison of weights fails again. */
+#define PACKING_ALL_WAYS 255u
 MUST_CHECK mp2ml_status packing_conv(struct packing_map *map, bool *found, const struct plan *plan,
-                                     unsigned s);
+                                     unsigned s, unsigned ways);
 
-/* Improves *best (best->seconds = INFINITY: nothing yet); true when it did, `dense` left alone. */
+/* Improves *best (best->seconds = INFINITY: nothing yet); true when it did. */
 bool packing_choose(struct packing_choice *best, const struct packing_map *map,
                     const struct plan_step *step, bool opened);
 

@@ -153,12 +153,12 @@ mp2ml_status packed_walk(const struct plan *plan, unsigned s, const struct packi
     bool found = true;
     size_t n_polys = 0, n_products = 0;
     mp2ml_status status;
-    if (packed->choice->dense) {
+    if (packed->choice->ways == 0) {
         status = packing_dense(&map, &plan->linear[s]);
         if (status == MP2ML_OK)
             status = packing_dense_fill(&map, &plan->linear[s]);
     } else {
-        status = packing_conv(&map, &found, plan, s);
+        status = packing_conv(&map, &found, plan, s, packed->choice->ways);
     }
     /* Counted first, so that a visitor may rely on the numbers. */
     if (status == MP2ML_OK && found)
