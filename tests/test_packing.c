@@ -618,6 +618,35 @@ static void test_norms(void **state)
     net_done(&net, plan);
 }
 
+/* While a model is loaded, the map of a convolution has the taps of one channel, not of all; that of
+ * a dense layer has those of one row. */
+static void test_shared_taps(void **state)
+{
+    static const struct geometry cases[] = {{"convolution", 9, 9, 3, 5, CONV(3, 1, true), 1, 0},
+                                            {"small", 2, 2, 30, 20, CONV(3, 1, true), 1, 0},
+                                            {"strided", 13, 13, 3, 6, CONV(3, 2, true), 1, 0},
+                                            {"one place", 1, 1, 50, 40, CONV(1, 1, true), 1, 0}};
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct net net;
+        struct packing_map map;
+        bool found;
+        struct plan *plan = end_geometry(&net, &cases[i], begin_geometry(&net, &cases[i]), false);
+        assert_int_equal(packing_conv(&map, &found, plan, 3, PACKING_ALL_WAYS), MP2ML_OK);
+        assert_int_equal(found, cases[i].h > 1);
+        if (!found) {
+            assert_int_equal(packing_dense(&map, &plan->linear[3]), MP2ML_OK);
+            assert_null(map.taps);
+            assert_int_equal(packing_dense_fill(&map, &plan->linear[3]), MP2ML_OK);
+        }
+        assert_int_equal(map.n_outs, cases[i].co);
+        for (uint32_t m = 0; m < map.n_outs; m++)
+            assert_int_equal(map.rows[m].taps_at, 0);
+        packing_map_wipe(&map);
+        net_done(&net, plan);
+    }
+}
+
 /* Polynomials that would not be as many as were announced are refused, not written. */
 static void test_numbers(void **state)
 {
@@ -681,6 +710,7 @@ int main(void)
         cmocka_unit_test(test_networks),
         cmocka_unit_test(test_values_decide_nothing),
         cmocka_unit_test(test_norms),
+        cmocka_unit_test(test_shared_taps),
         cmocka_unit_test(test_numbers),
         cmocka_unit_test(test_too_large),
     };
