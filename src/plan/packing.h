@@ -70,8 +70,8 @@ MUST_CHECK mp2ml_status packed_new(struct packed **out, const struct plan *plan,
 /* plan->packed[s] of every linear step, as scaled now; may be called again. */
 MUST_CHECK mp2ml_status plan_pack(struct plan *plan);
 void packed_free(struct packed *packed);
-/* The polynomials of step s, transformed for ck, which is of packed->set; made by the first call, of
- * the weights that the step was packed with, then shared by all threads until packed_free. */
+/* The polynomials of step s with its weights as they are, transformed for ck, which is of
+ * packed->set; made by the first call, then shared by all threads until packed_free. */
 MUST_CHECK mp2ml_status packed_image(const struct ckks_image **out, const struct plan *plan,
                                      unsigned s, const struct ckks *ck);
 

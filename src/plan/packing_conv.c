@@ -254,7 +254,7 @@ static bool enter(struct conv *k, const struct linear_group *group, uint32_t tim
             uint32_t w = (uint32_t)(group->weights_at + r * group->cols + c);
             if (k->weight[at] == NO_WEIGHT)
                 k->weight[at] = w;
-            else if (lin->wi[k->weight[at]] != lin->wi[w])
+            else if (!k->known && lin->wi[k->weight[at]] != lin->wi[w])
                 return false;
             k->seen[at] += times;
         }
@@ -396,7 +396,7 @@ mp2ml_status packing_conv(struct packing_map *map, bool *found, const struct pla
     for (unsigned order = 0; status == MP2ML_OK && !*found && order < 4; order++) {
         const unsigned guesses = ways >> 2 * order & 3;
         unsigned guess = 0;
-        struct conv k = {0};
+        struct conv k = {.known = ways != PACKING_ALL_WAYS};
         if (guesses == 0)
             continue;
         /* Both last, both first, then one of them first. */

@@ -39,6 +39,7 @@ struct conv {
     size_t *offset; /* [result.c + 1] */
     uint32_t *weight, *seen;
     uint64_t work;
+    bool known; /* found before: weights are not compared */
 };
 
 static inline size_t conv_entry(const struct conv *k, uint32_t m, uint32_t q)

@@ -78,7 +78,7 @@ MUST_CHECK mp2ml_status packing_dense(struct packing_map *map, const struct line
 MUST_CHECK mp2ml_status packing_dense_fill(struct packing_map *map, const struct linear *lin);
 
 /* The step as a convolution, *found = false when it is none; looked for in these ways. With the one
- * that was found before, no comparison of weights fails again. */
+ * that was found before, weights are not compared again: what is found and when is geometry. */
 #define PACKING_ALL_WAYS 255u
 MUST_CHECK mp2ml_status packing_conv(struct packing_map *map, bool *found, const struct plan *plan,
                                      unsigned s, unsigned ways);
@@ -111,8 +111,8 @@ MUST_CHECK mp2ml_status packing_walk(size_t *n_polys, size_t *n_products,
                                      const struct packing_map *map,
                                      const struct packing_choice *choice,
                                      const struct packing_visitor *visitor);
-/* The same for a step that was packed: the map is made again. Its weights must be those that it was
- * packed with. MP2ML_ERR_PLAN when the numbers are not those that it was packed with. */
+/* The same for a step that was packed: the map is made again, from its geometry alone.
+ * MP2ML_ERR_PLAN when the numbers are not those that it was packed with. */
 MUST_CHECK mp2ml_status packed_walk(const struct plan *plan, unsigned s,
                                     const struct packing_visitor *visitor);
 
