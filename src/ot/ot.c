@@ -198,8 +198,7 @@ mp2ml_status ot_setup(struct ot *ot, const uint8_t sid[32])
     memcpy(ot->session, sid, sizeof ot->session);
     TRY_OUT(prg_fill(ot->prg, &delta, sizeof delta));
     if (ot->party == PARTY_SERVER)
-        delta.lo |=
-            1; /* colour bits of garbled labels; the proof of the check holds for any Delta */
+        delta.lo |= 1; /* colours of garbled labels; the check's proof holds for any Delta */
     softspoken_set_delta(&ot->sender, &delta);
     TRY_OUT(ot->party == PARTY_SERVER ? setup_server(ot, s) : setup_client(ot, s));
     ot->state = STATE_SET_UP;
