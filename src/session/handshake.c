@@ -93,7 +93,7 @@ static mp2ml_status write_nonce(struct writer *w, struct prg *g)
     return MP2ML_OK;
 }
 
-unsigned k_ss_for(const struct network *network)
+unsigned handshake_k_ss(const struct network *network)
 {
     return network->rtt_s < NEAR_SECONDS && network->bits_per_second > 2e9 ? 4 : 8;
 }
@@ -104,10 +104,10 @@ static unsigned server_k_ss(const struct session *s, const struct mp2ml_model *m
     if (!model->k_ss_by_link)
         return model->plan->pub.k_ss;
     if (model->network_given)
-        return k_ss_for(&model->situation.network);
+        return handshake_k_ss(&model->situation.network);
     const struct network link = {s->measured.network.rtt_s,
                                  channel_is_loopback(link_channel(s->link)) ? INFINITY : 0};
-    return k_ss_for(&link);
+    return handshake_k_ss(&link);
 }
 
 /*  offset size        HELLO_C
