@@ -11,6 +11,7 @@
 
 #define CLIENT_SETS (1u << CKKS_S1 | 1u << CKKS_S2)
 #define NEAR_SECONDS 150e-6 /* a round trip on this machine takes less */
+#define FAR_SECONDS 2e-3    /* one that is worth more than idle caches */
 #define FAST_LINK 1e10      /* bits a second that only memory moves, or so it seems */
 
 mp2ml_status session_new(struct session **out, enum party party, struct link *link)
@@ -340,6 +341,8 @@ static mp2ml_status set_up(struct session *s)
     uint8_t h0[32], t[32];
     TRY(transcript_hash(s, "h0", h0));
     TRY(ot_new(&s->ot, s->link, s->party, s->prg, s->k_ss));
+    ot_set_far(s->ot, (s->party == PARTY_CLIENT ? channel_connect_seconds(link_channel(s->link))
+                                                : s->measured.network.rtt_s) > FAR_SECONDS);
     TRY(ot_setup_begin(s->ot, h0));
     TRY(make_rings(s, h0));
     TRY(s->party == PARTY_CLIENT ? public_keys_send(s, h0) : public_keys_recv(s, h0));
