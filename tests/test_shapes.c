@@ -163,8 +163,13 @@ static void memory_for_one_run(void **state)
 {
     (void)state;
     struct pair p;
-    const size_t here = run_memory(&model->plan->pub, PARTY_CLIENT, 0, 2);
-    const size_t there = run_memory(&model->plan->pub, PARTY_SERVER, 0, 2);
+    struct plan_situation situation = model->situation;
+    struct plan_public chosen;
+    situation.images = situation.block = 2;
+    assert_int_equal(plan_choose(&chosen, model->plan, &situation), MP2ML_OK);
+    const size_t here = run_memory(&chosen, PARTY_CLIENT, 0, 2);
+    const size_t there = run_memory(&chosen, PARTY_SERVER, 0, 2);
+    plan_public_wipe(&chosen);
     pair_start(&p, there + there / 8);
     p.client->options.max_memory = here + here / 8;
     for (uint64_t i = 0; i < 3; i++) {

@@ -28,7 +28,6 @@
 #include <sys/types.h>
 
 #include "base/base.h"
-#include "plan/choose.h"
 #include "plan/plan.h"
 #include "steps/steps.h"
 
@@ -164,7 +163,7 @@ struct session {
     } measured;
 };
 /* The k_ss for a link: past about 2 Gbit/s fewer bytes cost more than they save. */
-unsigned k_ss_for(const struct network *network);
+unsigned handshake_k_ss(const struct network *network);
 /* Keeps the link. */
 MUST_CHECK mp2ml_status session_new(struct session **out, enum party party, struct link *link);
 void session_free(struct session *s);

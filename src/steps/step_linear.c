@@ -159,7 +159,7 @@ static void multiply_rows(const struct ckks *ck, const struct linear *lin,
     }
 }
 
-mp2ml_status draw_masks(struct run *run, uint64_t *r, uint64_t *share, size_t n, unsigned k)
+mp2ml_status step_draw_masks(struct run *run, uint64_t *r, uint64_t *share, size_t n, unsigned k)
 {
     const uint64_t mask = ((uint64_t)1 << k) - 1;
     TRY(prg_fill(run->prg, r, n * sizeof(*r)));
@@ -237,7 +237,7 @@ static mp2ml_status answer_c0(struct run *run, unsigned s, const struct answers 
     TRACE(run->trace, PRODUCT, count);
     multiply_rows(a->ck, lin, &run->rows[s], a->C0, a->c0, first, count, images);
     TRACE_NEXT(SWITCH, count);
-    TRY(draw_masks(run, a->r, run->values[s] + first * images, count * images, step->k));
+    TRY(step_draw_masks(run, a->r, run->values[s] + first * images, count * images, step->k));
     ckks_answer_c0(a->ck, a->c0s, a->C0, a->bu + slot * a->per * params->primes * images,
                    lin->bi + first, a->r, step->l, step->k, count, images);
     TRACE_NEXT(PACK, bytes);

@@ -146,14 +146,14 @@ mp2ml_status step_image_client(struct run *run, unsigned step);
 mp2ml_status step_image_server(struct run *run, unsigned step);
 size_t step_image_scratch(const struct plan_public *pub, const struct plan_step *step,
                           enum party party, size_t images);
-/* The map's arrays come from the arena (image_map_need bytes) and stay for the run's life; bias of
+/* The map's arrays come from the arena (step_image_map_need bytes) and stay for the run's life; bias of
  * `lin`, NULL at the client. */
-size_t image_map_need(const struct plan_step *step, enum party party);
-MUST_CHECK mp2ml_status image_map_take(struct image_map *map, struct arena *arena,
-                                       const struct plan_step *step, const struct linear *lin);
+size_t step_image_map_need(const struct plan_step *step, enum party party);
+MUST_CHECK mp2ml_status step_image_map_take(struct image_map *map, struct arena *arena,
+                                            const struct plan_step *step, const struct linear *lin);
 /* Uniform k-bit masks r, and this party's share -r. */
-MUST_CHECK mp2ml_status draw_masks(struct run *run, uint64_t *r, uint64_t *share, size_t n,
-                                   unsigned k);
+MUST_CHECK mp2ml_status step_draw_masks(struct run *run, uint64_t *r, uint64_t *share, size_t n,
+                                        unsigned k);
 MUST_CHECK mp2ml_status row_map_new(struct row_map *map, const struct linear *lin);
 void row_map_wipe(struct row_map *map);
 
