@@ -160,7 +160,7 @@ static mp2ml_status hello_client_recv(struct session *s, const struct mp2ml_mode
         return MP2ML_OK;
     }
     TRY(status);
-    /* What the client says of itself decides how fast it is served, nothing else. */
+    /* What the client says of itself decides layouts, engines and how fast it is served. */
     s->measured.network.rtt_s = fmin(round_trip < NEAR_SECONDS ? 0 : round_trip, 60);
     s->measured.client_speed = fmin(fmax(speed, 0.05), 50);
     if (name[0] != '\0' && (!model_name || strcmp(name, model_name) != 0))
