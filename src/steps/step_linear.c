@@ -246,9 +246,8 @@ static mp2ml_status answer_c0(struct run *run, unsigned s, const struct answers 
     return frame_send(run->link, FRAME_CT_OUT, (uint16_t)s, a->body, bytes);
 }
 
-/* x' = round(2^(k-l) * (W x + bias)) for inputs that came in the clear. */
-static void multiply_plain(uint64_t *out, const struct linear *lin, const struct plan_step *step,
-                           const uint64_t *x, size_t images)
+void linear_multiply(uint64_t *out, const struct linear *lin, const struct plan_step *step,
+                     const uint64_t *x, size_t images, bool with_bias)
 {
     const unsigned t = step->l - step->k;
     const uint64_t half = t > 0 ? (uint64_t)1 << (t - 1) : 0;
@@ -259,7 +258,7 @@ static void multiply_plain(uint64_t *out, const struct linear *lin, const struct
             uint32_t o = lin->out_index[group->out_at + r];
             uint64_t *row = out + (size_t)o * images;
             for (size_t b = 0; b < images; b++)
-                row[b] = lin->bi[o] + half;
+                row[b] = (with_bias ? lin->bi[o] : 0) + half;
             for (uint32_t c = 0; c < group->cols; c++) {
                 const uint64_t *in = x + (size_t)lin->in_index[group->in_at + c] * images;
                 uint64_t w =
@@ -281,7 +280,7 @@ static mp2ml_status linear_in_the_clear(struct run *run, unsigned s)
     if (!x)
         return MP2ML_ERR_MEMORY;
     gather_operands(x, run->pub, step, run->values, 0, inputs, run->images, step->l);
-    multiply_plain(run->values[s], &run->linear[s], step, x, run->images);
+    linear_multiply(run->values[s], &run->linear[s], step, x, run->images, true);
     return MP2ML_OK;
 }
 

@@ -5,6 +5,7 @@
  *
  *   step_input.c    quantise; a plain input travels here
  *   step_linear.c   encrypt, multiply, switch, decode; its twin in step_linear_clear.c
+ *   precompute.c    linear steps made ahead of a request, and what is left of them in it
  *   step_nonlinear.c ReLU, re-entry, max, argmax, products on shares
  *   step_output.c   open to the client, turn into floats, softmax and what else may end a network
  *
@@ -37,6 +38,8 @@ struct run_keys {
     uint64_t c1_counter[STEPS_SETS]; /* next block of the stream; never goes back in a session */
 };
 
+struct precomputed; /* linear steps of requests to come */
+
 typedef void (*run_progress)(void *context, double fraction_of_block);
 
 struct run {
@@ -56,6 +59,8 @@ struct run {
     size_t region_bytes;
     uint64_t **values;          /* [n_steps], valid while the step is alive */
     size_t images;              /* of the current block */
+    struct precomputed *ahead;  /* its linear steps are there already; else NULL. Not owned */
+    size_t item;                /* which of them */
     const float *const *inputs; /* client: [tensor] -> [image][count] of this block */
     float *const *outputs;      /* client: [tensor] -> [image][count] */
     run_progress progress;
@@ -82,6 +87,28 @@ MUST_CHECK mp2ml_status run_block(struct run *run, size_t images, const float *c
 void run_forget(struct run *run);
 /* Bytes that run_new allocates, for plans and limits; SIZE_MAX on overflow. */
 size_t run_memory(const struct plan_public *pub, enum party party, uint64_t plain, size_t images);
+
+/* ---- ahead of time ------------------------------------------------------------------------- */
+
+/* Makes the linear steps of `items` requests of `images` images, in one batch through `run`, which
+ * has room for images*items and is only used for the call. Both parties make the same call. Bytes
+ * of precomputed_memory. Keeps run->pub. Linear steps that read inputs in the clear alone are left
+ * to the request. */
+MUST_CHECK mp2ml_status precomputed_new(struct precomputed **out, struct run *run, size_t images,
+                                        size_t items);
+void precomputed_free(struct precomputed *p);
+size_t precomputed_memory(const struct plan_public *pub, enum party party, uint64_t plain,
+                          size_t images, size_t items); /* SIZE_MAX on overflow */
+/* Items not used yet, 0 for NULL; the number of the next. */
+size_t precomputed_left(const struct precomputed *p);
+size_t precomputed_next(const struct precomputed *p);
+/* Marks the next item as used and lets the run's next block, of its images, take it: run->ahead is
+ * for the caller to reset. Its words are wiped as they serve. */
+void precomputed_use(struct precomputed *p, struct run *run);
+#ifdef MP2ML_TEST_HOOKS
+/* Control: every use is of item 0. Both parties must do the same. */
+void precomputed_reuse(struct precomputed *p);
+#endif
 
 /* The whole plan in the clear: inputs[t] = [image][count], outputs[t] likewise. `noise` false gives
  * exact rounding instead of the model. `visit` (may be NULL) sees every step's values
@@ -125,6 +152,15 @@ mp2ml_status step_linear_clear(struct clear_run *run, unsigned step);
 /* Arena bytes of the linear step's halves beside the value sets. */
 size_t step_linear_scratch(const struct plan_public *pub, const struct plan_step *step,
                            enum party party, uint64_t plain, size_t images);
+/* out = round(2^(k-l) * (W x + bias)) mod 2^k in exact integers, x[inputs][images] mod 2^l.
+ * CT: leaks nothing but the shape of W. */
+void linear_multiply(uint64_t *out, const struct linear *lin, const struct plan_step *step,
+                     const uint64_t *x, size_t images, bool with_bias);
+/* The halves of a linear step that was made ahead. */
+mp2ml_status step_masked_client(struct run *run, unsigned step);
+mp2ml_status step_masked_server(struct run *run, unsigned step);
+size_t step_masked_scratch(const struct plan_public *pub, const struct plan_step *step,
+                           size_t images);
 MUST_CHECK mp2ml_status row_map_new(struct row_map *map, const struct linear *lin);
 void row_map_wipe(struct row_map *map);
 
@@ -154,6 +190,7 @@ void gather_operands(uint64_t *out, const struct plan_public *pub, const struct 
                      unsigned bits);
 /* True when every operand of the step is an input in the clear. */
 bool step_is_plain(const struct plan_public *pub, const struct plan_step *step, uint64_t plain);
+mp2ml_status run_step(struct run *run, unsigned step);
 void step_report(struct run *run, unsigned step, double fraction_of_step);
 
 #endif
