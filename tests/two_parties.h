@@ -25,6 +25,7 @@ struct both_runs {
     link_tap tap;         /* sees the client's frames; may be NULL */
     void *tap_context;
     bool no_masks; /* control: see struct run */
+    size_t ahead;  /* items that are precomputed first; the block uses the last. 0: none */
     mp2ml_status status[2];
     struct link_stats stats; /* of the block alone, at the client */
 };
