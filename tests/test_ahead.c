@@ -41,10 +41,10 @@ static int unload(void **state)
 struct pair {
     struct served served;
     mp2ml_client *client;
-    unsigned parts[256];      /* of frames of each type, both directions */
-    uint64_t *masked;         /* values of the first linear step's MASKED frames, or NULL */
+    unsigned parts[256]; /* of frames of each type, both directions */
+    uint64_t *masked;    /* values of the first linear step's MASKED frames, or NULL */
     size_t n_masked, bits;
-    uint64_t bytes[256];      /* of them: a histogram */
+    uint64_t bytes[256]; /* of them: a histogram */
 };
 
 static void watch(void *context, bool sent, enum frame_type type, uint16_t step, uint8_t *part,
@@ -402,10 +402,10 @@ static void preparing_shows_counts(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(transfers_are_enough),      cmocka_unit_test(items_then_none),
-        cmocka_unit_test(prepare_again),             cmocka_unit_test(less_than_asked),
-        cmocka_unit_test(items_in_turn),             cmocka_unit_test(padding_is_checked),
-        cmocka_unit_test(hostile_prepared),          cmocka_unit_test(masked_values_say_nothing),
+        cmocka_unit_test(transfers_are_enough),   cmocka_unit_test(items_then_none),
+        cmocka_unit_test(prepare_again),          cmocka_unit_test(less_than_asked),
+        cmocka_unit_test(items_in_turn),          cmocka_unit_test(padding_is_checked),
+        cmocka_unit_test(hostile_prepared),       cmocka_unit_test(masked_values_say_nothing),
         cmocka_unit_test(preparing_shows_counts),
     };
     return cmocka_run_group_tests(tests, load, unload);

@@ -193,8 +193,14 @@ static void nothing_is_kept(void **state)
 
 /* ---- clients that claim too much ------------------------------------------------------------ */
 
-#define NEW(n) {.images = (n)}
-#define AGAIN(n, forms) {.images = (n), .plain = (forms), .again = true}
+#define NEW(n)                                                                                     \
+    {                                                                                              \
+        .images = (n)                                                                              \
+    }
+#define AGAIN(n, forms)                                                                            \
+    {                                                                                              \
+        .images = (n), .plain = (forms), .again = true                                             \
+    }
 
 /* A hand-made client that sends these requests; the server's answers are read where there must be
  * some. */

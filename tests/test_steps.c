@@ -385,10 +385,15 @@ static void twenty_residual_layers(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(dense_network_one_image), cmocka_unit_test(linear_steps_ahead),    cmocka_unit_test(dense_network_batch_argmax),
-        cmocka_unit_test(dense_network_plain_input),  cmocka_unit_test(pooling_network),
-        cmocka_unit_test(predicted_traffic_is_exact), cmocka_unit_test(products_and_gates),
-        cmocka_unit_test(residuals_and_groups),       cmocka_unit_test(joined_and_clipped),
+        cmocka_unit_test(dense_network_one_image),
+        cmocka_unit_test(linear_steps_ahead),
+        cmocka_unit_test(dense_network_batch_argmax),
+        cmocka_unit_test(dense_network_plain_input),
+        cmocka_unit_test(pooling_network),
+        cmocka_unit_test(predicted_traffic_is_exact),
+        cmocka_unit_test(products_and_gates),
+        cmocka_unit_test(residuals_and_groups),
+        cmocka_unit_test(joined_and_clipped),
         cmocka_unit_test(twenty_residual_layers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

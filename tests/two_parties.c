@@ -72,8 +72,8 @@ static void keep_shares(void *context, const struct run *run, unsigned step)
 }
 
 /* Linear steps of both->ahead blocks; `run` takes the last. */
-static mp2ml_status make_ahead(struct precomputed **out, const struct half *half,
-                               struct session *s, struct run *run)
+static mp2ml_status make_ahead(struct precomputed **out, const struct half *half, struct session *s,
+                               struct run *run)
 {
     const struct both_runs *both = half->both;
     struct run *batch = NULL;

@@ -477,8 +477,8 @@ static mp2ml_status prepare(struct mp2ml_client *c, size_t requests, size_t imag
         TRY(prepare_once(c, &shape, &request, prepared, err));
     c->last_plan = shape->pub;
     request.precompute = c->options.precompute;
-    requests = ahead_limit(shape, PARTY_CLIENT, requests, request.precompute,
-                           c->options.max_memory);
+    requests =
+        ahead_limit(shape, PARTY_CLIENT, requests, request.precompute, c->options.max_memory);
     request.requests = requests < UINT32_MAX ? (uint32_t)requests : UINT32_MAX;
     return prepare_once(c, &shape, &request, prepared, err);
 }

@@ -414,7 +414,8 @@ mp2ml_status request_recv(struct link *link, struct request *request,
     enum frame_type got;
     *refusal = 0;
     memset(request, 0, sizeof(*request));
-    TRY(frame_recv_any(link, FRAME_REQUEST, FRAME_PREPARE, SESSION_MAX_HELLO, &got, &body, &length));
+    TRY(frame_recv_any(link, FRAME_REQUEST, FRAME_PREPARE, SESSION_MAX_HELLO, &got, &body,
+                       &length));
     request->prepare = got == FRAME_PREPARE;
     struct reader r = reader_init(body, length);
     mp2ml_status status = request_read(&r, request, inputs, n_inputs, refusal);

@@ -25,7 +25,7 @@ static uint64_t ahead_memory(const struct shape *shape, enum party party, size_t
     size_t run = run_memory(shape->pub, party, shape->plain, images * requests);
     size_t items = precomputed_memory(shape->pub, party, shape->plain, images, requests);
     return run > SIZE_MAX - items || bytes > UINT64_MAX - run - items ? UINT64_MAX
-                                                                     : bytes + run + items;
+                                                                      : bytes + run + items;
 }
 
 size_t ahead_limit(const struct shape *shape, enum party party, size_t requests, bool precompute,

@@ -188,8 +188,8 @@ mp2ml_status read_refusal(const uint8_t *body, size_t length, mp2ml_error *err);
 /* REQUEST: what it says, on both sides. */
 struct request {
     uint64_t images;
-    uint64_t plain; /* bit i: input i travels in the clear */
-    bool again;     /* as an accepted one of this session: no ACCEPT comes */
+    uint64_t plain;    /* bit i: input i travels in the clear */
+    bool again;        /* as an accepted one of this session: no ACCEPT comes */
     uint32_t item;     /* 1 + number of the precomputed item that it uses, 0: none */
     bool prepare;      /* PREPARE, not REQUEST: */
     uint32_t requests; /* for so many of this shape */
@@ -212,9 +212,9 @@ MUST_CHECK mp2ml_status request_recv(struct link *link, struct request *request,
 
 struct shape {
     uint64_t images, plain;
-    struct plan_public *pub; /* owned; NULL: empty */
-    size_t block;            /* images that go through the steps together */
-    struct run *run;         /* owned; NULL: made when it is needed */
+    struct plan_public *pub;   /* owned; NULL: empty */
+    size_t block;              /* images that go through the steps together */
+    struct run *run;           /* owned; NULL: made when it is needed */
     struct precomputed *ahead; /* owned; NULL: nothing */
 };
 struct shapes {

@@ -63,8 +63,8 @@ mp2ml_status shapes_run(struct shapes *shapes, struct shape *shape, struct sessi
 {
     if (shape->run)
         return MP2ML_OK;
-    shapes_make_room(shapes, s->party,
-                     run_memory(shape->pub, s->party, shape->plain, shape->block), max_memory);
+    shapes_make_room(shapes, s->party, run_memory(shape->pub, s->party, shape->plain, shape->block),
+                     max_memory);
     return run_new(&shape->run, s->party, s->link, s->mpc, s->prg, &s->keys, shape->pub, linear,
                    shape->plain, shape->block);
 }

@@ -282,8 +282,7 @@ mp2ml_status step_masked_server(struct run *run, unsigned s)
     const uint64_t mask = ((uint64_t)1 << step->k) - 1;
     const size_t images = run->images;
     uint64_t *out = run->values[s];
-    uint64_t *d =
-        arena_take(run->arena, plan_step_inputs(run->pub, step) * images, sizeof(*d));
+    uint64_t *d = arena_take(run->arena, plan_step_inputs(run->pub, step) * images, sizeof(*d));
     if (!d)
         return MP2ML_ERR_MEMORY;
     TRY(recv_masked(run, s, d));
