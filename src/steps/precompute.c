@@ -24,6 +24,7 @@ struct precomputed {
     uint64_t plain;
     size_t images, items, total; /* of an item; items; images * items */
     size_t next;                 /* items before this one are used */
+    bool has[PLAN_MAX_STEPS];    /* the step is made ahead */
     size_t *rho_at, *y_at;       /* [n_steps]: the first value of a step */
     uint64_t *rho, *y;           /* [value][total]; rho is the client's alone; y: either's share */
     struct arena *arena;         /* of both */
@@ -32,19 +33,32 @@ struct precomputed {
 #endif
 };
 
-static bool is_ahead(const struct plan_public *pub, unsigned s, uint64_t plain)
+/* Which steps are made ahead: linear ones, but neither those that read inputs in the clear alone nor
+ * those whose values are opened, at once or behind non-linear steps. The rounding of the request
+ * depends on weights and rho, where that of an ordinary step hides behind b*u: nothing of it may
+ * reach the client. */
+static void mark_ahead(bool ahead[PLAN_MAX_STEPS], const struct plan_public *pub, uint64_t plain)
 {
-    return pub->steps[s].kind == STEP_LINEAR && !step_is_plain(pub, &pub->steps[s], plain);
+    bool opened[PLAN_MAX_STEPS] = {false};
+    for (unsigned s = pub->n_steps; s-- > 0;) {
+        const struct plan_step *step = &pub->steps[s];
+        const bool linear = step->kind == STEP_LINEAR;
+        opened[s] = opened[s] || step->kind == STEP_OUTPUT;
+        ahead[s] = linear && !opened[s] && !step_is_plain(pub, step, plain);
+        for (unsigned o = 0; o < step->n_operands && opened[s] && !linear; o++)
+            opened[step->operands[o]] = true;
+    }
 }
 
 /* Values per image of all such steps; SIZE_MAX on overflow. */
 static size_t count_values(const struct plan_public *pub, uint64_t plain, bool of_inputs)
 {
     size_t n = 0;
+    bool ahead[PLAN_MAX_STEPS];
+    mark_ahead(ahead, pub, plain);
     for (unsigned s = 0; s < pub->n_steps; s++) {
         const struct plan_step *step = &pub->steps[s];
-        if (is_ahead(pub, s, plain) &&
-            !size_add(&n, n, of_inputs ? plan_step_inputs(pub, step) : step->count))
+        if (ahead[s] && !size_add(&n, n, of_inputs ? plan_step_inputs(pub, step) : step->count))
             return SIZE_MAX;
     }
     return n;
@@ -88,11 +102,12 @@ static mp2ml_status take_arrays(struct precomputed *p)
     p->y_at = calloc(pub->n_steps + 1, sizeof(*p->y_at));
     if (!p->rho_at || !p->y_at || need == SIZE_MAX)
         return MP2ML_ERR_MEMORY;
+    mark_ahead(p->has, pub, p->plain);
     TRY(arena_new(&p->arena, need));
     for (unsigned s = 0; s < pub->n_steps; s++) {
         p->rho_at[s] = rho;
         p->y_at[s] = y;
-        if (!is_ahead(pub, s, p->plain))
+        if (!p->has[s])
             continue;
         rho += plan_step_inputs(pub, &pub->steps[s]);
         y += pub->steps[s].count;
@@ -150,7 +165,7 @@ mp2ml_status precomputed_new(struct precomputed **out, struct run *run, size_t i
     run->trace = link_trace(run->link);
     mp2ml_status status = take_arrays(p);
     for (unsigned s = 0; s < p->pub->n_steps && status == MP2ML_OK; s++)
-        if (is_ahead(p->pub, s, p->plain))
+        if (p->has[s])
             status = make_step(p, run, s);
     run_forget(run);
     if (status != MP2ML_OK) {
@@ -159,6 +174,11 @@ mp2ml_status precomputed_new(struct precomputed **out, struct run *run, size_t i
     }
     *out = p;
     return MP2ML_OK;
+}
+
+bool precomputed_has(const struct precomputed *p, unsigned step)
+{
+    return p->has[step];
 }
 
 size_t precomputed_left(const struct precomputed *p)

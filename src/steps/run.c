@@ -229,11 +229,11 @@ void step_report(struct run *run, unsigned step, double fraction_of_step)
     run->progress(run->progress_context, total > 0 ? done / total : 1);
 }
 
-static step_half half_of(const struct run *run, const struct plan_step *step)
+static step_half half_of(const struct run *run, unsigned s)
 {
-    if (run->ahead && step->kind == STEP_LINEAR && !step_is_plain(run->pub, step, run->plain))
+    if (run->ahead && precomputed_has(run->ahead, s))
         return run->party == PARTY_CLIENT ? step_masked_client : step_masked_server;
-    return step_table[step->kind].half[run->party];
+    return step_table[run->pub->steps[s].kind].half[run->party];
 }
 
 mp2ml_status run_step(struct run *run, unsigned s)
@@ -241,7 +241,7 @@ mp2ml_status run_step(struct run *run, unsigned s)
     const struct plan_step *step = &run->pub->steps[s];
     TRACE_NAMED(run->trace, step_kind_name(step->kind), (int)s, step->count * run->images);
     size_t mark = arena_mark(run->arena);
-    mp2ml_status status = half_of(run, step)(run, s);
+    mp2ml_status status = half_of(run, s)(run, s);
     arena_rewind(run->arena, mark);
     return status;
 }

@@ -92,13 +92,14 @@ size_t run_memory(const struct plan_public *pub, enum party party, uint64_t plai
 
 /* Makes the linear steps of `items` requests of `images` images, in one batch through `run`, which
  * has room for images*items and is only used for the call. Both parties make the same call. Bytes
- * of precomputed_memory. Keeps run->pub. Linear steps that read inputs in the clear alone are left
- * to the request. */
+ * of precomputed_memory. Keeps run->pub. Linear steps that read inputs in the clear alone, and those
+ * whose values are opened, are left to the request. */
 MUST_CHECK mp2ml_status precomputed_new(struct precomputed **out, struct run *run, size_t images,
                                         size_t items);
 void precomputed_free(struct precomputed *p);
 size_t precomputed_memory(const struct plan_public *pub, enum party party, uint64_t plain,
                           size_t images, size_t items); /* SIZE_MAX on overflow */
+bool precomputed_has(const struct precomputed *p, unsigned step);
 /* Items not used yet, 0 for NULL; the number of the next. */
 size_t precomputed_left(const struct precomputed *p);
 size_t precomputed_next(const struct precomputed *p);
