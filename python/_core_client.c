@@ -323,8 +323,8 @@ static PyObject *client_stats(PyObject *self, PyObject *unused)
         (unsigned long long)s.prepare_bytes_to_server,
         (unsigned long long)s.prepare_bytes_to_client, (unsigned long long)s.prepare_flights,
         (unsigned long long)s.requests, (unsigned long long)s.prepared,
-        (unsigned long long)s.precomputed, (unsigned long long)s.precomputed_used,
-        (unsigned long long)s.precomputed_left);
+        (unsigned long long)s.prepared_used, (unsigned long long)s.prepared_left,
+        (unsigned long long)s.precomputed);
 }
 
 static PyObject *client_receipt(PyObject *self, PyObject *unused)

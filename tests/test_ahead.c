@@ -41,8 +41,9 @@ static int unload(void **state)
 struct pair {
     struct served served;
     mp2ml_client *client;
-    unsigned parts[256]; /* of frames of each type, both directions */
-    uint64_t *masked;    /* values of the first linear step's MASKED frames, or NULL */
+    unsigned parts[256];     /* of frames of each type, both directions */
+    enum frame_type watched; /* MASKED, or CT_IN */
+    uint64_t *masked;        /* values of these frames of the first linear step, or NULL */
     size_t n_masked, bits;
     uint64_t bytes[256]; /* of them: a histogram */
 };
@@ -53,7 +54,7 @@ static void watch(void *context, bool sent, enum frame_type type, uint16_t step,
     struct pair *p = context;
     (void)sent;
     p->parts[type]++;
-    if (type != FRAME_MASKED || step != 1 || !p->masked)
+    if (type != p->watched || step != 1 || !p->masked)
         return;
     size_t at = 0;
     bits_unpack(p->masked + p->n_masked, part, &at, length * 8 / p->bits, (unsigned)p->bits);
@@ -133,7 +134,9 @@ static void transfers_are_enough(void **state)
     assert_int_equal(p.parts[FRAME_OT_EXTEND], 0);
     ask(&p, 1, -1, 4);
     assert_true(p.parts[FRAME_OT_EXTEND] > 0);
-    assert_int_equal(p.parts[FRAME_ACCEPT] > 0, 1);
+    const mp2ml_stats stats = mp2ml_client_stats(p.client);
+    assert_int_equal(stats.prepared_used, 3); /* halves of linear steps */
+    assert_int_equal(stats.precomputed + stats.prepared_left, 0);
     pair_end(&p, MP2ML_OK);
 }
 
@@ -162,12 +165,12 @@ static void items_then_none(void **state)
     assert_int_equal(stats.requests, 6);
     assert_int_equal(stats.prepared, 5);
     assert_int_equal(stats.precomputed, 5);
-    assert_int_equal(stats.precomputed_used, 4);
-    assert_int_equal(stats.precomputed_left, 1);
+    assert_int_equal(stats.prepared_used, 4);
+    assert_int_equal(stats.prepared_left, 1);
     assert_true(stats.prepare_seconds > 0 && stats.prepare_bytes_to_client > 1000000);
     char *receipt = NULL;
     assert_int_equal(mp2ml_client_receipt(p.client, &receipt, NULL), MP2ML_OK);
-    assert_non_null(strstr(receipt, "\"precomputed_used\": 4"));
+    assert_non_null(strstr(receipt, "\"prepared_used\": 4"));
     mp2ml_free(receipt);
     pair_end(&p, MP2ML_OK);
     assert_int_equal(p.served.counts.prepared, 5);
@@ -183,7 +186,7 @@ static void prepare_again(void **state)
     assert_int_equal(prepare(&p, 5, 1), 5);
     ask(&p, 1, -1, 1);
     assert_int_equal(prepare(&p, 2, 1), 2);
-    assert_int_equal(mp2ml_client_stats(p.client).precomputed_left, 2);
+    assert_int_equal(mp2ml_client_stats(p.client).prepared_left, 2);
     ask(&p, 1, -1, 2);
     assert_int_equal(mp2ml_client_set_plain(p.client, 0, 1, &err), MP2ML_OK);
     assert_int_equal(prepare(&p, 2, 1), 2);
@@ -192,7 +195,7 @@ static void prepare_again(void **state)
     ask(&p, 1, -1, 4);
     assert_int_equal(prepare(&p, 0, 1), 0);
     ask(&p, 1, -1, 5);
-    assert_int_equal(mp2ml_client_stats(p.client).precomputed_used, 4);
+    assert_int_equal(mp2ml_client_stats(p.client).prepared_used, 4);
     pair_end(&p, MP2ML_OK);
 }
 
@@ -323,6 +326,7 @@ static void masked_requests(struct pair *p, bool reuse)
 {
     pair_start(p, true, 64, 0);
     assert_int_equal(prepare(p, ITEMS, 1), ITEMS);
+    p->watched = FRAME_MASKED;
     p->bits = model->plan->pub.steps[1].l;
     p->masked = calloc(ITEMS * PIXELS + 64, sizeof(uint64_t));
     if (reuse)
@@ -375,6 +379,73 @@ static void masked_values_say_nothing(void **state)
     pair_end(&reused, MP2ML_OK);
 }
 
+/* ---- halves ------------------------------------------------------------------------------------ */
+
+/* Ciphertexts of requests whose halves were made ahead, all of one input. */
+static void encrypted_requests(struct pair *p, bool reuse)
+{
+    pair_start(p, false, 64, 0);
+    assert_int_equal(prepare(p, 4, 1), 4);
+    if (reuse)
+        precomputed_reuse(p->client->shapes.at[0].ahead);
+    p->watched = FRAME_CT_IN;
+    p->bits = 41;
+    p->masked = calloc(4 * PIXELS + 64, sizeof(uint64_t));
+    for (unsigned i = 0; i < 4; i++)
+        ask(p, 1, 1, 0);
+    assert_int_equal(p->n_masked, 4 * PIXELS);
+}
+
+static unsigned equal_residues(const struct pair *p)
+{
+    unsigned equal = 0;
+    for (size_t i = PIXELS; i < p->n_masked; i++)
+        equal += p->masked[i] == p->masked[i - PIXELS];
+    return equal;
+}
+
+static void zeros_serve_once(void **state)
+{
+    (void)state;
+    struct pair fresh, reused;
+    assert_int_equal(model->plan->pub.steps[1].set, CKKS_S1);
+    encrypted_requests(&fresh, false);
+    encrypted_requests(&reused, true);
+    const unsigned equal = equal_residues(&fresh), control = equal_residues(&reused);
+    assert_int_equal(equal, 0);
+    assert_true(control >= 2 * PIXELS);
+    assert_true(chi_square(&fresh) < 420);
+    privacy_report(2, "residues that repeat where zeros were encrypted ahead", equal, 1, control);
+    pair_end(&fresh, MP2ML_OK);
+    pair_end(&reused, MP2ML_OK);
+}
+
+/* Blocks of the c1 stream that items hold are never taken again, neither by requests without items
+ * nor by those of another shape, whatever their order, and both parties agree: all results are right. */
+static void items_own_their_blocks(void **state)
+{
+    (void)state;
+    struct pair p;
+    pair_start(&p, false, 64, 0);
+    assert_int_equal(prepare(&p, 2, 1), 2);
+    ask(&p, 2, -1, 1); /* no items: blocks behind those of the items */
+    ask(&p, 1, -1, 2);
+    assert_int_equal(prepare(&p, 1, 2), 1);
+    ask(&p, 1, -1, 3);
+    ask(&p, 2, -1, 4);
+    ask(&p, 1, -1, 5);
+    assert_int_equal(mp2ml_client_stats(p.client).prepared_used, 3);
+    const uint64_t *counter = p.client->session->keys.c1_counter;
+    const struct plan_public *pub = &model->plan->pub;
+    uint64_t of_request[STEPS_SETS] = {0};
+    for (unsigned s = 0; s < pub->n_steps; s++)
+        if (pub->steps[s].kind == STEP_LINEAR)
+            of_request[pub->steps[s].set] += plan_step_inputs(pub, &pub->steps[s]);
+    for (unsigned set = 1; set < STEPS_SETS; set++) /* three items and two requests without */
+        assert_int_equal(counter[set], 5 * of_request[set]);
+    pair_end(&p, MP2ML_OK);
+}
+
 /* Frames of preparing are as many and as long for other weights, and nothing of an input is there. */
 static uint64_t prepare_bytes(size_t requests)
 {
@@ -408,6 +479,7 @@ int main(void)
         cmocka_unit_test(prepare_again),          cmocka_unit_test(less_than_asked),
         cmocka_unit_test(items_in_turn),          cmocka_unit_test(padding_is_checked),
         cmocka_unit_test(hostile_prepared),       cmocka_unit_test(masked_values_say_nothing),
+        cmocka_unit_test(zeros_serve_once),       cmocka_unit_test(items_own_their_blocks),
         cmocka_unit_test(preparing_shows_counts),
     };
     return cmocka_run_group_tests(tests, load, unload);

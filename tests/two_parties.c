@@ -80,7 +80,7 @@ static mp2ml_status make_ahead(struct precomputed **out, const struct half *half
     TRY(run_new(&batch, half->party, run->link, s->mpc, s->prg, &s->keys, run->pub, run->linear,
                 both->plain, both->images * both->ahead));
     batch->no_masks = both->no_masks;
-    mp2ml_status status = precomputed_new(out, batch, both->images, both->ahead);
+    mp2ml_status status = precomputed_new(out, batch, both->images, both->ahead, !both->halves);
     run_free(batch);
     for (size_t i = 0; i < both->ahead && status == MP2ML_OK; i++)
         precomputed_use(*out, run);

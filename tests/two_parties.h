@@ -26,6 +26,7 @@ struct both_runs {
     void *tap_context;
     bool no_masks; /* control: see struct run */
     size_t ahead;  /* items that are precomputed first; the block uses the last. 0: none */
+    bool halves;   /* of them halves of linear steps only */
     mp2ml_status status[2];
     struct link_stats stats; /* of the block alone, at the client */
 };

@@ -35,9 +35,9 @@ class Stats(NamedTuple):
     prepare_flights: int
     requests: int
     prepared: int
+    prepared_used: int
+    prepared_left: int
     precomputed: int
-    precomputed_used: int
-    precomputed_left: int
 
 
 class Client:

@@ -381,7 +381,7 @@ static mp2ml_status predict(struct mp2ml_client *c, size_t images, const float *
     if (request.item > 0)
         precomputed_use(shape->ahead, shape->run);
     c->stats.requests++;
-    c->stats.precomputed_used += request.item > 0;
+    c->stats.prepared_used += request.item > 0;
     TRY(run_all(c, shape->run, images, shape->block, inputs, outputs));
     run_forget(shape->run);
     return MP2ML_OK;
@@ -519,7 +519,7 @@ mp2ml_stats mp2ml_client_stats(const mp2ml_client *client)
     stats.bytes_to_client = link.bytes_received;
     stats.flights = link.flights;
     for (unsigned i = 0; i < SESSION_SHAPES; i++)
-        stats.precomputed_left += precomputed_left(client->shapes.at[i].ahead);
+        stats.prepared_left += precomputed_left(client->shapes.at[i].ahead);
     return stats;
 }
 

@@ -353,7 +353,7 @@ mp2ml_status handshake_server(struct session *s, const struct mp2ml_model *model
  *       9    1  number of inputs; then for each
  *       .    .  name, u16 length and bytes
  *       .    1  form: 0 private, 1 plain
- *       .    4  REQUEST: 1 + number of a precomputed item, or 0. PREPARE: requests
+ *       .    4  REQUEST: 1 + number of a prepared item, or 0. PREPARE: requests
  *       .    1  PREPARE: 1 = their linear steps too */
 mp2ml_status request_send(struct link *link, const struct request *request,
                           const struct plan_tensor *inputs, unsigned n_inputs)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Work for requests to come, both halves of the exchange next to each other: random transfers, and
- * with precompute the linear steps too. What is made depends on counts alone. */
+ * Work for requests to come, both halves of the exchange next to each other: random transfers and
+ * halves of linear steps, or with precompute whole linear steps. What is made depends on counts
+ * alone. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,10 +21,10 @@ static uint64_t ahead_memory(const struct shape *shape, enum party party, size_t
     plan_transfers(shape->pub, images, &from_server, &from_client);
     if (__builtin_mul_overflow((from_server + from_client) * TRANSFER_BYTES, requests, &bytes))
         return UINT64_MAX;
-    if (!precompute)
-        return bytes;
-    size_t run = run_memory(shape->pub, party, shape->plain, images * requests);
-    size_t items = precomputed_memory(shape->pub, party, shape->plain, images, requests);
+    size_t run =
+        run_memory(shape->pub, party, shape->plain, precompute ? images * requests : images);
+    size_t items =
+        precomputed_memory(shape->pub, party, shape->plain, images, requests, precompute);
     return run > SIZE_MAX - items || bytes > UINT64_MAX - run - items ? UINT64_MAX
                                                                       : bytes + run + items;
 }
@@ -44,15 +45,16 @@ size_t ahead_limit(const struct shape *shape, enum party party, size_t requests,
 /* ---- making ------------------------------------------------------------------------------------ */
 
 static mp2ml_status make_linear(struct shapes *shapes, struct shape *shape, struct session *s,
-                                const struct linear *linear, size_t requests, uint64_t max_memory)
+                                const struct linear *linear, size_t requests, bool precompute,
+                                uint64_t max_memory)
 {
     struct run *run = NULL;
-    const size_t images = (size_t)shape->images;
-    shapes_make_room(shapes, s->party,
-                     run_memory(shape->pub, s->party, shape->plain, images * requests), max_memory);
+    const size_t images = (size_t)shape->images, room = precompute ? images * requests : images;
+    shapes_make_room(shapes, s->party, run_memory(shape->pub, s->party, shape->plain, room),
+                     max_memory);
     TRY(run_new(&run, s->party, s->link, s->mpc, s->prg, &s->keys, shape->pub, linear, shape->plain,
-                images * requests));
-    mp2ml_status status = precomputed_new(&shape->ahead, run, images, requests);
+                room));
+    mp2ml_status status = precomputed_new(&shape->ahead, run, images, requests, precompute);
     run_free(run);
     return status;
 }
@@ -74,8 +76,7 @@ mp2ml_status ahead_make(struct shapes *shapes, struct shape *shape, struct sessi
     if (from_server + from_client > 0)
         TRY(ot_reserve(s->ot, 0, (size_t)(client ? from_client : from_server),
                        (size_t)(client ? from_server : from_client)));
-    if (precompute)
-        TRY(make_linear(shapes, shape, s, linear, requests, max_memory));
+    TRY(make_linear(shapes, shape, s, linear, requests, precompute, max_memory));
     return channel_flush(link_channel(s->link));
 }
 

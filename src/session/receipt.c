@@ -89,10 +89,9 @@ static json_t *describe_ahead(const mp2ml_stats *s)
 {
     return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f}", "requests_answered",
                      (json_int_t)s->requests, "requests_prepared", (json_int_t)s->prepared,
-                     "precomputed", (json_int_t)s->precomputed, "precomputed_used",
-                     (json_int_t)s->precomputed_used, "precomputed_left",
-                     (json_int_t)s->precomputed_left, "bytes_to_server",
-                     (json_int_t)s->prepare_bytes_to_server, "bytes_to_client",
+                     "precomputed", (json_int_t)s->precomputed, "prepared_used",
+                     (json_int_t)s->prepared_used, "prepared_left", (json_int_t)s->prepared_left,
+                     "bytes_to_server", (json_int_t)s->prepare_bytes_to_server, "bytes_to_client",
                      (json_int_t)s->prepare_bytes_to_client, "flights",
                      (json_int_t)s->prepare_flights, "seconds", s->prepare_seconds);
 }

@@ -190,7 +190,7 @@ struct request {
     uint64_t images;
     uint64_t plain;    /* bit i: input i travels in the clear */
     bool again;        /* as an accepted one of this session: no ACCEPT comes */
-    uint32_t item;     /* 1 + number of the precomputed item that it uses, 0: none */
+    uint32_t item;     /* 1 + number of the prepared item that it uses, 0: none */
     bool prepare;      /* PREPARE, not REQUEST: */
     uint32_t requests; /* for so many of this shape */
     bool precompute;   /* their linear steps too */

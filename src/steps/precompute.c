@@ -11,7 +11,11 @@
  * client's share is y. Both roundings together move the sum by less than one unit beyond e. A wrap of
  * x0 + x1 - rho by 2^l is one of W*2^k after the rounding: nothing.
  *
- * Many requests are made ready as one batch: item i owns images i*images ... of it. */
+ * Many requests are made ready as one batch: item i owns images i*images ... of it.
+ *
+ * Of the other linear steps in the batch layout, halves are made that need no message: the client's
+ * encryptions of zero, to which E(x) is added later, and the server's c1' and b*u. Each takes blocks
+ * of the c1 stream of its own. */
 #include <assert.h>
 #include <stdlib.h>
 
@@ -22,12 +26,16 @@ struct precomputed {
     enum party party;
     const struct plan_public *pub; /* kept */
     uint64_t plain;
-    size_t images, items, total; /* of an item; items; images * items */
-    size_t next;                 /* items before this one are used */
-    bool has[PLAN_MAX_STEPS];    /* the step is made ahead */
-    size_t *rho_at, *y_at;       /* [n_steps]: the first value of a step */
-    uint64_t *rho, *y;           /* [value][total]; rho is the client's alone; y: either's share */
-    struct arena *arena;         /* of both */
+    size_t images, items, total;                /* of an item; items; images * items */
+    size_t next;                                /* items before this one are used */
+    bool has[PLAN_MAX_STEPS];                   /* the step is made ahead */
+    bool half[PLAN_MAX_STEPS];                  /* its halves are */
+    size_t half_at[PLAN_MAX_STEPS], half_words; /* of an item: where a step's begin; all */
+    uint64_t *halves;      /* [item]: zeros [input][primes][images], or c1s [output][N] and
+                                    bu [output][primes][images], step after step */
+    size_t *rho_at, *y_at; /* [n_steps]: the first value of a step */
+    uint64_t *rho, *y;     /* [value][total]; rho is the client's alone; y: either's share */
+    struct arena *arena;   /* of both */
 #ifdef MP2ML_TEST_HOOKS
     bool reuse;
 #endif
@@ -37,25 +45,51 @@ struct precomputed {
  * those whose values are opened, at once or behind non-linear steps. The rounding of the request
  * depends on weights and rho, where that of an ordinary step hides behind b*u: nothing of it may
  * reach the client. */
-static void mark_ahead(bool ahead[PLAN_MAX_STEPS], const struct plan_public *pub, uint64_t plain)
+static void mark_ahead(bool ahead[PLAN_MAX_STEPS], const struct plan_public *pub, uint64_t plain,
+                       bool linear_too)
 {
     bool opened[PLAN_MAX_STEPS] = {false};
     for (unsigned s = pub->n_steps; s-- > 0;) {
         const struct plan_step *step = &pub->steps[s];
         const bool linear = step->kind == STEP_LINEAR;
         opened[s] = opened[s] || step->kind == STEP_OUTPUT;
-        ahead[s] = linear && !opened[s] && !step_is_plain(pub, step, plain);
+        ahead[s] = linear_too && linear && !opened[s] && !step_is_plain(pub, step, plain);
         for (unsigned o = 0; o < step->n_operands && opened[s] && !linear; o++)
             opened[step->operands[o]] = true;
     }
 }
 
-/* Values per image of all such steps; SIZE_MAX on overflow. */
-static size_t count_values(const struct plan_public *pub, uint64_t plain, bool of_inputs)
+/* Words of the halves of step s of an item. Numbers were checked with the plan. */
+static size_t half_size(const struct plan_public *pub, unsigned s, enum party party, size_t images)
+{
+    const struct plan_step *step = &pub->steps[s];
+    const struct ckks_params *params = ckks_params(step->set);
+    return party == PARTY_CLIENT ? plan_step_inputs(pub, step) * params->primes * images
+                                 : step->count * (params->n + params->primes * images);
+}
+
+/* Marks the other linear steps and places their halves; returns the words of an item. */
+static size_t mark_halves(bool half[PLAN_MAX_STEPS], size_t at[PLAN_MAX_STEPS],
+                          const bool ahead[PLAN_MAX_STEPS], const struct plan_public *pub,
+                          enum party party, uint64_t plain, size_t images)
+{
+    size_t words = 0;
+    for (unsigned s = 0; s < pub->n_steps; s++) {
+        const struct plan_step *step = &pub->steps[s];
+        half[s] = step->kind == STEP_LINEAR && step->layout == PLAN_BATCH && !ahead[s] &&
+                  !step_is_plain(pub, step, plain);
+        at[s] = words;
+        if (half[s] && !size_add(&words, words, half_size(pub, s, party, images)))
+            return SIZE_MAX;
+    }
+    return words;
+}
+
+/* Values per image of all steps made ahead; SIZE_MAX on overflow. */
+static size_t count_values(const bool ahead[PLAN_MAX_STEPS], const struct plan_public *pub,
+                           bool of_inputs)
 {
     size_t n = 0;
-    bool ahead[PLAN_MAX_STEPS];
-    mark_ahead(ahead, pub, plain);
     for (unsigned s = 0; s < pub->n_steps; s++) {
         const struct plan_step *step = &pub->steps[s];
         if (ahead[s] && !size_add(&n, n, of_inputs ? plan_step_inputs(pub, step) : step->count))
@@ -64,23 +98,29 @@ static size_t count_values(const struct plan_public *pub, uint64_t plain, bool o
     return n;
 }
 
-static size_t array_need(const struct plan_public *pub, uint64_t plain, bool of_inputs,
-                         size_t total)
+static size_t array_need(size_t values, size_t times)
 {
-    size_t n = count_values(pub, plain, of_inputs);
-    return n != SIZE_MAX && size_mul(&n, n, total) ? arena_need(n, sizeof(uint64_t)) : SIZE_MAX;
+    size_t n;
+    return values != SIZE_MAX && size_mul(&n, values, times) ? arena_need(n, sizeof(uint64_t))
+                                                             : SIZE_MAX;
 }
 
 size_t precomputed_memory(const struct plan_public *pub, enum party party, uint64_t plain,
-                          size_t images, size_t items)
+                          size_t images, size_t items, bool linear)
 {
-    size_t total, need, more = 0;
+    bool ahead[PLAN_MAX_STEPS], half[PLAN_MAX_STEPS];
+    size_t at[PLAN_MAX_STEPS], total, need[3] = {0, 0, 0}, sum = 0;
     if (!size_mul(&total, images, items))
         return SIZE_MAX;
-    need = array_need(pub, plain, false, total);
+    mark_ahead(ahead, pub, plain, linear);
+    need[0] = array_need(count_values(ahead, pub, false), total);
     if (party == PARTY_CLIENT)
-        more = array_need(pub, plain, true, total);
-    return need == SIZE_MAX || more == SIZE_MAX || !size_add(&need, need, more) ? SIZE_MAX : need;
+        need[1] = array_need(count_values(ahead, pub, true), total);
+    need[2] = array_need(mark_halves(half, at, ahead, pub, party, plain, images), items);
+    for (unsigned i = 0; i < 3; i++)
+        if (need[i] == SIZE_MAX || !size_add(&sum, sum, need[i]))
+            return SIZE_MAX;
+    return sum;
 }
 
 void precomputed_free(struct precomputed *p)
@@ -93,16 +133,17 @@ void precomputed_free(struct precomputed *p)
     free(p);
 }
 
-static mp2ml_status take_arrays(struct precomputed *p)
+static mp2ml_status take_arrays(struct precomputed *p, bool linear)
 {
     const struct plan_public *pub = p->pub;
-    const size_t need = precomputed_memory(pub, p->party, p->plain, p->images, p->items);
+    const size_t need = precomputed_memory(pub, p->party, p->plain, p->images, p->items, linear);
     size_t rho = 0, y = 0;
     p->rho_at = calloc(pub->n_steps + 1, sizeof(*p->rho_at));
     p->y_at = calloc(pub->n_steps + 1, sizeof(*p->y_at));
     if (!p->rho_at || !p->y_at || need == SIZE_MAX)
         return MP2ML_ERR_MEMORY;
-    mark_ahead(p->has, pub, p->plain);
+    mark_ahead(p->has, pub, p->plain, linear);
+    p->half_words = mark_halves(p->half, p->half_at, p->has, pub, p->party, p->plain, p->images);
     TRY(arena_new(&p->arena, need));
     for (unsigned s = 0; s < pub->n_steps; s++) {
         p->rho_at[s] = rho;
@@ -115,7 +156,9 @@ static mp2ml_status take_arrays(struct precomputed *p)
     p->y = arena_take(p->arena, y * p->total, sizeof(*p->y));
     if (p->party == PARTY_CLIENT)
         p->rho = arena_take(p->arena, rho * p->total, sizeof(*p->rho));
-    return p->y && (p->rho || p->party == PARTY_SERVER) ? MP2ML_OK : MP2ML_ERR_MEMORY;
+    p->halves = arena_take(p->arena, p->half_words * p->items, sizeof(*p->halves));
+    bool all = p->y && p->halves && (p->rho || p->party == PARTY_SERVER);
+    return all ? MP2ML_OK : MP2ML_ERR_MEMORY;
 }
 
 /* ---- ahead ----------------------------------------------------------------------------------- */
@@ -149,10 +192,43 @@ static mp2ml_status make_step(struct precomputed *p, struct run *run, unsigned s
     return MP2ML_OK;
 }
 
-mp2ml_status precomputed_new(struct precomputed **out, struct run *run, size_t images, size_t items)
+/* Where the halves of a step of an item begin. */
+static uint64_t *half_of(const struct precomputed *p, size_t item, unsigned s)
+{
+    return p->halves + item * p->half_words + p->half_at[s];
+}
+
+static mp2ml_status make_halves(struct precomputed *p, struct run *run)
+{
+    run->images = p->images;
+    for (size_t i = 0; i < p->items; i++)
+        for (unsigned s = 0; s < p->pub->n_steps; s++) {
+            if (!p->half[s])
+                continue;
+            uint64_t *at = half_of(p, i, s);
+            const size_t n = ckks_params(p->pub->steps[s].set)->n;
+            TRY(p->party == PARTY_CLIENT
+                    ? linear_zeros(run, s, at)
+                    : linear_c1_halves(run, s, at, at + p->pub->steps[s].count * n));
+        }
+    return MP2ML_OK;
+}
+
+static mp2ml_status make_all(struct precomputed *p, struct run *run)
+{
+    run->images = p->total;
+    for (unsigned s = 0; s < p->pub->n_steps; s++)
+        if (p->has[s])
+            TRY(make_step(p, run, s));
+    return make_halves(p, run);
+}
+
+mp2ml_status precomputed_new(struct precomputed **out, struct run *run, size_t images, size_t items,
+                             bool linear)
 {
     *out = NULL;
-    assert(images * items >= 1 && images * items <= run->max_images && !run->ahead);
+    assert(images >= 1 && items >= 1 && !run->ahead);
+    assert((linear ? images * items : images) <= run->max_images);
     struct precomputed *p = calloc(1, sizeof(*p));
     if (!p)
         return MP2ML_ERR_MEMORY;
@@ -161,12 +237,11 @@ mp2ml_status precomputed_new(struct precomputed **out, struct run *run, size_t i
     p->plain = run->plain;
     p->images = images;
     p->items = items;
-    p->total = run->images = images * items;
+    p->total = images * items;
     run->trace = link_trace(run->link);
-    mp2ml_status status = take_arrays(p);
-    for (unsigned s = 0; s < p->pub->n_steps && status == MP2ML_OK; s++)
-        if (p->has[s])
-            status = make_step(p, run, s);
+    mp2ml_status status = take_arrays(p, linear);
+    if (status == MP2ML_OK)
+        status = make_all(p, run);
     run_forget(run);
     if (status != MP2ML_OK) {
         precomputed_free(p);
@@ -225,6 +300,21 @@ static void forget(const struct run *run, uint64_t *words)
         return;
 #endif
     secret_wipe(words, run->images * sizeof(*words));
+}
+
+uint64_t *precomputed_zeros(const struct run *run, unsigned s)
+{
+    return run->ahead && run->ahead->half[s] ? half_of(run->ahead, run->item, s) : NULL;
+}
+
+bool precomputed_c1(const struct run *run, unsigned s, uint64_t **c1s, uint64_t **bu)
+{
+    uint64_t *at = precomputed_zeros(run, s); /* the same place at the server */
+    if (!at)
+        return false;
+    *c1s = at;
+    *bu = at + run->pub->steps[s].count * ckks_params(run->pub->steps[s].set)->n;
+    return true;
 }
 
 static size_t masked_per_frame(size_t images)

@@ -90,15 +90,17 @@ size_t run_memory(const struct plan_public *pub, enum party party, uint64_t plai
 
 /* ---- ahead of time ------------------------------------------------------------------------- */
 
-/* Makes the linear steps of `items` requests of `images` images, in one batch through `run`, which
- * has room for images*items and is only used for the call. Both parties make the same call. Bytes
- * of precomputed_memory. Keeps run->pub. Linear steps that read inputs in the clear alone, and those
- * whose values are opened, are left to the request. */
+/* Makes ahead what `items` requests of `images` images need of linear steps, through `run`, which is
+ * only used for the call. Both parties make the same call. linear: whole steps, in one batch, for
+ * which run has room for images*items; but for those that read inputs in the clear alone, and those
+ * whose values are opened. Of the others, or of all: halves that need no message, in the layout batch.
+ * Bytes of precomputed_memory. Keeps run->pub. */
 MUST_CHECK mp2ml_status precomputed_new(struct precomputed **out, struct run *run, size_t images,
-                                        size_t items);
+                                        size_t items, bool linear);
 void precomputed_free(struct precomputed *p);
 size_t precomputed_memory(const struct plan_public *pub, enum party party, uint64_t plain,
-                          size_t images, size_t items); /* SIZE_MAX on overflow */
+                          size_t images, size_t items, bool linear); /* SIZE_MAX on overflow */
+/* The whole step is there. */
 bool precomputed_has(const struct precomputed *p, unsigned step);
 /* Items not used yet, 0 for NULL; the number of the next. */
 size_t precomputed_left(const struct precomputed *p);
@@ -162,6 +164,13 @@ mp2ml_status step_masked_client(struct run *run, unsigned step);
 mp2ml_status step_masked_server(struct run *run, unsigned step);
 size_t step_masked_scratch(const struct plan_public *pub, const struct plan_step *step,
                            size_t images);
+/* The halves of a step, made now: encryptions of zero [input][primes][images]; c1' [output][N] and b*u
+ * [output][primes][images]. Layout batch. */
+mp2ml_status linear_zeros(struct run *run, unsigned step, uint64_t *zeros);
+mp2ml_status linear_c1_halves(struct run *run, unsigned step, uint64_t *c1s, uint64_t *bu);
+/* The same of the item that this block uses, which the step wipes as it goes; NULL, false: none. */
+uint64_t *precomputed_zeros(const struct run *run, unsigned step);
+bool precomputed_c1(const struct run *run, unsigned step, uint64_t **c1s, uint64_t **bu);
 MUST_CHECK mp2ml_status row_map_new(struct row_map *map, const struct linear *lin);
 void row_map_wipe(struct row_map *map);
 

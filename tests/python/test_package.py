@@ -161,8 +161,8 @@ def test_work_ahead_changes_no_result(server, model, images):
             y = client.predict(images[:3])
             assert np.abs(y - model.eval_float(images[:3])).max() <= tolerance(model)
         stats = client.stats
-        assert (stats.requests, stats.precomputed, stats.precomputed_used) == (3, 2, 2)
-        assert client.receipt()["ahead"]["precomputed_left"] == stats.precomputed_left == 0
+        assert (stats.requests, stats.precomputed, stats.prepared_used) == (3, 2, 2)
+        assert client.receipt()["ahead"]["prepared_left"] == stats.prepared_left == 0
         with pytest.raises(ValueError):
             client.prepare(-1)
     with mp2ml.Client("127.0.0.1", server.port) as client:
