@@ -211,6 +211,9 @@ static void less_than_asked(void **state)
     p.client->options.max_memory = run_memory(&model->plan->pub, PARTY_CLIENT, 0, 1) + 4096;
     assert_int_equal(prepare(&p, 2, 1), 0);
     pair_end(&p, MP2ML_OK);
+    pair_start(&p, false, 64, 0);
+    assert_int_equal(prepare(&p, 1, 3000), 0); /* halves of two blocks: neither */
+    pair_end(&p, MP2ML_OK);
     pair_start(&p, true, 0, 0);
     assert_int_equal(prepare(&p, 100, 1), 0);
     ask(&p, 1, -1, 1);
