@@ -5,7 +5,7 @@ PREFIX ?= /usr/local
 PYTHON := .venv/bin/python
 MODELS := examples/mnist/models
 
-.PHONY: all program python demo test test-all bench bench-plots check privacy asan install wheel clean help
+.PHONY: all program python demo test test-all bench bench-latency bench-plots check privacy asan install wheel clean help
 .DEFAULT_GOAL := all
 
 all: program python ## the program, build/release/mp2ml, and the Python package, in .venv
@@ -36,7 +36,11 @@ bench: program ## kernels, protocols, networks, beside limits; BENCH=long for mo
 	@tools/build.sh release bench_micro bench_protocol
 	@tools/bench.sh $(BENCH)
 
-bench-plots: ## pictures of what `make bench` measured, in build/bench
+bench-latency: program ## small requests over simulated links, beside the planner; about half an hour
+	@mkdir -p build/bench && rm -f build/bench/latency.json
+	@python3 tools/bench_latency.py long --save build/bench/latency.json
+
+bench-plots: ## pictures of what `make bench` and `make bench-latency` measured, in build/bench
 	@tools/setup.sh plots
 	@$(PYTHON) tools/bench_plots.py build/bench
 

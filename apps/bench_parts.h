@@ -18,13 +18,19 @@
 #define BENCH_SEED 1
 #define BENCH_MAX_BATCHES 64
 #define BENCH_MAX_INPUTS 64
+#define BENCH_FAR_K_SS "8" /* what servers take by themselves over a network */
+#define BENCH_WARM_BATCH                                                                           \
+    2048 /* larger requests are many blocks, of which the first one matters little */
 
-struct bench_result { /* of one batch size: one connection, `runs` requests */
+struct bench_result { /* of one batch size: one connection, perhaps a warm-up, `runs` requests */
     size_t batch, n_outputs;
     float **outputs; /* of the last run */
     double seconds;  /* the median run; without connecting and keys */
     double fastest, slowest;
-    double setup_seconds;
+    double setup_seconds, warmup_seconds; /* NaN: without a warm-up */
+    char layout[8], engine[8];            /* as used */
+    /* of the steps of the first request, warm-up or not: what the plan counts */
+    double first_bytes_to_server, first_bytes_to_client;
     double bytes_to_server, bytes_to_client, flights; /* mean of a run */
     double setup_bytes_to_server, setup_bytes_to_client, setup_flights;
     size_t prepared; /* requests; work ahead is in none of the figures above */
@@ -42,7 +48,9 @@ struct bench {
     struct progress progress;
     char model[4096];
     size_t threads, runs, n_batches, batches[BENCH_MAX_BATCHES];
-    size_t prepare; /* requests before the runs of a batch */
+    size_t prepare;   /* requests before the runs of a batch */
+    const char *link; /* to simulate; NULL: none */
+    char network[64], network_text[128];
     bool json;
     FILE *save;           /* NULL: none */
     struct limits limits; /* after the runs */

@@ -11,12 +11,6 @@
 
 #include "bench_parts.h"
 
-static const char *network(const struct bench *b)
-{
-    const char *simulated = cli_last(b->cli, "simulate-network");
-    return simulated ? simulated : "loopback";
-}
-
 /* ---- limits -------------------------------------------------------------------------------- */
 
 /* The number behind a key of the plan's JSON, at or behind `from`; NaN where there is none. */
@@ -67,12 +61,12 @@ void bench_print_head(const struct bench *b)
     if (!b->input_path)
         printf(" (seed %d)", BENCH_SEED);
     printf("; median of %zu runs; %zu thread%s in each process; network %s\n", b->runs, b->threads,
-           b->threads == 1 ? "" : "s", network(b));
+           b->threads == 1 ? "" : "s", b->network_text);
     print_limits(b);
-    printf("%7s %10s %19s %9s %9s %10s %10s %8s %10s %10s %10s %9s %6s %7s %6s\n", "batch",
-           "images/s", "slowest to fastest", "seconds", "set-up s", "to server", "to client",
-           "flights", "client mem", "server mem", "max error", "labels", "AES", "mul-add",
-           "socket");
+    printf("%7s %-6s %-6s %10s %19s %9s %9s %10s %10s %8s %10s %10s %10s %9s %6s %7s %6s\n",
+           "batch", "layout", "engine", "images/s", "slowest to fastest", "seconds", "set-up s",
+           "to server", "to client", "flights", "client mem", "server mem", "max error", "labels",
+           "AES", "mul-add", "socket");
 }
 
 static void print_share(int width, double share)
@@ -91,9 +85,9 @@ static void print_row(const struct bench_result *r)
         snprintf(error, sizeof(error), "%.3g", r->max_error);
     else
         snprintf(error, sizeof(error), "-");
-    printf("%7zu %10.1f %9.1f %9.1f %9.3f %9.3f %10s %10s %8.0f %10s %10s %10s %7.2f %%", r->batch,
-           n / r->seconds, n / r->slowest, n / r->fastest, r->seconds, r->setup_seconds,
-           app_bytes(up, sizeof(up), r->bytes_to_server),
+    printf("%7zu %-6s %-6s %10.1f %9.1f %9.1f %9.4f %9.3f %10s %10s %8.0f %10s %10s %10s %7.2f %%",
+           r->batch, r->layout, r->engine, n / r->seconds, n / r->slowest, n / r->fastest,
+           r->seconds, r->setup_seconds, app_bytes(up, sizeof(up), r->bytes_to_server),
            app_bytes(down, sizeof(down), r->bytes_to_client), r->flights,
            app_bytes(client, sizeof(client), r->client_rss),
            app_bytes(server, sizeof(server), r->server_rss), error, 100 * r->agreement);
@@ -118,6 +112,7 @@ static void print_json(FILE *f, const struct bench *b, const struct bench_result
         {"images_per_second", (double)r->batch / r->seconds},
         {"seconds", r->seconds},
         {"setup_seconds", r->setup_seconds},
+        {"warmup_seconds", r->warmup_seconds},
         {"bytes_to_server", r->bytes_to_server},
         {"bytes_to_client", r->bytes_to_client},
         {"flights", r->flights},
@@ -132,6 +127,8 @@ static void print_json(FILE *f, const struct bench *b, const struct bench_result
         {"prepare_seconds", r->prepare_seconds},
         {"prepare_bytes_to_server", r->prepare_bytes_to_server},
         {"prepare_bytes_to_client", r->prepare_bytes_to_client},
+        {"first_bytes_to_server", r->first_bytes_to_server},
+        {"first_bytes_to_client", r->first_bytes_to_client},
         {"seconds_fastest", r->fastest},
         {"seconds_slowest", r->slowest},
         {"aes_share", r->aes_share},
@@ -145,9 +142,9 @@ static void print_json(FILE *f, const struct bench *b, const struct bench_result
     };
     fprintf(f, "{\"level\": \"end to end\", \"model\": ");
     app_json_string(f, b->model);
-    fprintf(
-        f, ", \"batch\": %zu, \"layout\": \"batch\", \"engine\": \"gmw\", \"network\": ", r->batch);
-    app_json_string(f, network(b));
+    fprintf(f, ", \"batch\": %zu, \"layout\": \"%s\", \"engine\": \"%s\", \"network\": ", r->batch,
+            r->layout, r->engine);
+    app_json_string(f, b->network);
     for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
         app_json_number(f, numbers[i].key, numbers[i].value);
     fprintf(f, ", \"cpu\": \"%s\", \"runs\": %zu, \"threads\": %zu, \"input\": ",

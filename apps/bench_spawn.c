@@ -36,7 +36,7 @@ static void free_words(char **words)
     free(words);
 }
 
-/* mp2ml serve --port=0 --listen=127.0.0.1 --threads=N (the model's and server's flags) -- MODEL */
+/* mp2ml serve --port=0 --listen=127.0.0.1 --threads=N (what the link asks for; the model's and server's flags) -- MODEL */
 static char **server_words(const struct bench *b)
 {
     char threads[32], part[sizeof(b->model) + 16];
@@ -50,6 +50,10 @@ static char **server_words(const struct bench *b)
     words[n++] = flag("port", "0");
     words[n++] = flag("listen", "127.0.0.1");
     words[n++] = flag("reveal", "logits");
+    if (b->link && strcmp(b->link, "loopback") != 0) {
+        words[n++] = flag("network", b->link);
+        words[n++] = flag("k-ss", BENCH_FAR_K_SS);
+    }
     for (size_t i = 0; i < b->cli->n_values; i++) {
         const struct cli_value *v = &b->cli->values[i];
         if (v->info && (v->info->users & (MP2ML_FOR_MODEL | MP2ML_FOR_SERVER)))

@@ -88,6 +88,21 @@ static int read_input(struct bench *b)
     return APP_DONE;
 }
 
+/* The server is told to plan as it would for a client over such a link: what it sees of the client's
+ * address is the loopback interface. */
+static int read_link(struct bench *b)
+{
+    int result = APP_DONE;
+    b->link = cli_last(b->cli, "simulate-network");
+    if (!b->link || strcmp(b->link, "loopback") == 0)
+        return APP_DONE;
+    if (!cli_last(b->cli, "network"))
+        result = cli_set(b->cli, "network", b->link);
+    if (result == APP_DONE && !cli_last(b->cli, "k-ss"))
+        result = cli_set(b->cli, "k-ss", BENCH_FAR_K_SS);
+    return result;
+}
+
 static int read_flags(struct bench *b)
 {
     const char *batch = cli_last(b->cli, "batch"), *runs = cli_last(b->cli, "runs");
@@ -116,6 +131,8 @@ static int read_flags(struct bench *b)
         b->threads = processors() > 1 ? processors() / 2 : 1;
     snprintf(number, sizeof(number), "%zu", b->threads);
     result = cli_set(b->cli, "threads", number);
+    if (result == APP_DONE)
+        result = read_link(b);
     if (result == APP_DONE && !cli_last(b->cli, "reveal"))
         result = cli_set(b->cli, "reveal", "logits");
     return result != APP_DONE ? result : find_model(b);
@@ -159,8 +176,27 @@ static int compare_doubles(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+/* After the first request. */
+static void account_first(struct bench *b, struct bench_result *r, const mp2ml_client *client)
+{
+    mp2ml_stats s = mp2ml_client_stats(client);
+    const bool simulated = s.simulated_network[0] != '\0';
+    r->first_bytes_to_server =
+        (double)(s.bytes_to_server - s.setup_bytes_to_server - s.asking_bytes_to_server -
+                 s.prepare_bytes_to_server);
+    r->first_bytes_to_client =
+        (double)(s.bytes_to_client - s.setup_bytes_to_client - s.asking_bytes_to_client -
+                 s.prepare_bytes_to_client);
+    snprintf(r->layout, sizeof(r->layout), "%s", s.layout);
+    snprintf(r->engine, sizeof(r->engine), "%s", s.engine);
+    snprintf(b->network, sizeof(b->network), "%s", simulated ? s.simulated_network : "loopback");
+    snprintf(b->network_text, sizeof(b->network_text), "%s%s", simulated ? "simulated " : "",
+             simulated ? s.simulated_text : "loopback");
+}
+
+/* `before`: when the runs began. */
 static void account(const struct bench *b, struct bench_result *r, const mp2ml_client *client,
-                    double *seconds)
+                    const mp2ml_stats *before, double *seconds)
 {
     mp2ml_stats s = mp2ml_client_stats(client);
     double runs = (double)b->runs;
@@ -176,37 +212,58 @@ static void account(const struct bench *b, struct bench_result *r, const mp2ml_c
     r->prepare_seconds = s.prepare_seconds;
     r->prepare_bytes_to_server = (double)s.prepare_bytes_to_server;
     r->prepare_bytes_to_client = (double)s.prepare_bytes_to_client;
-    r->bytes_to_server =
-        (double)(s.bytes_to_server - s.setup_bytes_to_server - s.prepare_bytes_to_server) / runs;
-    r->bytes_to_client =
-        (double)(s.bytes_to_client - s.setup_bytes_to_client - s.prepare_bytes_to_client) / runs;
-    r->flights = (double)(s.flights - s.setup_flights - s.prepare_flights) / runs;
+    r->bytes_to_server = (double)(s.bytes_to_server - before->bytes_to_server) / runs;
+    r->bytes_to_client = (double)(s.bytes_to_client - before->bytes_to_client) / runs;
+    r->flights = (double)(s.flights - before->flights) / runs;
     r->client_rss = bench_peak_memory(0);
     r->server_rss = bench_peak_memory(b->server);
 }
 
-static int run_requests(struct bench *b, mp2ml_client *client, struct bench_result *r)
+static int ask(struct bench *b, mp2ml_client *client, struct bench_result *r, float *const *inputs,
+               double *seconds)
 {
     mp2ml_error error = {MP2ML_OK, ""};
+    int result = APP_DONE;
+    progress_begin(&b->progress, r->batch);
+    const double started = app_seconds();
+    if (mp2ml_client_predict(client, r->batch, (const float *const *)inputs, r->outputs, &error) !=
+        MP2ML_OK)
+        result = fail(b, &error);
+    *seconds = app_seconds() - started;
+    progress_end(&b->progress);
+    return result;
+}
+
+static int work_ahead(struct bench *b, mp2ml_client *client, const struct bench_result *r)
+{
+    mp2ml_error error = {MP2ML_OK, ""};
+    if (mp2ml_client_prepare(client, b->prepare, r->batch, NULL, &error) != MP2ML_OK)
+        return fail(b, &error);
+    return APP_DONE;
+}
+
+static int run_requests(struct bench *b, mp2ml_client *client, struct bench_result *r)
+{
     float *inputs[BENCH_MAX_INPUTS] = {0};
     double seconds[MAX_RUNS];
     int result = bench_check_input(b, client);
     if (result == APP_DONE)
         result = prepare(b, client, r, inputs);
-    if (result == APP_DONE && b->prepare > 0 &&
-        mp2ml_client_prepare(client, b->prepare, r->batch, NULL, &error) != MP2ML_OK)
-        result = fail(b, &error);
+    r->warmup_seconds = (double)NAN;
+    if (result == APP_DONE && r->batch <= BENCH_WARM_BATCH) {
+        result = ask(b, client, r, inputs, &r->warmup_seconds);
+        account_first(b, r, client);
+    }
+    if (result == APP_DONE && b->prepare > 0) /* behind the warm-up, which would use some of it */
+        result = work_ahead(b, client, r);
+    const mp2ml_stats before = mp2ml_client_stats(client);
     for (size_t i = 0; i < b->runs && result == APP_DONE; i++) {
-        progress_begin(&b->progress, r->batch);
-        double started = app_seconds();
-        if (mp2ml_client_predict(client, r->batch, (const float *const *)inputs, r->outputs,
-                                 &error) != MP2ML_OK)
-            result = fail(b, &error);
-        seconds[i] = app_seconds() - started;
-        progress_end(&b->progress);
+        result = ask(b, client, r, inputs, &seconds[i]);
+        if (i == 0 && r->batch > BENCH_WARM_BATCH)
+            account_first(b, r, client);
     }
     if (result == APP_DONE)
-        account(b, r, client, seconds);
+        account(b, r, client, &before, seconds);
     for (size_t i = 0; i < BENCH_MAX_INPUTS; i++)
         free(inputs[i]);
     return result;

@@ -139,4 +139,6 @@ void predict_print_stats(const struct predict *p)
            s.setup_seconds, app_bytes(up, sizeof(up), (double)s.setup_bytes_to_server),
            app_bytes(down, sizeof(down), (double)s.setup_bytes_to_client),
            (unsigned long long)s.setup_flights);
+    if (s.simulated_text[0] != '\0')
+        printf("simulated network: %s\n", s.simulated_text);
 }

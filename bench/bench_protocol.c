@@ -149,6 +149,7 @@ int main(int argc, char **argv)
         bench_transfers(&b, k_ss);
     bench_relu(&b);
     bench_linear(&b);
+    bench_image(&b);
     bench_end(&b);
     return 0;
 }

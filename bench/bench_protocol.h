@@ -36,5 +36,6 @@ double bench_ot_aes(unsigned k_ss, bool sends);
 
 void bench_relu(struct bench *b);
 void bench_linear(struct bench *b);
+void bench_image(struct bench *b);
 
 #endif

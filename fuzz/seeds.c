@@ -7,6 +7,7 @@
 #include "base/bytes.h"
 #include "fuzz.h"
 #include "graphdef_writer.h"
+#include "plan/choose.h"
 #include "session/session.h"
 
 static const char *corpus;
@@ -153,11 +154,21 @@ static void plan_seed(const char *name, struct gd_writer *w, const char *reveal)
         fprintf(stderr, "%s: %s\n", name, err.text);
         abort();
     }
-    writer_init(&plan);
-    FUZZ_CHECK(plan_public_write(&plan, &model->plan->pub) == MP2ML_OK);
-    put("plan", name, "\x03\x00\x00", 3, plan.data, plan.size);
-    put("session", name, "\x03\x01\x00\x00\x00", 5, plan.data, plan.size);
-    writer_wipe(&plan);
+    for (unsigned layout = PLAN_BATCH; layout < PLAN_LAYOUT_COUNT; layout++) {
+        struct plan_situation situation;
+        struct plan_public chosen;
+        char file[64];
+        plan_situation_init(&situation);
+        situation.layout = 1 + layout;
+        FUZZ_CHECK(plan_choose(&chosen, model->plan, &situation) == MP2ML_OK);
+        snprintf(file, sizeof file, "%s%s", name, layout == PLAN_IMAGE ? "-image" : "");
+        writer_init(&plan);
+        FUZZ_CHECK(plan_public_write(&plan, &chosen) == MP2ML_OK);
+        put("plan", file, "\x03\x00\x00", 3, plan.data, plan.size);
+        put("session", file, "\x03\x01\x00\x00\x00", 5, plan.data, plan.size);
+        writer_wipe(&plan);
+        plan_public_wipe(&chosen);
+    }
     mp2ml_model_free(model);
     mp2ml_options_free(o);
 }
@@ -251,6 +262,8 @@ static void session(void)
     writer_u16(&w, SESSION_VERSION);
     writer_u32(&w, 6);
     writer_u16(&w, 1U << 2 | 1U << 4 | 1U << 8);
+    writer_u32(&w, 40000);
+    writer_u32(&w, 1000);
     writer_string(&w, "name");
     writer_bytes(&w, nonce, sizeof nonce);
     put("session", "hello-c", "\x00", 1, w.data, w.size);

@@ -218,6 +218,8 @@ typedef struct mp2ml_stats { /* of a connection so far */
     uint64_t images;
     uint64_t bytes_to_server, bytes_to_client; /* frames, set-up included */
     uint64_t setup_bytes_to_server, setup_bytes_to_client;
+    /* Of the former: request and plan, before the steps that a plan's bytes count. */
+    uint64_t asking_bytes_to_server, asking_bytes_to_client;
     uint64_t flights, setup_flights;
     double setup_seconds;   /* connecting, keys, base OTs */
     double predict_seconds; /* all predictions */
@@ -226,6 +228,12 @@ typedef struct mp2ml_stats { /* of a connection so far */
     uint64_t requests;                               /* answered */
     uint64_t prepared, prepared_used, prepared_left; /* requests that work was done for ahead */
     uint64_t precomputed;                            /* of prepared: with whole linear steps */
+    /* Of the last request: "batch", "image", "mixed" or "none"; "gmw", "yao", "mixed" or "none"; ""
+     * before one. Strings live as long as the client. */
+    const char *layout, *engine;
+    /* The link of the option "simulate-network" by name ("wan", "7ms:100mbit") and for people; ""
+     * where the link is what it is. */
+    const char *simulated_network, *simulated_text;
 } mp2ml_stats;
 MP2ML_API mp2ml_stats mp2ml_client_stats(const mp2ml_client *client);
 /* What was agreed, sent and could be learned, as JSON; free with mp2ml_free. */

@@ -316,11 +316,13 @@ static PyObject *client_stats(PyObject *self, PyObject *unused)
         return NULL;
     mp2ml_stats s = mp2ml_client_stats(c->handle);
     return Py_BuildValue(
-        "(KKKKKKKdddKKKKKKKK)", (unsigned long long)s.images, (unsigned long long)s.bytes_to_server,
-        (unsigned long long)s.bytes_to_client, (unsigned long long)s.setup_bytes_to_server,
-        (unsigned long long)s.setup_bytes_to_client, (unsigned long long)s.flights,
-        (unsigned long long)s.setup_flights, s.setup_seconds, s.predict_seconds, s.prepare_seconds,
-        (unsigned long long)s.prepare_bytes_to_server,
+        "(KKKKKKKKKddssssdKKKKKKKK)", (unsigned long long)s.images,
+        (unsigned long long)s.bytes_to_server, (unsigned long long)s.bytes_to_client,
+        (unsigned long long)s.setup_bytes_to_server, (unsigned long long)s.setup_bytes_to_client,
+        (unsigned long long)s.asking_bytes_to_server, (unsigned long long)s.asking_bytes_to_client,
+        (unsigned long long)s.flights, (unsigned long long)s.setup_flights, s.setup_seconds,
+        s.predict_seconds, s.layout, s.engine, s.simulated_network, s.simulated_text,
+        s.prepare_seconds, (unsigned long long)s.prepare_bytes_to_server,
         (unsigned long long)s.prepare_bytes_to_client, (unsigned long long)s.prepare_flights,
         (unsigned long long)s.requests, (unsigned long long)s.prepared,
         (unsigned long long)s.prepared_used, (unsigned long long)s.prepared_left,

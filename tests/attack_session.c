@@ -44,6 +44,11 @@ static void write_model(struct gd_writer *w)
 
 mp2ml_model *attack_model(const char *reveal)
 {
+    return attack_model_in("batch", reveal);
+}
+
+mp2ml_model *attack_model_in(const char *layout, const char *reveal)
+{
     struct gd_writer w = {0};
     mp2ml_model *model = NULL;
     mp2ml_error err = {MP2ML_OK, ""};
@@ -51,6 +56,8 @@ mp2ml_model *attack_model(const char *reveal)
     write_model(&w);
     if (mp2ml_options_set(o, "reveal", reveal, &err) != MP2ML_OK ||
         mp2ml_options_set(o, "bits", "13", &err) != MP2ML_OK ||
+        mp2ml_options_set(o, "layout", layout, &err) != MP2ML_OK ||
+        mp2ml_options_set(o, "nonlinear", "gmw", &err) != MP2ML_OK ||
         mp2ml_model_parse(&model, w.file.data, w.file.size, "attack", o, &err) != MP2ML_OK)
         fail_msg("%s", err.text);
     mp2ml_options_free(o);
@@ -99,7 +106,7 @@ static mp2ml_status bare_half(struct job *job, enum party party)
     if (a->skip_check)
         ot_test_skip_check(s->ot);
     TRY_OUT(run_new(&run, party, link, s->mpc, s->prg, &s->keys, &plan->pub,
-                    party == PARTY_CLIENT ? NULL : plan->linear, a->plain, a->images));
+                    party == PARTY_CLIENT ? NULL : plan, a->plain, a->images));
     for (size_t i = 0; i < a->requests && status == MP2ML_OK; i++) {
         if (a->reset_counters)
             memset(s->keys.c1_counter, 0, sizeof s->keys.c1_counter);

@@ -13,6 +13,8 @@
 
 /* 4x4 pixels, convolution, ReLU, maximum pool, dense layer. */
 mp2ml_model *attack_model(const char *reveal);
+/* The same with every linear step in the layout "batch" (as above) or "image". */
+mp2ml_model *attack_model_in(const char *layout, const char *reveal);
 
 struct attack {
     const mp2ml_model *model;

@@ -23,7 +23,7 @@ static mp2ml_model *model;
 static int load(void **state)
 {
     (void)state;
-    mp2ml_options *o = make_options("reveal=logits", NULL);
+    mp2ml_options *o = make_options("reveal=logits", "layout=batch", "nonlinear=gmw", NULL);
     model = bundled_model("cryptonets-relu-mnist.pb", o);
     mp2ml_options_free(o);
     return 0;
@@ -176,6 +176,30 @@ static void items_then_none(void **state)
     assert_int_equal(p.served.counts.prepared, 5);
 }
 
+/* The same in the layout and with the engine that the planner and the option choose for one image. */
+static void other_layouts(void **state)
+{
+    (void)state;
+    static const char *const layouts[] = {"layout=image", "layout=auto"};
+    static const char *const engines[] = {"nonlinear=yao", "nonlinear=auto"};
+    mp2ml_model *batch = model;
+    for (unsigned i = 0; i < 2; i++)
+        for (unsigned linear = 0; linear < 2; linear++) {
+            struct pair p;
+            mp2ml_options *o = make_options("reveal=logits", layouts[i], engines[i], NULL);
+            model = bundled_model("cryptonets-relu-mnist.pb", o);
+            pair_start(&p, linear != 0, 64, 0);
+            assert_int_equal(prepare(&p, 2, 1), 2);
+            for (unsigned n = 0; n < 3; n++)
+                ask(&p, 1, -1, n);
+            assert_int_equal(mp2ml_client_stats(p.client).prepared_used, 2);
+            pair_end(&p, MP2ML_OK);
+            mp2ml_model_free(model);
+            mp2ml_options_free(o);
+        }
+    model = batch;
+}
+
 /* Preparing anew drops what is left; a set of plain inputs is another shape. */
 static void prepare_again(void **state)
 {
@@ -208,7 +232,7 @@ static void less_than_asked(void **state)
     assert_int_equal(prepare(&p, 100, 1), 2);
     assert_int_equal(prepare(&p, 1, 3000), 0); /* of two blocks */
     ask(&p, 1, -1, 1);
-    p.client->options.max_memory = run_memory(&model->plan->pub, PARTY_CLIENT, 0, 1) + 4096;
+    p.client->options.max_memory = run_memory(p.client->last_plan, PARTY_CLIENT, 0, 1) / 2;
     assert_int_equal(prepare(&p, 2, 1), 0);
     pair_end(&p, MP2ML_OK);
     pair_start(&p, false, 64, 0);
@@ -478,11 +502,17 @@ static void preparing_shows_counts(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(transfers_are_enough),   cmocka_unit_test(items_then_none),
-        cmocka_unit_test(prepare_again),          cmocka_unit_test(less_than_asked),
-        cmocka_unit_test(items_in_turn),          cmocka_unit_test(padding_is_checked),
-        cmocka_unit_test(hostile_prepared),       cmocka_unit_test(masked_values_say_nothing),
-        cmocka_unit_test(zeros_serve_once),       cmocka_unit_test(items_own_their_blocks),
+        cmocka_unit_test(transfers_are_enough),
+        cmocka_unit_test(items_then_none),
+        cmocka_unit_test(other_layouts),
+        cmocka_unit_test(prepare_again),
+        cmocka_unit_test(less_than_asked),
+        cmocka_unit_test(items_in_turn),
+        cmocka_unit_test(padding_is_checked),
+        cmocka_unit_test(hostile_prepared),
+        cmocka_unit_test(masked_values_say_nothing),
+        cmocka_unit_test(zeros_serve_once),
+        cmocka_unit_test(items_own_their_blocks),
         cmocka_unit_test(preparing_shows_counts),
     };
     return cmocka_run_group_tests(tests, load, unload);

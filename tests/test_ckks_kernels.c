@@ -87,6 +87,63 @@ static void check_tiles(const struct ckks_kernels *k)
     }
 }
 
+/* fill: 0 random, 1 greatest residues, 2 zero. Sums in place, onto another polynomial or onto zero. */
+static void check_products(const struct ckks_kernels *k, uint64_t q, size_t count, size_t width,
+                           int fill)
+{
+    enum { POLYS = 5 };
+    const size_t in_stride = width + 8, poly_stride = width + 16;
+    struct modulus mod;
+    assert_true(modulus_init(&mod, q));
+    uint64_t *in = alloc(POLYS * in_stride, sizeof *in);
+    uint64_t *polys = alloc(POLYS * poly_stride, sizeof *polys);
+    uint64_t *start = alloc(width, sizeof *start);
+    uint64_t *want = alloc(width + 1, sizeof *want), *got = alloc(width + 1, sizeof *got);
+    struct ckks_product *products = alloc(count + 1, sizeof *products);
+    for (size_t i = 0; i < POLYS * in_stride; i++)
+        in[i] = fill == 0 ? draw() % q : fill == 1 ? q - 1 : 0;
+    for (size_t i = 0; i < POLYS * poly_stride; i++)
+        polys[i] = fill == 0 ? draw() % q : q - 1;
+    for (size_t i = 0; i < width; i++)
+        start[i] = fill == 0 ? draw() % q : q - 1;
+    for (size_t i = 0; i < count; i++)
+        products[i] = (struct ckks_product){(uint32_t)(draw() % POLYS), (uint32_t)(draw() % POLYS)};
+    const struct ckks_kernels *p = ckks_kernels_portable();
+    p->image_products(&mod, want, NULL, in, in_stride, polys, poly_stride, products, count, width);
+    k->image_products(&mod, got, NULL, in, in_stride, polys, poly_stride, products, count, width);
+    assert_memory_equal(got, want, (width + 1) * sizeof *got);
+    for (size_t j = 0; j < width; j++) { /* the definition */
+        uint64_t sum = 0;
+        for (size_t i = 0; i < count; i++)
+            sum = modulus_add(&mod, sum,
+                              modulus_mul(&mod, in[products[i].in * in_stride + j],
+                                          polys[products[i].poly * poly_stride + j]));
+        assert_int_equal(want[j], sum);
+        want[j] = modulus_add(&mod, sum, start[j]);
+    }
+    k->image_products(&mod, got, start, in, in_stride, polys, poly_stride, products, count, width);
+    assert_memory_equal(got, want, width * sizeof *got);
+    k->image_products(&mod, start, start, in, in_stride, polys, poly_stride, products, count,
+                      width);
+    assert_memory_equal(start, want, width * sizeof *got);
+    free(in);
+    free(polys);
+    free(start);
+    free(want);
+    free(got);
+    free(products);
+}
+
+static void check_image_products(const struct ckks_kernels *k)
+{
+    const uint64_t q[] = {Q1, Q2, ((uint64_t)1 << 41) + 27, 2097143, 1048583};
+    const size_t counts[] = {0, 1, 2, 5, 45, 4095, 4096, 9001};
+    for (unsigned i = 0; i < sizeof q / sizeof *q; i++)
+        for (unsigned c = 0; c < sizeof counts / sizeof *counts; c++)
+            for (int fill = 0; fill < 3; fill++)
+                check_products(k, q[i], counts[c], 32 * (1 + c % 3), fill);
+}
+
 /* Values at the ends of the range, around the roundings, and random ones. */
 static uint64_t edge(uint64_t q, size_t i)
 {
@@ -153,6 +210,7 @@ static void check_table(const struct ckks_kernels *k)
     assert_true(rns_init(&other, reversed, 2));
     assert_true(rns_init(&large, wide, 1));
     check_tiles(k);
+    check_image_products(k);
     check_encode(k, &one, 41);
     check_encode(k, &two, 48);
     check_encode(k, &other, 48);
@@ -161,6 +219,12 @@ static void check_table(const struct ckks_kernels *k)
     check_switch(k, &two);
     check_switch(k, &other);
     check_switch(k, &large);
+}
+
+static void test_portable(void **state)
+{
+    (void)state;
+    check_image_products(ckks_kernels_portable()); /* against the definition */
 }
 
 static void test_avx2(void **state)
@@ -185,6 +249,7 @@ static void test_choice(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_portable),
         cmocka_unit_test(test_avx2),
         cmocka_unit_test(test_avx512),
         cmocka_unit_test(test_choice),

@@ -19,7 +19,7 @@
 
 #define WIDTH 1024
 #define LAYERS 5
-#define MEMORY_PER_BYTE 3  /* of the file */
+#define MEMORY_PER_BYTE 5  /* of the file; 2 of them where each weight goes in the layout image */
 #define MEMORY_BESIDE 16e6 /* program and samples */
 #define SECONDS 200        /* of processor time, a hundred times what it takes */
 

@@ -73,12 +73,34 @@ static void refused(void **state)
     }
 }
 
+static void descriptions(void **state)
+{
+    (void)state;
+    const struct {
+        const char *link, *text;
+    } rows[] = {
+        {"wan", "wan (40 ms, 400 Mbit/s)"},
+        {"40ms:400mbit", "wan (40 ms, 400 Mbit/s)"},
+        {"lan", "lan (0.3 ms, 3000 Mbit/s)"},
+        {"7ms:100mbit", "7 ms, 100 Mbit/s"},
+        {"loopback", "loopback"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct network n;
+        char text[96];
+        assert_int_equal(network_parse(&n, rows[i].link, "network", NULL), MP2ML_OK);
+        network_describe(&n, text, sizeof text);
+        assert_string_equal(text, rows[i].text);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(presets),
         cmocka_unit_test(numbers),
         cmocka_unit_test(refused),
+        cmocka_unit_test(descriptions),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -86,6 +86,84 @@ static void several_frames(void **state)
     net_done(&net, plan);
 }
 
+/* Positions below each limit, counted place by place. */
+static void check_places_below(const struct packing_box *boxes, uint32_t n_boxes, size_t positions)
+{
+    const size_t places = packing_places(boxes, n_boxes);
+    uint32_t *value = calloc(places, sizeof *value), *position = calloc(places, sizeof *position);
+    assert_true(value != NULL && position != NULL);
+    packing_expand(value, position, boxes, n_boxes);
+    for (size_t limit = 0; limit <= positions; limit++) {
+        size_t below = 0;
+        for (size_t i = 0; i < places; i++)
+            below += position[i] < limit;
+        assert_int_equal(packing_places_below(boxes, n_boxes, limit), below);
+    }
+    free(value);
+    free(position);
+}
+
+static void places_below(void **state)
+{
+    (void)state;
+    const struct packing_box boxes[] = {
+        {0, 3, {2, 3, 4, 5}, {60, 20, 5, 1}, {300, 7, 40, 1}}, /* axes out of order */
+        {120, 0, {1, 1, 1, 1}, {0, 0, 0, 0}, {0, 0, 0, 0}},
+        {121, 299, {1, 1, 1, 3}, {0, 0, 0, 1}, {0, 0, 0, 300}}, /* one each in three ciphertexts */
+    };
+    check_places_below(boxes, 3, 1000);
+    check_places_below(boxes + 1, 1, 3);
+    assert_int_equal(packing_places_below(boxes, 3, UINT64_MAX), 124);
+}
+
+/* Places of a handmade packing in set S1: 2 ciphertexts in, 3 out with 2, 2 and 1 results. */
+static void image_steps(void **state)
+{
+    (void)state;
+    struct net net;
+    struct plan *plan = small_plan(&net);
+    struct plan_step *step = &plan->pub.steps[1];
+    struct packed *packed = calloc(1, sizeof *packed);
+    plan->packed = calloc(plan->pub.n_steps + 1, sizeof(struct packed *));
+    assert_true(packed != NULL && plan->packed != NULL);
+    plan->packed[1] = packed;
+    packed->set = CKKS_S1;
+    packed->n_products = 4;
+    struct packing_box in = {0, 5, {1, 1, 2, 3}, {0, 0, 3, 1}, {0, 0, 2048, 9}};
+    struct packing_box out[2] = {{0, 1, {1, 1, 2, 2}, {0, 0, 2, 1}, {0, 0, 2048, 100}},
+                                 {4, 4096, {1, 1, 1, 1}, {0}, {0}}};
+    const struct packing places = {2, 3, 1, 2, &in, out};
+    assert_int_equal(packing_copy(&packed->places, &places), MP2ML_OK);
+    assert_int_equal(packing_copy(&step->packing, &places), MP2ML_OK);
+    step->layout = PLAN_IMAGE;
+    assert_int_equal(plan_ct_in_per_frame(step, 1), 32);
+    assert_int_equal(plan_ct_in_per_frame(step, 2000), 32);
+    assert_int_equal(plan_image_group(step, 1), 1);
+    /* (2 + 2*3) polynomials of 16 KiB an image, 32 MiB */
+    assert_int_equal(plan_image_group(step, 2000), 256);
+    struct ot_ledger ledger = {.k_ss = 4};
+    /* 2*2048*41 bits in; 3*2048*17 + 5*12 bits out: 60 bits are 8 bytes. */
+    struct cost c = plan_step_cost(plan, 1, 1, 0, &ledger);
+    assert_int_equal(c.bytes_to_server, 16 + 20992);
+    assert_int_equal(c.bytes_to_client, 16 + 13056 + 8);
+    assert_int_equal(c.flights, 2);
+    assert_true(c.memory > 8 * 8 * 2048 && c.server_seconds > 0 && c.client_seconds > 0);
+    /* 11 images: 22 ciphertexts in one frame; 33 rows in two, the last row alone in its own, with the
+     * last of the 55 results: 648 bits are 81 bytes, 12 bits are 2. */
+    c = plan_step_cost(plan, 1, 11, 0, &ledger);
+    assert_int_equal(c.bytes_to_server, 16 + 22 * 10496);
+    assert_int_equal(c.bytes_to_client, 2 * 16 + 33 * 4352 + 81 + 2);
+    assert_int_equal(c.flights, 2);
+    /* Two groups. */
+    c = plan_step_cost(plan, 1, 257, 0, &ledger);
+    assert_int_equal(c.bytes_to_server, (16 + 1) * 16 + 514 * 10496);
+    assert_int_equal(c.flights, 4);
+    /* In the clear the layout does not matter. */
+    c = plan_step_cost(plan, 1, 10, 1, &ledger);
+    assert_int_equal(c.bytes_to_server + c.bytes_to_client + c.flights, 0);
+    net_done(&net, plan);
+}
+
 static void sums(void **state)
 {
     (void)state;
@@ -194,6 +272,45 @@ static void json(void **state)
     net_done(&net, plan);
 }
 
+/* A plan in layout image says so, with its ciphertexts and what they show. */
+static void image_layout(void **state)
+{
+    (void)state;
+    struct net net;
+    struct plan *plan = small_plan(&net);
+    struct plan_situation situation;
+    struct plan_public chosen;
+    char *out = NULL;
+    assert_int_equal(describe(plan_print, &out, plan, 10), MP2ML_OK);
+    assert_null(strstr(out, "channels per ciphertext"));
+    free(out);
+    plan_situation_init(&situation);
+    situation.layout = 1 + PLAN_IMAGE;
+    assert_int_equal(plan_pack(plan), MP2ML_OK);
+    assert_int_equal(plan_choose(&chosen, plan, &situation), MP2ML_OK);
+    const struct plan view = plan_view(plan, &chosen);
+    assert_int_equal(describe(plan_print, &out, &view, 10), MP2ML_OK);
+    assert_non_null(strstr(out, "layout  image"));
+    assert_non_null(strstr(out, "channels per ciphertext"));
+    free(out);
+    assert_int_equal(describe(plan_json, &out, &view, 10), MP2ML_OK);
+    json_t *o = json_loads(out, 0, NULL);
+    assert_non_null(o);
+    free(out);
+    for (unsigned s = 0; s < chosen.n_steps; s++) {
+        const json_t *step = json_array_get(json_object_get(o, "steps"), s);
+        if (chosen.steps[s].kind != STEP_LINEAR)
+            continue;
+        assert_int_equal(count_of(step, "ciphertexts_in"), 10 * plan->packed[s]->places.in_cts);
+        assert_int_equal(count_of(step, "ciphertexts_out"), 10 * plan->packed[s]->places.out_cts);
+        assert_string_equal(json_string_value(json_object_get(step, "set")),
+                            plan->packed[s]->set == CKKS_S1 ? "S1" : "S2");
+    }
+    json_decref(o);
+    plan_public_wipe(&chosen);
+    net_done(&net, plan);
+}
+
 static void names_of_kinds(void **state)
 {
     (void)state;
@@ -205,9 +322,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(frames),         cmocka_unit_test(linear_steps),
+        cmocka_unit_test(places_below),   cmocka_unit_test(image_steps),
         cmocka_unit_test(several_frames), cmocka_unit_test(sums),
         cmocka_unit_test(text),           cmocka_unit_test(json),
-        cmocka_unit_test(names_of_kinds),
+        cmocka_unit_test(names_of_kinds), cmocka_unit_test(image_layout),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -13,8 +13,11 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <openssl/evp.h>
 
+#include "base/bytes.h"
 #include "crypto/crypto.h"
+#include "crypto/crypto_kernels.h"
 #include "vectors/crypto_vectors.h"
 
 static struct prg *seeded(void)
@@ -212,6 +215,41 @@ static void test_xof_known(void **state)
 }
 
 /* A long read across many batches is the same as short ones; labels, sets and counters differ. */
+/* The kernels' AES-256 against OpenSSL's, for all sizes of a batch and both orders of the counter. */
+static void test_aes256_kernels(void **state)
+{
+    (void)state;
+    enum { BLOCKS = 75 };
+    static const uint64_t indices[] = {0, 2, 250, UINT32_MAX - 3u, UINT64_MAX - 9};
+    const struct crypto_kernels *k = crypto_kernels_avx512();
+    if (k == NULL)
+        skip();
+    EVP_CIPHER_CTX *c = EVP_CIPHER_CTX_new();
+    for (unsigned t = 0; t < 2 * sizeof indices / sizeof *indices; t++) {
+        const bool swap = t % 2;
+        uint8_t key[32], keys[240], in[16 * BLOCKS], want[16 * BLOCKS], got[16 * BLOCKS + 16];
+        int n = 0;
+        for (unsigned i = 0; i < sizeof key; i++)
+            key[i] = (uint8_t)(i * 29 + t);
+        for (uint64_t i = 0; i < BLOCKS; i++) {
+            const uint64_t index = indices[t / 2] + i;
+            store_u64(in + 16 * i, 77 * t);
+            store_u64(in + 16 * i + 8, swap ? __builtin_bswap64(index) : index);
+        }
+        assert_int_equal(EVP_EncryptInit_ex(c, EVP_aes_256_ecb(), NULL, key, NULL), 1);
+        assert_int_equal(EVP_CIPHER_CTX_set_padding(c, 0), 1);
+        assert_int_equal(EVP_EncryptUpdate(c, want, &n, in, sizeof in), 1);
+        k->aes256_expand(keys, key);
+        for (size_t blocks = 0; blocks <= BLOCKS; blocks++) {
+            memset(got, 0x5a, sizeof got);
+            k->aes256_blocks(got, blocks, keys, 77 * t, indices[t / 2], swap);
+            assert_memory_equal(got, want, 16 * blocks);
+            assert_int_equal(got[16 * blocks], 0x5a);
+        }
+    }
+    EVP_CIPHER_CTX_free(c);
+}
+
 static void test_xof_parts(void **state)
 {
     (void)state;
@@ -244,10 +282,11 @@ static void test_xof_parts(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_seeded_known), cmocka_unit_test(test_seeded_hash),
-        cmocka_unit_test(test_fresh),        cmocka_unit_test(test_statistics),
-        cmocka_unit_test(test_fork),         cmocka_unit_test(test_failure),
-        cmocka_unit_test(test_xof_known),    cmocka_unit_test(test_xof_parts),
+        cmocka_unit_test(test_seeded_known),   cmocka_unit_test(test_seeded_hash),
+        cmocka_unit_test(test_fresh),          cmocka_unit_test(test_statistics),
+        cmocka_unit_test(test_fork),           cmocka_unit_test(test_failure),
+        cmocka_unit_test(test_aes256_kernels), cmocka_unit_test(test_xof_known),
+        cmocka_unit_test(test_xof_parts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "packed_model.h"
 #include "privacy_report.h"
 #include "two_parties.h"
 
@@ -166,21 +167,23 @@ static double worst_share(const struct both_runs *both)
     return worst;
 }
 
-static mp2ml_model *small_model(void)
+static mp2ml_model *small_model(enum plan_layout layout)
 {
     mp2ml_options *o = make_options("reveal=logits", "bits=13", "ranges=auto", NULL);
     mp2ml_model *model = bundled_model("cryptonets-relu-mnist.pb", o);
     mp2ml_options_free(o);
+    if (layout == PLAN_IMAGE)
+        image_model(model);
     return model;
 }
 
-static double largest_frame, largest_share; /* of the next test, for the report */
+/* Of the next test, for the report; by layout. */
+static double largest_frame[PLAN_LAYOUT_COUNT], largest_share[PLAN_LAYOUT_COUNT];
 
-static void wire_and_shares_are_uniform(void **state)
+static void uniform_in(enum plan_layout layout)
 {
-    (void)state;
     for (int weights = WEIGHTS_ZERO; weights <= WEIGHTS_MAXIMAL; weights++) {
-        mp2ml_model *model = small_model();
+        mp2ml_model *model = small_model(layout);
         set_weights(model, (enum weights)weights);
         for (int kind = 0; kind < 3; kind++) {
             struct shown shown;
@@ -188,8 +191,8 @@ static void wire_and_shares_are_uniform(void **state)
             show(&shown, model, kind, false, 0);
             double frames = worst_frame(shown.observed, &seen);
             double shares = worst_share(&shown.both);
-            largest_frame = fmax(largest_frame, frames);
-            largest_share = fmax(largest_share, shares);
+            largest_frame[layout] = fmax(largest_frame[layout], frames);
+            largest_share[layout] = fmax(largest_share[layout], shares);
             if (frames >= CHI_LIMIT || shares >= CHI_LIMIT)
                 fail_msg("weights %d, inputs %d: frames %.0f, shares %.0f", weights, kind, frames,
                          shares);
@@ -200,12 +203,23 @@ static void wire_and_shares_are_uniform(void **state)
     }
 }
 
-/* Controls: without the server's masks the client's share is the activation itself; an input that
- * travels in the clear is a frame that is not uniform. */
-static void without_masks_the_statistics_fail(void **state)
+static void wire_and_shares_are_uniform(void **state)
 {
     (void)state;
-    mp2ml_model *model = small_model();
+    uniform_in(PLAN_BATCH);
+    uniform_in(PLAN_IMAGE);
+}
+
+/* Controls: without the server's masks the client's share is the activation itself; an input that
+ * travels in the clear is a frame that is not uniform. */
+static void fail_in(enum plan_layout layout)
+{
+    static const char *const rows[PLAN_LAYOUT_COUNT][2] = {
+        {"chi-square of every class of frames of whole sessions",
+         "chi-square of both parties' shares after every step of whole sessions"},
+        {"layout image: chi-square of every class of frames of whole sessions",
+         "layout image: chi-square of both parties' shares after every step of whole sessions"}};
+    mp2ml_model *model = small_model(layout);
     struct shown shown;
     set_weights(model, WEIGHTS_ONE_HOT);
     show(&shown, model, 2, true, 0);
@@ -217,19 +231,23 @@ static void without_masks_the_statistics_fail(void **state)
     assert_true(plain > CHI_LIMIT);
     hide(&shown);
     mp2ml_model_free(model);
-    privacy_report(1, "chi-square of every class of frames of whole sessions", largest_frame,
-                   CHI_LIMIT, plain);
-    privacy_report(4, "chi-square of both parties' shares after every step of whole sessions",
-                   largest_share, CHI_LIMIT, share);
+    privacy_report(1, rows[layout][0], largest_frame[layout], CHI_LIMIT, plain);
+    privacy_report(4, rows[layout][1], largest_share[layout], CHI_LIMIT, share);
 }
 
-static void lengths_depend_on_the_public_plan_alone(void **state)
+static void without_masks_the_statistics_fail(void **state)
 {
     (void)state;
+    fail_in(PLAN_BATCH);
+    fail_in(PLAN_IMAGE);
+}
+
+static void lengths_in(enum plan_layout layout, const char *property)
+{
     uint64_t lengths = 0;
     unsigned differ = 0;
     for (int weights = WEIGHTS_TRAINED; weights <= WEIGHTS_MAXIMAL; weights++) {
-        mp2ml_model *model = small_model();
+        mp2ml_model *model = small_model(layout);
         struct shown shown;
         set_weights(model, (enum weights)weights);
         show(&shown, model, weights % 3, false, 0);
@@ -243,15 +261,26 @@ static void lengths_depend_on_the_public_plan_alone(void **state)
     /* control: another plan (one bit more) shows other lengths */
     mp2ml_options *o = make_options("reveal=logits", "bits=14", NULL);
     mp2ml_model *model = bundled_model("cryptonets-relu-mnist.pb", o);
+    if (layout == PLAN_IMAGE)
+        image_model(model);
     struct shown shown;
     show(&shown, model, 0, false, 0);
     const bool other = shown.observed->lengths != lengths;
     assert_true(other);
-    privacy_report(7, "kinds of weights, of 4, that change lengths, order or counts of frames",
-                   differ, 1, other);
+    privacy_report(7, property, differ, 1, other);
     hide(&shown);
     mp2ml_model_free(model);
     mp2ml_options_free(o);
+}
+
+static void lengths_depend_on_the_public_plan_alone(void **state)
+{
+    (void)state;
+    lengths_in(PLAN_BATCH,
+               "kinds of weights, of 4, that change lengths, order or counts of frames");
+    lengths_in(
+        PLAN_IMAGE,
+        "layout image: kinds of weights, of 4, that change lengths, order or counts of frames");
 }
 
 int main(void)

@@ -22,7 +22,7 @@ static mp2ml_model *model;
 static int load(void **state)
 {
     (void)state;
-    mp2ml_options *o = make_options("reveal=logits", NULL);
+    mp2ml_options *o = make_options("reveal=logits", "nonlinear=yao", "layout=image", NULL);
     model = bundled_model("cryptonets-relu-mnist.pb", o);
     mp2ml_options_free(o);
     return 0;
@@ -105,7 +105,11 @@ static void again_costs_no_flight(void **state)
     struct pair p;
     pair_start(&p, 0);
     const uint64_t first = ask(&p, 1, false, 1);
-    const uint64_t steps = plan_cost(model->plan, 1, 0).flights;
+    struct plan_public chosen;
+    assert_int_equal(plan_choose(&chosen, model->plan, &model->situation), MP2ML_OK);
+    const struct plan view = plan_view(model->plan, &chosen);
+    const uint64_t steps = plan_cost(&view, 1, 0).flights;
+    plan_public_wipe(&chosen);
     assert_int_equal(first, steps + 2);
     for (uint64_t i = 0; i < 4; i++)
         assert_true(ask(&p, 1, false, 2 + i) <= steps);
@@ -159,8 +163,13 @@ static void memory_for_one_run(void **state)
 {
     (void)state;
     struct pair p;
-    const size_t here = run_memory(&model->plan->pub, PARTY_CLIENT, 0, 2);
-    const size_t there = run_memory(&model->plan->pub, PARTY_SERVER, 0, 2);
+    struct plan_situation situation = model->situation;
+    struct plan_public chosen;
+    situation.images = situation.block = 2;
+    assert_int_equal(plan_choose(&chosen, model->plan, &situation), MP2ML_OK);
+    const size_t here = run_memory(&chosen, PARTY_CLIENT, 0, 2);
+    const size_t there = run_memory(&chosen, PARTY_SERVER, 0, 2);
+    plan_public_wipe(&chosen);
     pair_start(&p, there + there / 8);
     p.client->options.max_memory = here + here / 8;
     for (uint64_t i = 0; i < 3; i++) {

@@ -170,9 +170,10 @@ static void *run_accept(void *context)
     return NULL;
 }
 
-/* Shakes hands over a new pair: [0] is the client. */
-static void shake_hands(struct channel *c[2], const char *pin, const char *ca, const char *host,
-                        mp2ml_status status[2], mp2ml_error err[2])
+/* Shakes hands over a new pair: [0] is the client, behind `link` unless that is NULL. */
+static void shake_hands_over(const struct network *link, struct channel *c[2], const char *pin,
+                             const char *ca, const char *host, mp2ml_status status[2],
+                             mp2ml_error err[2])
 {
     pthread_t thread;
     struct accepting accepting;
@@ -180,6 +181,8 @@ static void shake_hands(struct channel *c[2], const char *pin, const char *ca, c
     memset(err, 0, 2 * sizeof err[0]);
     memset(&accepting, 0, sizeof accepting);
     assert_int_equal(channel_pair(&c[0], &c[1]), MP2ML_OK);
+    if (link != NULL)
+        assert_int_equal(channel_shape(c[0], link), MP2ML_OK);
     channel_set_timeout(c[0], 10000);
     channel_set_timeout(c[1], 10000);
     accepting.c = c[1];
@@ -194,6 +197,12 @@ static void shake_hands(struct channel *c[2], const char *pin, const char *ca, c
     pthread_join(thread, NULL);
     status[1] = accepting.status;
     err[1] = accepting.err;
+}
+
+static void shake_hands(struct channel *c[2], const char *pin, const char *ca, const char *host,
+                        mp2ml_status status[2], mp2ml_error err[2])
+{
+    shake_hands_over(NULL, c, pin, ca, host, status, err);
 }
 
 static void expect_handshake(const char *pin, const char *ca, const char *host, mp2ml_status client)
@@ -402,6 +411,43 @@ static void big_duplex(void **state)
         channel_free(c[0]);
         channel_free(c[1]);
     }
+}
+
+static double now_s(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* Over a simulated link: two round trips for TCP's connecting and for TLS 1.3, then its rate. */
+static void simulated_link(void **state)
+{
+    const struct network link = {30e-3, 200e6};
+    struct channel *c[2];
+    mp2ml_status status[2];
+    mp2ml_error err[2];
+    pthread_t thread;
+    double start = now_s();
+
+    (void)state;
+    shake_hands_over(&link, c, files.pin, NULL, NULL, status, err);
+    assert_int_equal(status[0], MP2ML_OK);
+    assert_int_equal(status[1], MP2ML_OK);
+    assert_true(now_s() - start >= 2 * link.rtt_s);
+    struct duplex a = {c[0], 3 * MIB, 40000, 1, false};
+    struct duplex b = {c[1], 3 * MIB, 40000, 2, false};
+    start = now_s();
+    assert_int_equal(pthread_create(&thread, NULL, run_duplex, &a), 0);
+    run_duplex(&b);
+    pthread_join(thread, NULL);
+    assert_true(a.good);
+    assert_true(b.good);
+    assert_true(now_s() - start >= link.rtt_s / 2 + 8.0 * 3 * 1048576 / link.bits_per_second);
+    channel_free(c[0]);
+    assert_int_equal(channel_recv(c[1], &a.seed, 1), MP2ML_ERR_CLOSED);
+    channel_free(c[1]);
 }
 
 /* The peer vanishes: a status, not a signal. */
@@ -615,6 +661,7 @@ int main(void)
         cmocka_unit_test(plain_client),   cmocka_unit_test(plain_server),
         cmocka_unit_test(damaged_record), cmocka_unit_test(tls_timeout_and_cancel),
         cmocka_unit_test(old_peers),      cmocka_unit_test(blocked_send),
+        cmocka_unit_test(simulated_link),
     };
 
     return cmocka_run_group_tests(tests, make_files, remove_files);

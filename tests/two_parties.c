@@ -77,8 +77,9 @@ static mp2ml_status make_ahead(struct precomputed **out, const struct half *half
 {
     const struct both_runs *both = half->both;
     struct run *batch = NULL;
-    TRY(run_new(&batch, half->party, run->link, s->mpc, s->prg, &s->keys, run->pub, run->linear,
-                both->plain, both->images * both->ahead));
+    TRY(run_new(&batch, half->party, run->link, s->mpc, s->prg, &s->keys, run->pub,
+                half->party == PARTY_CLIENT ? NULL : both->model->plan, both->plain,
+                both->images * both->ahead));
     batch->no_masks = both->no_masks;
     mp2ml_status status = precomputed_new(out, batch, both->images, both->ahead, !both->halves);
     run_free(batch);
@@ -104,7 +105,7 @@ static mp2ml_status run_half(struct half *half)
     TRY_OUT(client ? handshake_client(s, NULL, 0, hello, &err)
                    : handshake_server(s, both->model, NULL));
     TRY_OUT(run_new(&run, half->party, link, s->mpc, s->prg, &s->keys, &plan->pub,
-                    client ? NULL : plan->linear, both->plain, both->images));
+                    client ? NULL : plan, both->plain, both->images));
     run->tap = keep_shares;
     run->tap_context = half;
     run->no_masks = both->no_masks;
@@ -115,6 +116,8 @@ static mp2ml_status run_half(struct half *half)
     struct link_stats before = link_stats(link);
     TRY_OUT(run_block(run, both->images, half->inputs, half->outputs));
     struct link_stats after = link_stats(link);
+    both->memory[half->party] = run_memory(&plan->pub, half->party, both->plain, both->images);
+    both->peak[half->party] = arena_peak(run->arena);
     if (client) {
         both->stats.bytes_sent = after.bytes_sent - before.bytes_sent;
         both->stats.bytes_received = after.bytes_received - before.bytes_received;

@@ -28,7 +28,8 @@ struct both_runs {
     size_t ahead;  /* items that are precomputed first; the block uses the last. 0: none */
     bool halves;   /* of them halves of linear steps only */
     mp2ml_status status[2];
-    struct link_stats stats; /* of the block alone, at the client */
+    struct link_stats stats;   /* of the block alone, at the client */
+    size_t memory[2], peak[2]; /* what run_memory says, and what was used of it */
 };
 /* inputs, outputs as run_block takes them. The statuses are left to the caller to check. */
 void both_runs_block(struct both_runs *both, size_t images, const float *const *inputs,

@@ -36,3 +36,5 @@ if [ "${1:-}" = long ]; then
     MP2ML_CPU=avx2 "$build/mp2ml" bench --batch 2048 --runs 3 --save "$out/network.json"
     MP2ML_CPU=portable "$build/mp2ml" bench --batch 256 --runs 1 --save "$out/network.json"
 fi
+printf '\n== latency over simulated links ==\n'
+python3 tools/bench_latency.py short --save "$out/latency_short.json"

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Pictures of what `make bench` left in a folder: throughput.png, stages.png, roofline.png.
+"""Pictures of what `make bench` left in a folder: throughput.png, stages.png, roofline.png; after
+`make bench-latency` also latency.png.
 
 Usage: bench_plots.py FOLDER
 """
@@ -272,12 +273,63 @@ def roofline(folder: Path) -> None:
     save(figure, folder, "roofline.png")
 
 
+# ---- latency -----------------------------------------------------------------------------------
+
+def latency_panel(axes: plt.Axes, rows: list[dict]) -> None:
+    """Seconds of a request against the batch: chosen, planned, and the alternatives forced."""
+    chosen = sorted((row for row in rows if not row["forced"]), key=lambda row: row["batch"])
+    batch = [row["batch"] for row in chosen]
+    middle = [row["seconds"] for row in chosen]
+    spread = [[max(0, row["seconds"] - row["seconds_fastest"]) for row in chosen],
+              [max(0, row["seconds_slowest"] - row["seconds"]) for row in chosen]]
+    axes.plot(batch, [row["predicted_seconds"] for row in chosen], "--", color="#888888", lw=1,
+              label="as planned")
+    for colour, name in zip(COLOURS, ("batch/gmw", "batch/yao", "image/gmw", "image/yao")):
+        # Where an alternative is what was chosen, it was not measured again.
+        some = sorted((row["batch"], row["seconds"]) for row in rows if name in
+                      (row["forced"], f"{row['layout']}/{row['engine']}"))
+        if some:
+            axes.plot(*zip(*some), color=colour, marker="o", ms=3, lw=1, label=name)
+    axes.errorbar(batch, middle, spread, color=INK, lw=0, elinewidth=1, capsize=3, marker="o",
+                  ms=7, mfc="none", label="chosen by the planner")
+    axes.set_xscale("log", base=2)
+    axes.set_yscale("log")
+    axes.set_xticks(batch, [plain(tick) for tick in batch], rotation=45)
+    axes.yaxis.set_major_formatter(FuncFormatter(plain))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.grid(color=GRID, lw=0.6)
+
+
+def latency(folder: Path) -> None:
+    """One panel for each network and link that has a sweep of batches."""
+    panels = defaultdict(list)
+    for row in rows_of(folder, "latency.json"):
+        panels[Path(row["model"]).stem, row["network"]].append(row)
+    models = list(dict.fromkeys(model for model, _ in panels))
+    links = list(dict.fromkeys(link for _, link in panels))
+    figure, all_axes = plt.subplots(len(models), len(links), layout="constrained", squeeze=False,
+                                    figsize=(3.6 * len(links), 0.6 + 3 * len(models)))
+    for line, model in zip(all_axes, models):
+        for axes, link in zip(line, links):
+            latency_panel(axes, panels[model, link])
+            axes.set_title(f"{model}, {link}")
+        line[0].set_ylabel("seconds a request")
+    for axes in all_axes[-1]:
+        axes.set_xlabel("images in a request")
+    handles = {label: handle for axes in all_axes.flat
+               for handle, label in zip(*axes.get_legend_handles_labels())}
+    figure.legend(handles.values(), handles, loc="outside lower center", ncols=6, fontsize=8)
+    save(figure, folder, "latency.png")
+
+
 def main() -> None:
     """Draw all."""
     folder = Path(sys.argv[1])
     throughput(folder)
     stages(folder)
     roofline(folder)
+    if (folder / "latency.json").exists():
+        latency(folder)
 
 
 if __name__ == "__main__":

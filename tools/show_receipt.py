@@ -13,6 +13,8 @@ def main() -> None:
     receipt = json.loads(Path(sys.argv[1]).read_text())
     privacy = receipt["privacy"]
     print(f"Transport: {receipt['transport']}")
+    if "simulated_network" in receipt:
+        print(f"Simulated network: {receipt['simulated_network']}")
     for item in receipt["inputs"]:
         print(f"Input '{item['name']}' was sent {item['sent']}")
     for title, key in (("The server could learn", "server_could_learn"),

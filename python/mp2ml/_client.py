@@ -18,17 +18,27 @@ Progress = bool | Callable[[float], object]
 
 
 class Stats(NamedTuple):
-    """A connection so far; bytes count whole frames, set-up included."""
+    """A connection so far; bytes count whole frames, set-up and asking (request and plan) included."""
 
     images: int
     bytes_to_server: int
     bytes_to_client: int
     setup_bytes_to_server: int
     setup_bytes_to_client: int
+    asking_bytes_to_server: int
+    asking_bytes_to_client: int
     flights: int
     setup_flights: int
     setup_seconds: float
     predict_seconds: float
+    layout: str
+    """Of the last request: "batch", "image", "mixed" or "none"; empty before one."""
+    engine: str
+    """Of the last request: "gmw", "yao", "mixed" or "none"; empty before one."""
+    simulated_network: str
+    """The link of `simulate_network` by name ("wan"), empty without."""
+    simulated_text: str
+    """The same for people: "wan (40 ms, 400 Mbit/s)"."""
     prepare_seconds: float
     prepare_bytes_to_server: int
     prepare_bytes_to_client: int
@@ -49,7 +59,9 @@ class Client:
 
     `connect_timeout` is for how many seconds connecting is tried, `timeout` how long the server may
     be silent later. Further keyword arguments are options of the program by the same name, with
-    underscores: threads, max_memory, model_name, require_reveal, precompute.
+    underscores: threads, max_memory, model_name, require_reveal, precompute, simulate_network
+    (the connection then behaves as over that link: "lan", "wan", "fibre", "cable" or RTT:RATE such
+    as "40ms:100mbit").
     """
 
     def __init__(self, host: str, port: int = 34000, *, timeout: float | None = None,

@@ -65,16 +65,35 @@ mp2ml_status network_parse(struct network *out, const char *text, const char *op
     return MP2ML_OK;
 }
 
-void network_name(const struct network *network, char *out, size_t size)
+/* NULL where the link is none of the presets. */
+static const char *preset_name(const struct network *network)
 {
     for (size_t i = 0; i < PRESETS; i++) {
         const struct network *p = &presets[i].network;
         if (!(p->rtt_s < network->rtt_s || p->rtt_s > network->rtt_s) &&
             !(p->bits_per_second < network->bits_per_second ||
-              p->bits_per_second > network->bits_per_second)) {
-            snprintf(out, size, "%s", presets[i].name);
-            return;
-        }
+              p->bits_per_second > network->bits_per_second))
+            return presets[i].name;
     }
-    snprintf(out, size, "%gms:%gmbit", network->rtt_s * 1e3, network->bits_per_second / 1e6);
+    return NULL;
+}
+
+void network_name(const struct network *network, char *out, size_t size)
+{
+    const char *name = preset_name(network);
+    if (name != NULL)
+        snprintf(out, size, "%s", name);
+    else
+        snprintf(out, size, "%gms:%gmbit", network->rtt_s * 1e3, network->bits_per_second / 1e6);
+}
+
+void network_describe(const struct network *network, char *out, size_t size)
+{
+    const char *name = preset_name(network);
+    if (isinf(network->bits_per_second))
+        snprintf(out, size, "%s", name != NULL ? name : "no limit");
+    else
+        snprintf(out, size, "%s%s%g ms, %g Mbit/s%s", name != NULL ? name : "",
+                 name != NULL ? " (" : "", network->rtt_s * 1e3, network->bits_per_second / 1e6,
+                 name != NULL ? ")" : "");
 }

@@ -19,5 +19,7 @@ MUST_CHECK mp2ml_status network_parse(struct network *out, const char *text, con
                                       mp2ml_error *err);
 /* The preset's name, or RTT:RATE, in out[size]. */
 void network_name(const struct network *network, char *out, size_t size);
+/* For people: "wan (40 ms, 400 Mbit/s)", without a preset's name "7 ms, 100 Mbit/s". */
+void network_describe(const struct network *network, char *out, size_t size);
 
 #endif

@@ -15,7 +15,7 @@
  * Rounding is floor(x + 1/2), in exact integer arithmetic.
  *
  * Read in this order: params.h, then this file, keys.c, encrypt.c, eval.c, modswitch.c,
- * noise_model.c. */
+ * image.c, noise_model.c. */
 #ifndef CKKS_CKKS_H
 #define CKKS_CKKS_H
 
@@ -104,6 +104,8 @@ void ckks_answer_c0(const struct ckks *ck, uint64_t *c0s, uint64_t *C0, const ui
 
 /* Arena bytes that any of the calls above needs, whatever `count`. */
 size_t ckks_scratch_bytes(const struct ckks_params *params);
+/* The same where no call is for more than `count` ciphertexts. */
+size_t ckks_scratch_for(const struct ckks_params *params, size_t count);
 
 /* ---- wire -------------------------------------------------------------------------------- */
 
@@ -121,6 +123,82 @@ void ckks_ct_out_write(const struct ckks_params *params, uint8_t *body, const ui
 MUST_CHECK mp2ml_status ckks_ct_out_read(const struct ckks_params *params, uint64_t *c1s,
                                          uint64_t *c0s, const uint8_t *body, unsigned k,
                                          size_t count, size_t used);
+
+/* ---- layout image ------------------------------------------------------------------------- */
+
+/* All N coefficients of a ciphertext belong to one image, and weights are polynomials: an output
+ * ciphertext is a sum of products of an input ciphertext and a polynomial. Ciphertexts of several
+ * images are numbered image*cts + ciphertext: a *row* is an output ciphertext so numbered. Input
+ * ciphertexts are made and read by the calls above with used = N. */
+
+struct ckks_product {
+    uint32_t in, poly;
+};
+struct ckks_image { /* one linear step; filled once, then read-only and shared by threads */
+    size_t in_cts, out_cts, n_polys;
+    uint64_t *polys;               /* [n_polys][primes][N], NTT domain */
+    struct ckks_product *products; /* of all output ciphertexts */
+    size_t *first;                 /* [out_cts + 1]: the products of each */
+};
+/* Everything zero, for the caller to fill: polys through ckks_image_set. */
+MUST_CHECK mp2ml_status ckks_image_new(struct ckks_image **out, const struct ckks *ck,
+                                       size_t in_cts, size_t out_cts, size_t n_polys,
+                                       size_t n_products);
+void ckks_image_free(struct ckks_image *image);
+/* The polynomial with these N coefficients, each below 2^20 in magnitude. CT: nothing leaks. */
+void ckks_image_set(struct ckks_image *image, const struct ckks *ck, size_t poly,
+                    const int32_t *coefficients);
+
+/* Which coefficients of the output ciphertexts carry a result: those of ciphertext c are
+ * coefficient[first[c]] < coefficient[first[c] + 1] < ... < coefficient[first[c + 1] - 1]. */
+struct ckks_places {
+    size_t cts;
+    const uint32_t *first; /* [cts + 1] */
+    const uint16_t *coefficient;
+};
+/* Results before `row`. */
+static inline size_t ckks_places_before(const struct ckks_places *p, size_t row)
+{
+    return row / p->cts * p->first[p->cts] + p->first[row % p->cts];
+}
+
+/* Server: x[count][primes][N] to the NTT domain. CT: nothing leaks. */
+void ckks_image_ntt(const struct ckks *ck, uint64_t *x, size_t count);
+/* Server: the rows first, first + 1, ... of the products of in[image*in_cts + ct][primes][N], NTT
+ * domain, in two halves as in the layout batch. The first needs nothing from the client: in = c1,
+ *   C1 = sum w*c1 + a*u + e1,   c1s[row][N] = round(2^(k+g)*C1/q) mod 2^(k+g),
+ * and bu[row][primes][N] = b*u, NTT domain, with fresh u and e1 for every row. The arrays begin with
+ * row `first`. CT: nothing leaks but the sizes. */
+MUST_CHECK mp2ml_status ckks_image_answer_c1(const struct ckks *ck,
+                                             const struct ckks_public_key *pk, struct prg *g,
+                                             struct arena *arena, const struct ckks_image *image,
+                                             uint64_t *c1s, uint64_t *bu, const uint64_t *in,
+                                             unsigned k, size_t first, size_t rows);
+/* The second, each bu once: in = c0, and at the places in use
+ *   C0 = sum w*c0 + b*u + E(bias),   c0s = round(2^k*C0/q) + r mod 2^k.
+ * c0s and r (the caller's fresh uniform mask) have one word a result of these rows, bias one word a
+ * result of an image, all in the order of the places. CT: nothing leaks but the sizes. */
+MUST_CHECK mp2ml_status ckks_image_answer_c0(const struct ckks *ck, struct arena *arena,
+                                             const struct ckks_image *image,
+                                             const struct ckks_places *places, uint64_t *c0s,
+                                             const uint64_t *in, const uint64_t *bu,
+                                             const uint64_t *bias, const uint64_t *r, unsigned l,
+                                             unsigned k, size_t first, size_t rows);
+/* Client: y = c0' + round((c1'*s mod 2^(k+g)) / 2^g) mod 2^k at the places of the rows first,
+ * first + 1, ...; the arrays begin with row `first`. y may be c0s. CT: nothing leaks. */
+MUST_CHECK mp2ml_status ckks_image_decode(const struct ckks *ck, const struct ckks_secret *s,
+                                          struct arena *arena, const struct ckks_places *places,
+                                          uint64_t *y, const uint64_t *c1s, const uint64_t *c0s,
+                                          unsigned k, size_t first, size_t rows);
+
+/* Bytes of a CT_OUT body: N fields of k+g bits for every row, then `used` fields of k bits, the
+ * results of all rows. */
+size_t ckks_image_out_bytes(const struct ckks_params *params, unsigned k, size_t rows, size_t used);
+void ckks_image_out_write(const struct ckks_params *params, uint8_t *body, const uint64_t *c1s,
+                          const uint64_t *c0s, unsigned k, size_t rows, size_t used);
+MUST_CHECK mp2ml_status ckks_image_out_read(const struct ckks_params *params, uint64_t *c1s,
+                                            uint64_t *c0s, const uint8_t *body, unsigned k,
+                                            size_t rows, size_t used);
 
 /* ---- the same in the clear ---------------------------------------------------------------- */
 
@@ -143,6 +221,11 @@ uint64_t ckks_switch_clear(const struct ckks_params *params, struct ckks_noise_m
  * ciphertexts. Bytes without frame headers. */
 struct cost ckks_cost_linear(const struct ckks_params *params, size_t inputs, size_t outputs,
                              uint64_t products, unsigned k, size_t used);
+
+/* A step in the layout image for so many images: ciphertexts, results (used_out) and products of
+ * polynomials are those of one image. Bytes without frame headers. */
+struct cost ckks_cost_image(const struct ckks_params *params, size_t in_cts, size_t out_cts,
+                            size_t used_out, size_t products, unsigned k, size_t images);
 
 /* Seconds that this machine takes for transforms now / what the cost functions state; takes about
  * 0.2 ms. */

@@ -59,4 +59,19 @@ static inline size_t ckks_uniform_bytes(const struct ckks_params *params)
     return ring_uniform_bytes(params->n, params->q_bits, params->primes);
 }
 
+/* u and e1, n each, from RING_TERNARY_BYTES(n) + RING_NOISE_BYTES(n) random bytes. */
+void ckks_sample_zero(const struct ckks *ck, int8_t *u, int8_t *e1, const uint8_t *random);
+/* t[n] = c1s*s mod q1. */
+void ckks_phase(const struct ckks *ck, const struct ckks_secret *s, uint64_t *t,
+                const uint64_t *c1s);
+/* round((t mod 2^(k+g)) / 2^g) mod 2^k of t in [0, q1), read as a number around 0: minus q1 above
+ * q1/2, by the sign of q1/2 - t. Shifting right drops the wrong top bits of a negative number; only
+ * k + g <= 26 low bits are kept. */
+static inline uint64_t ckks_round_phase(const struct ckks_params *params, uint64_t t)
+{
+    const uint64_t q = params->q[0];
+    const uint64_t v = t - (q & (0 - ((q / 2 - t) >> 63)));
+    return (v + ((uint64_t)1 << (params->guard_bits - 1))) >> params->guard_bits;
+}
+
 #endif

@@ -8,6 +8,7 @@
 
 #include <stddef.h>
 
+#include "ckks/ckks.h"
 #include "ring/ring.h"
 
 struct ckks_kernels {
@@ -19,6 +20,13 @@ struct ckks_kernels {
     void (*matrix_tile)(const struct modulus *mod, uint64_t *out, size_t out_stride,
                         const uint64_t *in, size_t in_stride, const uint32_t *index,
                         const int16_t *weights, size_t rows, size_t cols, size_t width);
+    /* out[j] = start[j] + sum_i in[products[i].in*in_stride + j] * polys[products[i].poly*poly_stride
+     * + j]  mod q for i < count, any number, and j < width, a multiple of 32; q of 21 to 42 bits. start may be NULL
+     * (zero) or out; out overlaps nothing else. */
+    void (*image_products)(const struct modulus *mod, uint64_t *out, const uint64_t *start,
+                           const uint64_t *in, size_t in_stride, const uint64_t *polys,
+                           size_t poly_stride, const struct ckks_product *products, size_t count,
+                           size_t width);
     /* c[p*stride + j] += round(q*x[j] / 2^l) mod q_p, j < count; only the low l bits of x count;
      * 1 <= l <= 48, and l <= bits of q. c does not overlap x. */
     void (*encode_add)(const struct rns *rns, uint64_t *c, size_t stride, const uint64_t *x,

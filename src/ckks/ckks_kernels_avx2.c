@@ -186,6 +186,72 @@ AVX2 static void avx2_matrix_tile(const struct modulus *mod, uint64_t *out, size
         memcpy(out + r * out_stride, t.sum[r], width * sizeof(*out));
 }
 
+/* ---- products of polynomials ----------------------------------------------------------------
+ *
+ * Numbers below 2^42 in two digits of 21 bits: a0*b0, a0*b1 + a1*b0 and a1*b1 are below 2^43 and
+ * added up unreduced, PRODUCTS of them, in 64 bits; the bounds of the portable kernel. */
+#define PRODUCTS 4095
+#define HALF 21
+#define POLY_VECTORS 2 /* of 4 coefficients, side by side */
+
+struct digit_sums {
+    vec low[POLY_VECTORS], middle[POLY_VECTORS], high[POLY_VECTORS];
+};
+
+INLINE_AVX2 void add_product(struct digit_sums *s, const uint64_t *x, const uint64_t *w)
+{
+    const vec mask = _mm256_set1_epi64x((1 << HALF) - 1);
+    UNROLL
+    for (unsigned v = 0; v < POLY_VECTORS; v++) {
+        const vec a = load(x + 4 * v), b = load(w + 4 * v);
+        const vec a0 = _mm256_and_si256(a, mask), a1 = _mm256_srli_epi64(a, HALF);
+        const vec b0 = _mm256_and_si256(b, mask), b1 = _mm256_srli_epi64(b, HALF);
+        s->low[v] = _mm256_add_epi64(s->low[v], _mm256_mul_epu32(a0, b0));
+        s->high[v] = _mm256_add_epi64(s->high[v], _mm256_mul_epu32(a1, b1));
+        s->middle[v] = _mm256_add_epi64(
+            s->middle[v], _mm256_add_epi64(_mm256_mul_epu32(a0, b1), _mm256_mul_epu32(a1, b0)));
+    }
+}
+
+INLINE_AVX2 void reduce_sums(uint64_t *out, const struct digit_sums *s, const struct modulus *mod)
+{
+    uint64_t low[4 * POLY_VECTORS], middle[4 * POLY_VECTORS], high[4 * POLY_VECTORS];
+    memcpy(low, s->low, sizeof low);
+    memcpy(middle, s->middle, sizeof middle);
+    memcpy(high, s->high, sizeof high);
+    for (unsigned b = 0; b < 4 * POLY_VECTORS; b++)
+        out[b] = modulus_reduce(mod, (ring_u128)low[b] + ((ring_u128)middle[b] << HALF) +
+                                         ((ring_u128)high[b] << (2 * HALF)));
+}
+
+/* CT: every product is made, those with zero too. */
+AVX2 static void avx2_image_products(const struct modulus *mod, uint64_t *out,
+                                     const uint64_t *start, const uint64_t *in, size_t in_stride,
+                                     const uint64_t *polys, size_t poly_stride,
+                                     const struct ckks_product *products, size_t count,
+                                     size_t width)
+{
+    for (size_t j = 0; j < width; j += 4 * POLY_VECTORS) {
+        uint64_t sum[4 * POLY_VECTORS] = {0};
+        if (start != NULL)
+            memcpy(sum, start + j, sizeof sum);
+        for (size_t from = 0; from < count; from += PRODUCTS) {
+            const size_t to = count - from < PRODUCTS ? count : from + PRODUCTS;
+            struct digit_sums s;
+            UNROLL
+            for (unsigned v = 0; v < POLY_VECTORS; v++) {
+                s.low[v] = load(sum + 4 * v);
+                s.middle[v] = s.high[v] = _mm256_setzero_si256();
+            }
+            for (size_t i = from; i < to; i++)
+                add_product(&s, in + products[i].in * in_stride + j,
+                            polys + products[i].poly * poly_stride + j);
+            reduce_sums(sum, &s, mod);
+        }
+        memcpy(out + j, sum, sizeof sum);
+    }
+}
+
 static void avx2_encode_add(const struct rns *rns, uint64_t *c, size_t stride, const uint64_t *x,
                             unsigned l, size_t count)
 {
@@ -205,6 +271,7 @@ const struct ckks_kernels *ckks_kernels_avx2(void)
         .tile_rows = TILE_ROWS,
         .tile_width = TILE_WIDTH,
         .matrix_tile = avx2_matrix_tile,
+        .image_products = avx2_image_products,
         .encode_add = avx2_encode_add,
         .switch_bits = avx2_switch_bits,
     };

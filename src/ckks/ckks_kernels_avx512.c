@@ -249,6 +249,69 @@ IFMA static void avx512_matrix_tile(const struct modulus *mod, uint64_t *out, si
                                      _mm512_load_si512((const void *)&t.sum[r][j]));
 }
 
+/* ---- products of polynomials ----------------------------------------------------------------
+ *
+ * Both halves of the products of numbers below 2^42 are added up unreduced, PRODUCTS of them:
+ *   lo < 4095 * 2^52 + q < 2^64,    hi < 4095 * 2^32 < 2^44,    hi + lo/2^52 < 2^45.
+ * Then, with R = 2^52 mod q, (hi + floor(lo/2^52))*R by Shoup's method and lo mod 2^52 by Barrett's
+ * are below 2q each. */
+#define PRODUCTS 4095
+#define POLY_VECTORS 4 /* of 8 coefficients, side by side */
+
+struct folding {
+    vec q, minus_q, r, shoup, inverse;
+};
+
+INLINE_IFMA vec fold(const struct folding *f, vec lo, vec hi)
+{
+    const vec top = _mm512_add_epi64(hi, _mm512_srli_epi64(lo, 52)), rest = low_52(lo);
+    const vec x = low_52(low_add(low(top, f->r), high(top, f->shoup), f->minus_q));
+    const vec y = low_52(low_add(rest, high(rest, f->inverse), f->minus_q));
+    return sub_once(sub_once(_mm512_add_epi64(x, y), _mm512_add_epi64(f->q, f->q)), f->q);
+}
+
+/* CT: every product is made, those with zero too. */
+IFMA static void avx512_image_products(const struct modulus *mod, uint64_t *out,
+                                       const uint64_t *start, const uint64_t *in, size_t in_stride,
+                                       const uint64_t *polys, size_t poly_stride,
+                                       const struct ckks_product *products, size_t count,
+                                       size_t width)
+{
+    const uint64_t r = ((uint64_t)1 << 52) % mod->q;
+    const struct folding f = {all(mod->q), all(((uint64_t)1 << 52) - mod->q), all(r),
+                              all(modulus_shoup(mod, r) >> 12), all(((uint64_t)1 << 52) / mod->q)};
+    for (size_t j = 0; j < width; j += 8 * POLY_VECTORS) {
+        vec lo[POLY_VECTORS], hi[POLY_VECTORS];
+        UNROLL
+        for (unsigned v = 0; v < POLY_VECTORS; v++)
+            lo[v] = start != NULL ? _mm512_loadu_si512((const void *)(start + j + 8 * v))
+                                  : _mm512_setzero_si512();
+        for (size_t from = 0; from < count; from += PRODUCTS) {
+            const size_t to = count - from < PRODUCTS ? count : from + PRODUCTS;
+            UNROLL
+            for (unsigned v = 0; v < POLY_VECTORS; v++)
+                hi[v] = _mm512_setzero_si512();
+            for (size_t i = from; i < to; i++) {
+                const uint64_t *x = in + products[i].in * in_stride + j;
+                const uint64_t *w = polys + products[i].poly * poly_stride + j;
+                UNROLL
+                for (unsigned v = 0; v < POLY_VECTORS; v++) {
+                    const vec a = _mm512_loadu_si512((const void *)(x + 8 * v));
+                    const vec b = _mm512_loadu_si512((const void *)(w + 8 * v));
+                    lo[v] = low_add(lo[v], a, b);
+                    hi[v] = _mm512_madd52hi_epu64(hi[v], a, b);
+                }
+            }
+            UNROLL
+            for (unsigned v = 0; v < POLY_VECTORS; v++)
+                lo[v] = fold(&f, lo[v], hi[v]);
+        }
+        UNROLL
+        for (unsigned v = 0; v < POLY_VECTORS; v++)
+            _mm512_storeu_si512((void *)(out + j + 8 * v), lo[v]);
+    }
+}
+
 /* ---- encoding -------------------------------------------------------------------------------
  *
  * f*v + 2^(l-1) = hi*2^52 + lo with lo < 2^53, for f, v < 2^52 and l <= 48, so that
@@ -425,6 +488,7 @@ const struct ckks_kernels *ckks_kernels_avx512(void)
         .tile_rows = TILE_ROWS,
         .tile_width = TILE_WIDTH,
         .matrix_tile = avx512_matrix_tile,
+        .image_products = avx512_image_products,
         .encode_add = avx512_encode_add,
         .switch_bits = avx512_switch_bits,
     };

@@ -74,6 +74,39 @@ static void portable_matrix_tile(const struct modulus *mod, uint64_t *out, size_
             out[r * out_stride + j] = sum[r][j];
 }
 
+/* ---- products of polynomials ----------------------------------------------------------------
+ *
+ * Sums of products of n-bit numbers in 128 bits, unreduced over PRODUCTS of them: below
+ * 2^13 * 2^2n + q, which modulus_reduce takes up to 2^(n+61), n <= 42. */
+#define PRODUCTS 4095
+#define LINE 8
+
+/* CT: every product is made, those with zero too. */
+static void portable_image_products(const struct modulus *mod, uint64_t *out, const uint64_t *start,
+                                    const uint64_t *in, size_t in_stride, const uint64_t *polys,
+                                    size_t poly_stride, const struct ckks_product *products,
+                                    size_t count, size_t width)
+{
+    for (size_t j = 0; j < width; j += LINE) {
+        ring_u128 sum[LINE];
+        for (size_t b = 0; b < LINE; b++)
+            sum[b] = start != NULL ? start[j + b] : 0;
+        for (size_t from = 0; from < count; from += PRODUCTS) {
+            const size_t to = count - from < PRODUCTS ? count : from + PRODUCTS;
+            for (size_t i = from; i < to; i++) {
+                const uint64_t *x = in + products[i].in * in_stride + j;
+                const uint64_t *w = polys + products[i].poly * poly_stride + j;
+                for (size_t b = 0; b < LINE; b++)
+                    sum[b] += (ring_u128)x[b] * w[b];
+            }
+            for (size_t b = 0; b < LINE; b++)
+                sum[b] = modulus_reduce(mod, sum[b]);
+        }
+        for (size_t b = 0; b < LINE; b++)
+            out[j + b] = (uint64_t)sum[b];
+    }
+}
+
 /* ---- encoding -------------------------------------------------------------------------------
  *
  * E(x) = floor((q*x + 2^(l-1)) / 2^l). With q = high*2^l + low:
@@ -158,6 +191,7 @@ const struct ckks_kernels *ckks_kernels_portable(void)
         .tile_rows = TILE_ROWS,
         .tile_width = TILE_WIDTH,
         .matrix_tile = portable_matrix_tile,
+        .image_products = portable_image_products,
         .encode_add = portable_encode_add,
         .switch_bits = portable_switch_bits,
     };

@@ -63,12 +63,12 @@ static bool encryption_init(struct encryption *w, struct arena *arena,
     return w->stream != NULL && w->c1 != NULL && w->random != NULL && w->e != NULL;
 }
 
-static size_t encryption_need(const struct ckks_params *params)
+static size_t encryption_need(const struct ckks_params *params, size_t m)
 {
     const size_t n = params->n;
-    return arena_need(CKKS_CHUNK, ckks_uniform_bytes(params)) +
-           arena_need(CKKS_CHUNK * ckks_words(params), sizeof(uint64_t)) +
-           arena_need(CKKS_CHUNK, RING_NOISE_BYTES(n)) + arena_need(CKKS_CHUNK, n);
+    return arena_need(m, ckks_uniform_bytes(params)) +
+           arena_need(m * ckks_words(params), sizeof(uint64_t)) +
+           arena_need(m, RING_NOISE_BYTES(n)) + arena_need(m, n);
 }
 
 /* c0[primes][used] = -(c1*s) + e + E(x). CT: fixed work. */
@@ -118,22 +118,22 @@ out:
 
 /* c1'*s over the integers: |coefficient| <= N * (2^(k+g) - 1) < 2^(12+26) < q1/2, so the product
  * mod q1, centred, is exact. CT: fixed work. */
+void ckks_phase(const struct ckks *ck, const struct ckks_secret *s, uint64_t *t,
+                const uint64_t *c1s)
+{
+    memcpy(t, c1s, ck->params->n * sizeof(uint64_t));
+    ring_ntt(ck->ring, 0, t);
+    ring_mul(ck->ring, 0, t, t, s->ntt);
+    ring_intt(ck->ring, 0, t);
+}
+
 static void decode_one(const struct ckks *ck, const struct ckks_secret *s, uint64_t *t, uint64_t *y,
                        const uint64_t *c1s, const uint64_t *c0s, unsigned k, size_t used)
 {
-    const struct ring *ring = ck->ring;
-    const unsigned g = ck->params->guard_bits;
-    const uint64_t q = ck->params->q[0], mask = ((uint64_t)1 << k) - 1;
-    memcpy(t, c1s, ring->n * sizeof(uint64_t));
-    ring_ntt(ring, 0, t);
-    ring_mul(ring, 0, t, t, s->ntt);
-    ring_intt(ring, 0, t);
-    for (size_t j = 0; j < used; j++) {
-        /* Minus q when above q/2: the sign of q/2 - t, spread over the word. Shifting right drops
-         * the wrong top bits of a negative number; k + g <= 26 low bits are all that is kept. */
-        uint64_t v = t[j] - (q & (0 - ((q / 2 - t[j]) >> 63)));
-        y[j] = (c0s[j] + ((v + ((uint64_t)1 << (g - 1))) >> g)) & mask;
-    }
+    const uint64_t mask = ((uint64_t)1 << k) - 1;
+    ckks_phase(ck, s, t, c1s);
+    for (size_t j = 0; j < used; j++)
+        y[j] = (c0s[j] + ckks_round_phase(ck->params, t[j])) & mask;
 }
 
 mp2ml_status ckks_decode(const struct ckks *ck, const struct ckks_secret *s, struct arena *arena,
@@ -155,13 +155,18 @@ mp2ml_status ckks_decode(const struct ckks *ck, const struct ckks_secret *s, str
 }
 
 /* Room for the largest of: expansion and encryption, decoding, and a chunk of re-randomised rows
- * (modswitch.c: random bytes, u, e1, and one row of residues each). */
+ * (modswitch.c, image.c: random bytes, u, e1, and a row of residues each). */
+size_t ckks_scratch_for(const struct ckks_params *params, size_t count)
+{
+    const size_t n = params->n, m = ckks_chunk(count);
+    const size_t switching = arena_need(m, RING_TERNARY_BYTES(n) + RING_NOISE_BYTES(n)) +
+                             arena_need(m, 2 * n) +
+                             arena_need(m * ckks_words(params), sizeof(uint64_t));
+    const size_t encrypting = encryption_need(params, m);
+    return switching > encrypting ? switching : encrypting;
+}
+
 size_t ckks_scratch_bytes(const struct ckks_params *params)
 {
-    const size_t n = params->n;
-    const size_t switching = arena_need(CKKS_CHUNK, RING_TERNARY_BYTES(n) + RING_NOISE_BYTES(n)) +
-                             arena_need(CKKS_CHUNK, 2 * n) +
-                             arena_need(CKKS_CHUNK * n, sizeof(uint64_t));
-    const size_t encrypting = encryption_need(params);
-    return switching > encrypting ? switching : encrypting;
+    return ckks_scratch_for(params, CKKS_CHUNK);
 }

@@ -53,7 +53,7 @@ static void add_zero_and_bias(const struct ckks *ck, uint64_t *C0, const uint64_
     }
 }
 
-static void sample_zero(const struct ckks *ck, int8_t *u, int8_t *e1, const uint8_t *random)
+void ckks_sample_zero(const struct ckks *ck, int8_t *u, int8_t *e1, const uint8_t *random)
 {
     const size_t n = ck->params->n;
 #ifdef MP2ML_TEST_HOOKS
@@ -90,7 +90,7 @@ mp2ml_status ckks_answer_c1(const struct ckks *ck, const struct ckks_public_key 
             const size_t row = i + j;
             int8_t *u = w.small + 2 * j * n, *e1 = u + n;
             uint64_t *c1 = C1 + row * params->primes * n;
-            sample_zero(ck, u, e1, w.random + j * row_random);
+            ckks_sample_zero(ck, u, e1, w.random + j * row_random);
             rerandomise(ck->ring, pk, c1, bu + row * params->primes * used, u, e1, w.t + j * n,
                         used);
             ck->kernels->switch_bits(&ck->ring->rns, c1s + row * n, c1, n, k + params->guard_bits,

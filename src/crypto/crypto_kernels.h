@@ -6,6 +6,8 @@
 #ifndef CRYPTO_KERNELS_H
 #define CRYPTO_KERNELS_H
 
+#include <stdbool.h>
+
 #include "crypto/block.h"
 
 struct crypto_kernels {
@@ -44,6 +46,13 @@ struct crypto_kernels {
     /* out[32*i ..] = SHA-256 of the i-th of sixteen strings of `bytes` bytes that follow one
      * another. NULL in tables that do it no faster than OpenSSL. */
     void (*sha256_parts)(uint8_t *out, const uint8_t *data, size_t bytes);
+
+    /* The fifteen round keys of AES-256, and out[16*i ..] = AES-256 of the block first | index + i
+     * for i < blocks, two u64: little-endian or, where `swap`, the second big-endian. Both NULL in
+     * tables that do it no faster than OpenSSL. */
+    void (*aes256_expand)(uint8_t keys[240], const uint8_t key[32]);
+    void (*aes256_blocks)(uint8_t *out, size_t blocks, const uint8_t keys[240], uint64_t first,
+                          uint64_t index, bool swap);
 };
 
 const struct crypto_kernels *crypto_kernels_portable(void);

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "crypto/crypto_aes256_avx512.h"
 #include "crypto/crypto_aes512.h"
 #include "crypto/crypto_tccr_avx512.h"
 #include "crypto/sha256.h"
@@ -304,6 +305,8 @@ const struct crypto_kernels *crypto_kernels_avx512(void)
         .tccr_bits = crypto_tccr_bits_avx512,
         .gf128_accumulate = gf128_accumulate_avx512,
         .sha256_parts = sha256_parts_avx512,
+        .aes256_expand = crypto_aes256_expand_avx512,
+        .aes256_blocks = crypto_aes256_blocks_avx512,
     };
     return cpu_level() >= CPU_AVX512 ? &table : NULL;
 }

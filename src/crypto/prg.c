@@ -18,6 +18,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "crypto/crypto_kernels.h"
 #include "crypto/secret.h"
 
 #define KEY_BYTES 32
@@ -27,6 +28,7 @@ struct prg {
     uint8_t key[KEY_BYTES]; /* of the next chunk */
     uint8_t buffer[CHUNK_BYTES];
     size_t left; /* the last `left` bytes of the buffer are still to be given out */
+    const struct crypto_kernels *kernels;
     EVP_CIPHER *cipher;
     EVP_CIPHER_CTX *state; /* holds a key only within a chunk's making */
     uint8_t *fork_page;    /* [0] is 1 where it was written; NULL: compare `pid` */
@@ -51,9 +53,23 @@ static mp2ml_status system_random(uint8_t *out, size_t n)
     return MP2ML_OK;
 }
 
+/* The same bytes by the kernels: the counter is big-endian, and its upper half stays zero. */
+static void make_chunk_kernels(struct prg *g, uint8_t *out)
+{
+    uint8_t keys[240];
+    g->kernels->aes256_expand(keys, g->key);
+    g->kernels->aes256_blocks(g->key, KEY_BYTES / 16, keys, 0, 0, true);
+    g->kernels->aes256_blocks(out, CHUNK_BYTES / 16, keys, 0, KEY_BYTES / 16, true);
+    secret_wipe(keys, sizeof keys);
+}
+
 /* One chunk to out, which may be the buffer. CT: time depends on nothing. */
 static mp2ml_status make_chunk(struct prg *g, uint8_t *out)
 {
+    if (g->kernels->aes256_blocks != NULL) {
+        make_chunk_kernels(g, out);
+        return MP2ML_OK;
+    }
     static const uint8_t counter[16] = {0};
     int n = 0;
     memset(out, 0, CHUNK_BYTES);
@@ -108,6 +124,7 @@ static mp2ml_status new_without_key(struct prg **out)
     struct prg *g = secret_new(1, sizeof *g);
     if (g == NULL)
         return MP2ML_ERR_MEMORY;
+    g->kernels = crypto_kernels_pick();
     g->cipher = EVP_CIPHER_fetch(NULL, "AES-256-CTR", NULL);
     g->state = EVP_CIPHER_CTX_new();
     if (g->cipher == NULL || g->state == NULL) {

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * XOF. Its counter blocks are little-endian, where OpenSSL's CTR counts big-endian: so the counter
- * blocks are written into the output and encrypted there by AES-256-ECB, a batch at a time. */
+ * blocks are written into the output and encrypted there by AES-256-ECB, a batch at a time; where the
+ * kernels have AES-256, by them. */
 #include <assert.h>
 #include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/bytes.h"
+#include "crypto/crypto_kernels.h"
 #include "crypto/prg.h"
 #include "crypto/secret.h"
 
@@ -15,6 +17,8 @@
 
 struct xof {
     EVP_CIPHER_CTX *state;
+    const struct crypto_kernels *kernels;
+    uint8_t keys[240]; /* of the kernels */
 };
 
 static mp2ml_status derive_key(uint8_t key[DIGEST_BYTES], const uint8_t *seed, size_t seed_bytes,
@@ -49,6 +53,9 @@ mp2ml_status xof_new(struct xof **out, const uint8_t *seed, size_t seed_bytes, c
     if (EVP_EncryptInit_ex(x->state, EVP_aes_256_ecb(), NULL, key, NULL) != 1 ||
         EVP_CIPHER_CTX_set_padding(x->state, 0) != 1)
         goto out;
+    x->kernels = crypto_kernels_pick();
+    if (x->kernels->aes256_expand != NULL)
+        x->kernels->aes256_expand(x->keys, key);
     *out = x;
     x = NULL;
     status = MP2ML_OK;
@@ -63,12 +70,17 @@ void xof_free(struct xof *x)
     if (x == NULL)
         return;
     EVP_CIPHER_CTX_free(x->state); /* wipes */
+    secret_wipe(x->keys, sizeof x->keys);
     free(x);
 }
 
 /* n > 0 bytes, a multiple of 16 and at most BATCH_BYTES, from block `index` on. */
 static bool make_blocks(struct xof *x, uint8_t *out, size_t n, uint64_t ctr, uint64_t index)
 {
+    if (x->kernels->aes256_blocks != NULL) {
+        x->kernels->aes256_blocks(out, n / 16, x->keys, ctr, index, false);
+        return true;
+    }
     for (size_t i = 0; i < n; i += 16) {
         store_u64(out + i, ctr);
         store_u64(out + i + 8, index + i / 16);

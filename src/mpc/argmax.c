@@ -11,6 +11,7 @@
 #include "mpc/gmw.h"
 #include "mpc/mux.h"
 #include "mpc/tournament.h"
+#include "mpc/yao.h"
 
 struct argmax_work {                   /* the parts of the scratch */
     uint64_t *value, *index;           /* slots */
@@ -85,6 +86,8 @@ mp2ml_status mpc_argmax(struct mpc *m, uint16_t step, uint64_t *out, const uint6
 {
     assert(k >= MPC_MIN_BITS && k <= MPC_MAX_BITS);
     mp2ml_status status = MP2ML_OK;
+    if (m->engine == MPC_YAO && yao_takes(windows))
+        return yao_argmax(m, step, out, in, windows, batch, k);
     struct argmax_work work = split(scratch, windows, batch);
     fill_slots(m, &work, in, windows, batch);
     const unsigned bits = mpc_index_bits(windows);

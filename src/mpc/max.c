@@ -7,6 +7,7 @@
 
 #include "mpc/mpc_state.h"
 #include "mpc/tournament.h"
+#include "mpc/yao.h"
 
 static void fill_slots(uint64_t *slots, const uint64_t *in, const struct mpc_windows *windows,
                        size_t batch)
@@ -31,6 +32,8 @@ mp2ml_status mpc_max(struct mpc *m, uint16_t step, uint64_t *out, const uint64_t
 {
     assert(k >= MPC_MIN_BITS + blind && k <= MPC_MAX_BITS);
     mp2ml_status status = MP2ML_OK;
+    if (m->engine == MPC_YAO && yao_takes(windows))
+        return yao_max(m, step, out, in, windows, batch, k, blind);
     uint64_t *slots = scratch;
     uint64_t *diff = scratch + tournament_total(windows, 1) * batch;
     fill_slots(slots, in, windows, batch);

@@ -6,6 +6,7 @@
 #include "mpc/relu.h"
 #include "mpc/top.h"
 #include "mpc/tournament.h"
+#include "mpc/yao.h"
 
 /* Rough seconds of one party, apart from the OTs: a bit of an AND, a value of a multiplexer. */
 #define AND_SECONDS 0.3e-9
@@ -82,7 +83,10 @@ struct cost mpc_cost_relu(struct ot_ledger *ledger, enum mpc_engine engine, size
                           unsigned l, unsigned blind)
 {
     struct cost sum = cost_start();
-    (void)engine;
+    if (engine == MPC_YAO) {
+        yao_cost_relu(&sum, ledger, n, k, l, blind);
+        return sum;
+    }
     for (size_t done = 0; done < n; done += MPC_GROUP)
         add_relu_group(&sum, ledger, n - done < MPC_GROUP ? n - done : MPC_GROUP, k, l, blind);
     return sum;
@@ -107,7 +111,10 @@ struct cost mpc_cost_max(struct ot_ledger *ledger, enum mpc_engine engine,
 {
     struct cost sum = cost_start();
     const size_t longest = tournament_longest(windows, 1);
-    for (unsigned round = 0; tournament_left(longest, round) > 1; round++) {
+    const bool yao = engine == MPC_YAO && yao_takes(windows);
+    if (yao)
+        yao_cost_max(&sum, ledger, windows, batch, k, blind);
+    for (unsigned round = 0; !yao && tournament_left(longest, round) > 1; round++) {
         const size_t n = tournament_pairs(windows, 1, round) * batch;
         const struct cost relu = mpc_cost_relu(ledger, engine, n, k, k, blind);
         cost_add(&sum, &relu);
@@ -120,10 +127,12 @@ struct cost mpc_cost_argmax(struct ot_ledger *ledger, enum mpc_engine engine,
                             const struct mpc_windows *windows, size_t batch, unsigned k)
 {
     struct cost sum = cost_start();
-    (void)engine;
     const unsigned bits = mpc_index_bits(windows);
     const size_t longest = tournament_longest(windows, 2);
-    for (unsigned round = 0; tournament_left(longest, round) > 1; round++) {
+    const bool yao = engine == MPC_YAO && yao_takes(windows);
+    if (yao)
+        yao_cost_argmax(&sum, ledger, windows, batch, k);
+    for (unsigned round = 0; !yao && tournament_left(longest, round) > 1; round++) {
         const unsigned width = bits + (tournament_left(longest, round) == 2 ? 0 : k);
         const size_t n = tournament_pairs(windows, 2, round) * batch;
         for (size_t done = 0; done < n; done += MPC_BLOCK) {
@@ -144,7 +153,10 @@ struct cost mpc_cost_top(struct ot_ledger *ledger, enum mpc_engine engine,
 {
     struct cost sum = cost_start();
     const unsigned bits = top_bits(windows, k);
-    for (unsigned round = 0; batch > 0; round++) {
+    const bool yao = engine == MPC_YAO && yao_takes(windows);
+    if (yao)
+        yao_cost_top(&sum, ledger, windows, batch, k, top);
+    for (unsigned round = 0; !yao && batch > 0; round++) {
         const size_t n = top_pairs(windows, top, round) * batch;
         if (n == 0)
             break;

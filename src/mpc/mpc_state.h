@@ -71,9 +71,11 @@ MUST_CHECK mp2ml_status mpc_end(struct mpc *m, mp2ml_status status, uint64_t *ou
 /* Control builds: results stay right, but a test of privacy must fail. Both parties set the same.
  */
 enum mpc_control {
-    MPC_CONTROL_TRIPLES = 1,  /* all triples are zero */
-    MPC_CONTROL_KEYS = 2,     /* all keys and choices of random OTs are zero */
-    MPC_CONTROL_PLAIN_XOR = 4 /* 1-of-4 masks without the index */
+    MPC_CONTROL_TRIPLES = 1,   /* all triples are zero */
+    MPC_CONTROL_KEYS = 2,      /* all keys, rows and choices of random OTs are zero */
+    MPC_CONTROL_PLAIN_XOR = 4, /* 1-of-4 masks without the index */
+    MPC_CONTROL_PADS = 8,      /* all hashes of labels are zero */
+    MPC_CONTROL_TWEAKS = 16    /* all tweaks of labels are zero */
 };
 void mpc_set_control(struct mpc *m, unsigned control);
 #endif

@@ -26,6 +26,7 @@
 
 #include "mpc/gmw.h"
 #include "mpc/mux.h"
+#include "mpc/yao.h"
 
 /* Frame parts of the four messages of term 1, in the order of the frame. */
 static unsigned part_bits(const struct mpc_extension *e, unsigned part)
@@ -220,6 +221,8 @@ mp2ml_status mpc_relu(struct mpc *m, uint16_t step, uint64_t *out, const uint64_
     assert(negative == NULL || m->party == PARTY_SERVER);
     assert(k >= MPC_MIN_BITS + blind && k <= MPC_MAX_BITS && l >= k && l <= MPC_MAX_RING);
     mp2ml_status status = MP2ML_OK;
+    if (m->engine == MPC_YAO)
+        return yao_relu(m, step, out, in, negative, n, k, l, blind);
     for (size_t done = 0; done < n && status == MP2ML_OK; done += MPC_GROUP) {
         const struct relu_job group = {out + done, in + done,
                                        negative != NULL ? negative + done / 64 : NULL,

@@ -16,6 +16,7 @@
 
 #include "mpc/mpc_state.h"
 #include "mpc/tournament.h"
+#include "mpc/yao.h"
 
 static_assert(MPC_MAX_BITS <= 64, "a composite is one word");
 
@@ -164,6 +165,8 @@ mp2ml_status mpc_top(struct mpc *m, uint16_t step, uint64_t *out, const uint64_t
     const unsigned bits = top_bits(windows, k);
     assert(k >= MPC_MIN_BITS && bits <= MPC_MAX_BITS);
     mp2ml_status status = MP2ML_OK;
+    if (m->engine == MPC_YAO && yao_takes(windows))
+        return yao_top(m, step, out, in, windows, batch, k, top);
     struct top_work work = split(scratch, windows, batch);
     fill_slots(m, work.slots, in, windows, batch, k);
     for (unsigned round = 0; batch > 0; round++) {

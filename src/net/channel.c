@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "net/channel_shaped.h"
 #include "net/net_socket.h"
 
 #define OUT_LIMIT ((size_t)8 << 20)     /* send waits above this */
@@ -44,6 +45,11 @@ mp2ml_status channel_make(struct channel **out, int fd, bool loopback)
     }
     *out = c;
     return MP2ML_OK;
+}
+
+double channel_connect_seconds(const struct channel *c)
+{
+    return c->connect_seconds;
 }
 
 bool channel_is_loopback(const struct channel *c)
@@ -357,6 +363,8 @@ void channel_close(struct channel *c)
         c->ops->close(c);
     close(c->fd);
     c->fd = -1;
+    if (c->shaped != NULL && c->owner == getpid())
+        channel_shaped_close(c->shaped);
     channel_fail(c, MP2ML_ERR_CLOSED);
 }
 
@@ -365,6 +373,7 @@ void channel_free(struct channel *c)
     if (c == NULL)
         return;
     channel_close(c);
+    channel_shaped_free(c->shaped, c->owner == getpid());
     net_wake_close(&c->wake);
     net_queue_wipe(&c->out);
     net_queue_wipe(&c->in);

@@ -11,6 +11,7 @@
 #ifndef NET_CHANNEL_H
 #define NET_CHANNEL_H
 
+#include "base/network.h"
 #include "base/status.h"
 #include "base/trace.h"
 
@@ -35,8 +36,21 @@ MUST_CHECK mp2ml_status channel_tcp_connect(struct channel **out, const char *ho
 /* Takes a connected socket; it is closed on failure too. TCP_NODELAY is set where it applies. */
 MUST_CHECK mp2ml_status channel_from_socket(struct channel **out, int fd);
 
+/* From now on the channel behaves as if the link had this round trip and this rate each way: an
+ * ideal one, without loss, slow start or headers. Takes one round trip itself, as connecting would.
+ * Before TLS and before anything was sent. A network without delay and limit changes nothing. Bytes
+ * that channel_close leaves on their way still arrive: channel_free waits for that, for at most two
+ * seconds. */
+MUST_CHECK mp2ml_status channel_shape(struct channel *c, const struct network *network);
+/* What it simulates, or NULL. */
+const struct network *channel_simulated(const struct channel *c);
+
 /* True when the peer's address is a loopback address, a Unix socket or a pair. */
 bool channel_is_loopback(const struct channel *c);
+
+/* How long the handshake of TCP took where this party connected, a simulated link's included: one
+ * round trip. 0 for pairs and where the peer connected. */
+double channel_connect_seconds(const struct channel *c);
 
 /* From now on, calls fail with ERR_TIMEOUT when total_ms have passed, whatever moves; 0 = never. */
 void channel_set_deadline(struct channel *c, int total_ms);

@@ -32,6 +32,8 @@ struct channel {
     short read_want;
     short write_want;
     bool loopback;
+    double connect_seconds; /* see channel_connect_seconds */
+    struct shaped *shaped;  /* owned; the simulated link below fd, or NULL */
 
     mp2ml_status failure; /* not OK: what every call returns */
     /* One direction may end before the other: what the peer sent before it closed is still

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "net/channel_internal.h"
@@ -22,6 +23,7 @@ struct attempt {
     channel_tick tick;
     void *tick_context;
     char reason[NET_REASON_TEXT]; /* why the last try failed */
+    double seconds;               /* that the connection which came about took */
 };
 
 static void set_reason(struct attempt *a, const char *text)
@@ -87,6 +89,13 @@ static mp2ml_status finish_connect(struct attempt *a, int fd, int64_t until, int
     return MP2ML_OK;
 }
 
+static double clock_seconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
 /* One address, until `until`. *fd stays -1 when it does not answer. */
 static mp2ml_status try_address(struct attempt *a, const struct addrinfo *at, int64_t until,
                                 int *fd)
@@ -94,6 +103,7 @@ static mp2ml_status try_address(struct attempt *a, const struct addrinfo *at, in
     int s = socket(at->ai_family, at->ai_socktype, at->ai_protocol);
     int error = 0;
     mp2ml_status status = MP2ML_OK;
+    const double begun = clock_seconds();
 
     if (s < 0 || !net_socket_prepare(s))
         error = errno;
@@ -106,6 +116,7 @@ static mp2ml_status try_address(struct attempt *a, const struct addrinfo *at, in
         error = ECONNREFUSED;
     if (status == MP2ML_OK && error == 0) {
         *fd = s;
+        a->seconds = clock_seconds() - begun;
         return MP2ML_OK;
     }
     if (s >= 0)
@@ -177,7 +188,7 @@ mp2ml_status channel_tcp_connect(struct channel **out, const char *host, uint16_
                                  int timeout_ms, channel_tick tick, void *tick_context,
                                  mp2ml_error *err)
 {
-    struct attempt a = {net_socket_clock_ms() + timeout_ms, tick, tick_context, "no answer"};
+    struct attempt a = {net_socket_clock_ms() + timeout_ms, tick, tick_context, "no answer", 0};
     char service[8];
     int fd = -1;
 
@@ -191,5 +202,6 @@ mp2ml_status channel_tcp_connect(struct channel **out, const char *host, uint16_
         return status_fail(err, status, "no connection to %s port %s within %d ms: %s", host,
                            service, timeout_ms, a.reason);
     channel_set_tick(*out, tick, tick_context);
+    (*out)->connect_seconds = a.seconds;
     return MP2ML_OK;
 }

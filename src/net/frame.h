@@ -40,6 +40,7 @@
     X(OT_MESSAGE, 21, "masked messages")                                                           \
     X(AND_OPEN, 22, "openings of AND gates")                                                       \
     X(OPEN, 23, "the server's shares of the result")                                               \
+    X(GARBLED, 24, "tables and rows of garbled circuits")                                          \
     X(MASKED, 25, "values minus masks, for a linear step made ahead")                              \
     X(ABORT, 255, "nothing")
 

@@ -26,7 +26,7 @@
 #define ROUNDS 16           /* so often before threads meet */
 #define SETUP_TILES 2
 
-enum purpose { PURPOSE_BLOCK, PURPOSE_BITS, PURPOSES };
+enum purpose { PURPOSE_BLOCK, PURPOSE_BITS, PURPOSE_GARBLING, PURPOSES };
 enum state { STATE_NEW, STATE_BEGUN, STATE_SET_UP, STATE_STARTED };
 
 struct ot {
@@ -39,6 +39,7 @@ struct ot {
     struct softspoken sender, receiver;
     struct ot_pool send, recv;
     struct tccr send_hash[PURPOSES], recv_hash[PURPOSES];
+    uint64_t garbling_tweak; /* the next one; never restarts */
     struct softspoken_work *work;
     struct base_ot_receiver *base; /* server, from ot_setup_begin to ot_setup_end */
     const struct ot_kernels *kernels;
@@ -192,6 +193,8 @@ mp2ml_status ot_setup_begin(struct ot *ot, const uint8_t sid[32])
     assert(ot->state == STATE_NEW);
     memcpy(ot->session, sid, sizeof ot->session);
     mp2ml_status status = prg_fill(ot->prg, &delta, sizeof delta);
+    if (ot->party == PARTY_SERVER)
+        delta.lo |= 1; /* colour bits of garbled labels; the check's proof holds for any Delta */
     softspoken_set_delta(&ot->sender, &delta);
     struct block choice = {~delta.lo, ~delta.hi};
     if (status == MP2ML_OK)
@@ -318,11 +321,11 @@ mp2ml_status ot_reserve(struct ot *ot, uint16_t step, size_t as_sender, size_t a
 
 /* ---- taking --------------------------------------------------------------------------------- */
 
-/* The choice bits of the next n transfers, and nothing in the rest of the last word. */
-static void take_choice(const struct ot *ot, uint64_t *choice, size_t n)
+/* The choice bits of n transfers after the next `skip`, and nothing in the rest of the last word. */
+static void take_choice(const struct ot *ot, size_t skip, uint64_t *choice, size_t n)
 {
     for (size_t i = 0; i < n; i += 64)
-        choice[i / 64] = ot_pool_choice(&ot->recv, i, n - i < 64 ? n - i : 64);
+        choice[i / 64] = ot_pool_choice(&ot->recv, skip + i, n - i < 64 ? n - i : 64);
 }
 
 /* What one call takes: rows of a pool, hashed to blocks or to bits. */
@@ -378,7 +381,7 @@ static void take_all(struct take *t, ot_part hash, uint64_t *choice, size_t n)
         const size_t batch = n - t->done < ot->batch ? n - t->done : ot->batch;
         t->rows = ot_pool_rows(t->pool, batch, ot->kernels, ot->threads);
         if (choice != NULL)
-            take_choice(t->ot, choice + t->done / 64, batch);
+            take_choice(t->ot, 0, choice + t->done / 64, batch);
         ot_in_parts(ot->threads, batch, BATCH, hash, t);
         ot_pool_drop(t->pool, batch);
     }
@@ -406,6 +409,54 @@ void ot_take_recv_bits(struct ot *ot, uint64_t *mc, uint64_t *choice, size_t n)
 {
     struct take t = {.ot = ot, .pool = &ot->recv, .bits = {mc, NULL}};
     take_all(&t, hash_recv_bits, choice, n);
+}
+
+/* ---- labels --------------------------------------------------------------------------------- */
+
+static void take_rows(struct ot *ot, struct ot_pool *pool, struct block *rows, size_t n)
+{
+    assert(n <= ot_pool_left(pool));
+    for (size_t done = 0; done < n; done += ot->batch) {
+        const size_t batch = n - done < ot->batch ? n - done : ot->batch;
+        memcpy(rows + done, ot_pool_rows(pool, batch, ot->kernels, ot->threads),
+               batch * sizeof *rows);
+        ot_pool_drop(pool, batch);
+    }
+}
+
+void ot_take_send_rows(struct ot *ot, struct block *q, size_t n)
+{
+    take_rows(ot, &ot->send, q, n);
+}
+
+void ot_take_recv_rows(struct ot *ot, struct block *t, size_t n)
+{
+    take_rows(ot, &ot->recv, t, n);
+}
+
+void ot_next_choices(const struct ot *ot, size_t skip, uint64_t *choice, size_t n)
+{
+    assert(skip + n <= ot_pool_left(&ot->recv));
+    take_choice(ot, skip, choice, n);
+}
+
+struct block ot_offset(const struct ot *ot)
+{
+    return ot->sender.delta;
+}
+
+const struct tccr *ot_garbling_hash(const struct ot *ot)
+{
+    assert(ot->state == STATE_STARTED);
+    return ot->party == PARTY_SERVER ? &ot->send_hash[PURPOSE_GARBLING]
+                                     : &ot->recv_hash[PURPOSE_GARBLING];
+}
+
+uint64_t ot_garbling_tweaks(struct ot *ot, uint64_t n)
+{
+    const uint64_t first = ot->garbling_tweak;
+    ot->garbling_tweak += n;
+    return first;
 }
 
 #ifdef MP2ML_TEST_HOOKS

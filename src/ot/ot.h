@@ -11,6 +11,7 @@
  *               check, one per at most 2^20 transfers; softspoken.c
  *   pool        correlated transfers q = t ^ c*Delta, checked but not yet hashed
  *   random OT   two pseudorandom blocks (k0, k1) at the sender; (c, k_c) at the receiver, c random
+ *   row         a transfer of the pool as it is: q at the sender, t = q ^ c*Delta at the receiver
  *
  * The ladder: ot_reserve extends (with I/O); ot_take_* hash transfers out of the pool into random
  * OTs (no I/O); the inline functions below make correlated and 1-of-4 transfers of short integers
@@ -61,6 +62,24 @@ void ot_take_recv(struct ot *ot, struct block *kc, uint64_t *choice, size_t n);
 /* The same where one bit of each message is enough (Boolean triples): bit-packed like choice. */
 void ot_take_send_bits(struct ot *ot, uint64_t *m0, uint64_t *m1, size_t n);
 void ot_take_recv_bits(struct ot *ot, uint64_t *mc, uint64_t *choice, size_t n);
+
+/* ---- labels of garbled circuits: the server garbles, with its Delta as the offset -------------- */
+
+/* n rows out of the pool: q at the sender, t = q ^ c*Delta at the receiver. They are used up like
+ * any transfers, so a row is either hashed by ot_take_* or a label, never both. Not hashed here:
+ * garbling hashes labels under a key domain and tweaks of its own. CT: leaks n only. */
+void ot_take_send_rows(struct ot *ot, struct block *q, size_t n);
+void ot_take_recv_rows(struct ot *ot, struct block *t, size_t n);
+/* The choice bits of n transfers that this party receives, after the next `skip`, packed like
+ * choice above; nothing is taken. */
+void ot_next_choices(const struct ot *ot, size_t skip, uint64_t *choice, size_t n);
+/* Delta of the transfers that this party sends. The server's has bit 0 set, so that the two labels
+ * of a wire differ there; the other 127 bits are uniform. Secret: wipe what is copied out. */
+struct block ot_offset(const struct ot *ot);
+/* The hash of the server's garbling; both parties have it, after ot_start. */
+const struct tccr *ot_garbling_hash(const struct ot *ot);
+/* The first of n tweaks for it that this session has not used. Both parties ask for the same. */
+uint64_t ot_garbling_tweaks(struct ot *ot, uint64_t n);
 
 /* Integers out of a block of a random OT; disjoint slices of one block are independent. */
 static inline uint64_t ot_slice(const struct block *key, unsigned at_bit, unsigned bits)

@@ -84,6 +84,7 @@ mp2ml_status lower_finish(struct lower *lw, int node)
         return status;
     }
     lw->plan->linear[at] = lin;
+    lower_dims(lw, at, node);
     struct rep finished;
     TRY(rep_of_step(&finished, at, lin.n_out));
     finished.relu_pending = rep->relu_pending;
@@ -108,12 +109,22 @@ static bool worth_merging(const struct lower *lw, int operand, const struct line
     return merge_products(map, rep) <= apart;
 }
 
+/* A step without sides whose values, in their order, are read as a picture is one. */
+static void note_picture(struct lower *lw)
+{
+    const struct rep *rep = lower_operand(lw, 0);
+    const uint32_t *dims = rep_is_step(rep) ? lw->plan->notes[rep->bases[0]].dims : NULL;
+    if (dims != NULL && dims[0] == 1 && dims[1] == 1)
+        lower_dims(lw, rep->bases[0], lw->graph->nodes[lw->node].inputs[0]);
+}
+
 static mp2ml_status lower_linear(struct lower *lw, struct rep *out)
 {
     const struct graph_node *node = &lw->graph->nodes[lw->node];
     if (!lower_input(lw, 0)->batched)
         return lower_fail(lw, "has its constant operand on the left");
     struct linear map = {0};
+    note_picture(lw);
     if (node->op == GRAPH_CONV2D)
         TRY(lower_conv_map(lw, &map));
     else if (node->op == GRAPH_MATMUL)
@@ -302,6 +313,7 @@ static mp2ml_status add_inputs(struct lower *lw)
         tensor->scale = plan_scale_of_input(o->low, o->high, tensor->bits);
         unsigned at;
         TRY(plan_add_step(lw->plan, STEP_INPUT, NULL, 0, tensor->count, node->name, &at, lw->err));
+        lower_dims(lw, at, lw->node);
         pub->steps[at].tensor = (unsigned)t;
         pub->steps[at].scale = tensor->scale;
         pub->n_inputs++;

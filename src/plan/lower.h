@@ -97,6 +97,9 @@ MUST_CHECK mp2ml_status lower_moving(struct lower *lw, struct rep *out);
 MUST_CHECK mp2ml_status lower_gather(struct lower *lw, struct rep *out);
 MUST_CHECK mp2ml_status lower_pad(struct lower *lw, struct rep *out);
 MUST_CHECK mp2ml_status lower_elementwise(struct lower *lw, struct rep *out);
+/* Notes the sides and channels of the picture that `node` is, or was before it was reshaped, as
+ * those of a step that has its values. */
+void lower_dims(struct lower *lw, unsigned step, int node);
 /* ADD or SUB of two batched operands (lower_sum.c); map has room for 2*count. */
 MUST_CHECK mp2ml_status lower_two_tensors(struct lower *lw, struct rep *out, uint32_t *map,
                                           size_t count);

@@ -242,6 +242,7 @@ static mp2ml_status max_step(struct lower *lw, struct rep *in, bool relu, struct
         return status;
     }
     lw->plan->pub.steps[at].windows = windows;
+    lower_dims(lw, at, lw->node);
     if (relu || behind)
         TRY(relu_step(lw, at, &at));
     return rep_of_step(out, at, windows.count);

@@ -241,3 +241,42 @@ mp2ml_status lower_elementwise(struct lower *lw, struct rep *out)
     free(map);
     return status;
 }
+
+/* ---- pictures -------------------------------------------------------------------------------- */
+
+/* Has the values of its first operand in their order. */
+static bool keeps_order(const struct graph *g, const struct graph_node *node)
+{
+    switch (node->op) {
+    case GRAPH_IDENTITY:
+    case GRAPH_RESHAPE:
+    case GRAPH_SQUEEZE:
+    case GRAPH_EXPAND_DIMS:
+    case GRAPH_BIAS_ADD:
+    case GRAPH_RELU:
+    case GRAPH_ADD:
+    case GRAPH_SUB:
+    case GRAPH_MUL:
+    case GRAPH_DIV:
+        return g->nodes[node->inputs[0]].batched &&
+               graph_sample_count(&g->nodes[node->inputs[0]]) == graph_sample_count(node);
+    default:
+        return false;
+    }
+}
+
+void lower_dims(struct lower *lw, unsigned step, int node)
+{
+    const struct graph *g = lw->graph;
+    const struct graph_node *picture = &g->nodes[node];
+    uint32_t *dims = lw->plan->notes[step].dims;
+    while (picture->rank != 4 && keeps_order(g, picture))
+        picture = &g->nodes[picture->inputs[0]];
+    if (picture->rank != 4)
+        picture = &g->nodes[node];
+    dims[0] = dims[1] = 1;
+    dims[2] = lw->plan->pub.steps[step].count;
+    if (picture->rank == 3 || picture->rank == 4)
+        for (unsigned d = 0; d + 1 < picture->rank; d++)
+            dims[4 - picture->rank + d] = (uint32_t)picture->dims[d + 1];
+}

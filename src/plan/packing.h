@@ -13,6 +13,7 @@
 #ifndef PLAN_PACKING_H
 #define PLAN_PACKING_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -21,6 +22,8 @@
 #include "base/status.h"
 
 #define PACKING_AXES 4
+#define PACKING_MOST_POSITIONS ((uint32_t)1 << 27) /* of the ciphertexts of one image each way */
+#define PACKING_MOST_COPIES 16u                    /* places of inputs, for each input value */
 
 struct
     packing_box { /* value + sum i_a*value_stride[a]  at  position + sum i_a*position_stride[a] */
@@ -32,10 +35,12 @@ struct
 struct packing {              /* public */
     uint32_t in_cts, out_cts; /* ciphertexts of one image */
     uint32_t n_in, n_out;     /* boxes */
-    struct packing_box
-        *in; /* a value may lie in several places, a place holds one value; others 0 */
+    struct packing_box *in; /* a value may lie in several places or, when the step does not read it,
+                               in none; a place holds one value; others 0 */
     struct packing_box *out; /* every value of the result once */
 };
+
+struct ckks_image;
 
 struct packed_term { /* coefficient += weight, or -= where minus */
     uint32_t weight; /* index into linear.w and linear.wi */
@@ -53,24 +58,37 @@ struct packed { /* private: a packing and what multiplies */
     struct packed_product *products; /* by out_ct, then in_ct */
     size_t *first;                   /* [n_polys + 1]: terms of each polynomial of weights */
     struct packed_term *terms;
+    /* What the server multiplies by: NULL until packed_image was called, owned. */
+    _Atomic(struct ckks_image *) image;
 };
 
 struct plan;
+struct ckks;
 
 /* The best packing of linear step s as scaled now, or NULL where there is none (norms, sizes). */
 MUST_CHECK mp2ml_status packed_new(struct packed **out, const struct plan *plan, unsigned s);
+/* plan->packed[s] of every linear step, as scaled now; may be called again. */
+MUST_CHECK mp2ml_status plan_pack(struct plan *plan);
 void packed_free(struct packed *packed);
+/* The polynomials of step s with the weights as scaled now, transformed for ck, which is of
+ * packed->set; made by the first call, then shared by all threads until packed_free. */
+MUST_CHECK mp2ml_status packed_image(const struct ckks_image **out, const struct plan *plan,
+                                     unsigned s, const struct ckks *ck);
 
 /* position[i] of value[i] for all places in the order of the boxes; n = packing_places. */
 size_t packing_places(const struct packing_box *boxes, uint32_t n_boxes);
 void packing_expand(uint32_t *value, uint32_t *position, const struct packing_box *boxes,
                     uint32_t n_boxes);
+/* Places at positions below `position`. */
+size_t packing_places_below(const struct packing_box *boxes, uint32_t n_boxes, uint64_t position);
 
 void packing_wipe(struct packing *p);
 MUST_CHECK mp2ml_status packing_copy(struct packing *out, const struct packing *in);
 void packing_write(struct writer *w, const struct packing *p);
 /* Checks everything: values below n_in_values, each of n_out_values results once, positions inside
- * the ciphertexts of set's N and used once, sizes that the frame's length bounds. */
+ * the ciphertexts of set's N and used once, no more boxes than the frame has bytes for, no more
+ * places than PACKING_MOST_COPIES for each value. Work and memory are bounded by the positions, so
+ * that who knows a limit checks the numbers of ciphertexts, the first two u32, before. */
 MUST_CHECK mp2ml_status packing_read(struct packing *out, struct reader *r, unsigned set,
                                      size_t n_in_values, size_t n_out_values);
 

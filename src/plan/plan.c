@@ -70,6 +70,11 @@ mp2ml_status plan_add_step(struct plan *plan, enum step_kind kind, const uint16_
     if (n_operands != 0)
         memcpy(step->operands, operands, n_operands * sizeof *operands);
     step->count = (uint32_t)count;
+    uint32_t *dims = plan->notes[*at].dims;
+    dims[0] = dims[1] = 1;
+    dims[2] = step->count;
+    if (n_operands != 0 && plan->pub.steps[operands[0]].count == step->count)
+        memcpy(dims, plan->notes[operands[0]].dims, sizeof plan->notes[*at].dims);
     return MP2ML_OK;
 }
 

@@ -17,6 +17,7 @@
  *
  * Read in this order: this file, step_kinds.h, linear.h, lower.h, lower.c, merge.c, plan_eval.c,
  * ranges.c, scales.h, scales.c, scales_weights.c, scales_strict.c, plan_error.c, packing.h,
+ * packing_map.h, packing_dense.c, packing_conv.c, packing_planes.c, packing_choose.c, packing_make.c,
  * plan_cost.c, choose.h, choose.c, plan_bytes.c, plan_print.c, plan_compare.c. */
 #ifndef PLAN_PLAN_H
 #define PLAN_PLAN_H
@@ -231,10 +232,13 @@ void plan_tensors_write(struct writer *w, const struct plan_tensor *tensors, uns
 MUST_CHECK mp2ml_status plan_tensors_read(struct plan_tensor *tensors, unsigned *n,
                                           struct reader *r);
 
-/* Ciphertexts of one CT_IN and one CT_OUT frame, when `images` images are in the block. */
+/* Ciphertexts of one CT_IN and one CT_OUT frame, when `images` images are in the block (layout image:
+ * in the group). */
 size_t plan_ct_in_per_frame(const struct plan_step *step, size_t images);
 size_t plan_ct_out_per_frame(const struct plan_step *step, size_t images);
-/* CT_OUT frames whose c1' and b*u a server makes before it has the client's ciphertexts; >= 1. */
+/* Layout image: images whose ciphertexts travel and are held together; >= 1. */
+size_t plan_image_group(const struct plan_step *step, size_t images);
+/* Layout batch: CT_OUT frames whose c1' and b*u a server makes before it has the client's ciphertexts; >= 1. */
 size_t plan_ct_out_ahead(const struct plan_step *step, size_t images);
 /* The ring in which a PRODUCT or SQUARE reads its operand i. */
 unsigned plan_factor_bits(const struct plan_public *pub, const struct plan_step *step, unsigned i);

@@ -371,9 +371,27 @@ static bool counts_are_legal(const struct plan_public *pub, const struct plan_st
     }
 }
 
-/* Engine and layout. */
+/* Values and positions of the steps read so far, for one image, 8 bytes each; `cts` more. */
+static bool memory_is_legal(const struct plan_public *pub, uint64_t cts, unsigned set,
+                            const struct plan_limits *limits)
+{
+    uint64_t values = 0;
+    for (unsigned s = 0; s < pub->n_steps; s++) {
+        const struct plan_step *step = &pub->steps[s];
+        values += step->count;
+        if (step->layout == PLAN_IMAGE && step->packing.in_cts > 0)
+            values += ((uint64_t)step->packing.in_cts + step->packing.out_cts) *
+                      ckks_params(step->set)->n;
+    }
+    const struct ckks_params *params = ckks_params(set);
+    values += params != NULL ? cts * params->n : 0;
+    return values <= limits->max_memory / 8;
+}
+
+/* Engine and layout. A packing is checked place by place, so that the memory that it stands for is
+ * looked at before. */
 static mp2ml_status read_choice(const struct plan_public *pub, struct plan_step *step,
-                                struct reader *r)
+                                struct reader *r, const struct plan_limits *limits)
 {
     unsigned engine = has_engine(step->kind) ? reader_u8(r) : 0;
     unsigned layout = step->kind == STEP_LINEAR ? reader_u8(r) : 0;
@@ -383,6 +401,11 @@ static mp2ml_status read_choice(const struct plan_public *pub, struct plan_step 
     step->layout = (enum plan_layout)layout;
     if (step->layout != PLAN_IMAGE)
         return MP2ML_OK;
+    struct reader ahead = *r;
+    uint64_t cts = reader_u32(&ahead);
+    cts += reader_u32(&ahead);
+    if (!memory_is_legal(pub, cts, step->set, limits))
+        return MP2ML_ERR_PROTOCOL;
     return packing_read(&step->packing, r, step->set, plan_step_inputs(pub, step), step->count);
 }
 
@@ -420,7 +443,7 @@ static mp2ml_status read_step(struct plan_public *pub, unsigned s, struct reader
     }
     if (has_signs(step->kind))
         step->blind = reader_u8(r);
-    TRY(read_choice(pub, step, r));
+    TRY(read_choice(pub, step, r, limits));
     if (has_windows(step->kind)) {
         const uint32_t below[2] = {pub->steps[step->operands[0]].count,
                                    pub->steps[step->operands[step->n_operands - 1]].count};
@@ -461,15 +484,6 @@ static bool ends_are_legal(const struct plan_public *pub)
     return outputs == pub->n_outputs;
 }
 
-/* Values of all steps for one image, and the windows, 8 bytes each. */
-static bool memory_is_legal(const struct plan_public *pub, const struct plan_limits *limits)
-{
-    uint64_t values = 0;
-    for (unsigned s = 0; s < pub->n_steps; s++)
-        values += pub->steps[s].count;
-    return values <= limits->max_memory / 8;
-}
-
 static mp2ml_status read_plan(struct plan_public *pub, struct reader *r,
                               const struct plan_limits *limits)
 {
@@ -499,7 +513,8 @@ static mp2ml_status read_plan(struct plan_public *pub, struct reader *r,
     pub->n_steps = n; /* steps not yet read are zero */
     for (unsigned s = 0; s < n; s++)
         TRY(read_step(pub, s, r, limits));
-    return ends_are_legal(pub) && memory_is_legal(pub, limits) ? MP2ML_OK : MP2ML_ERR_PROTOCOL;
+    return ends_are_legal(pub) && memory_is_legal(pub, 0, 0, limits) ? MP2ML_OK
+                                                                     : MP2ML_ERR_PROTOCOL;
 }
 
 mp2ml_status plan_public_read(struct plan_public *out, struct reader *r,

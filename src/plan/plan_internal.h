@@ -19,6 +19,8 @@ struct plan_range {
 
 struct plan_notes {   /* one a step */
     char *nodes;      /* graph nodes that it does, for people */
+    uint32_t dims[3]; /* of its values as a picture in memory order, of one image: two sides and
+                         channels, or channels and two sides */
     bool opened;      /* its values reach the client, through non-linear steps at most */
     double sum_scale; /* LINEAR: S of the sum before the switch, S_out * 2^t */
     unsigned b_w;     /* LINEAR: bits of the weights as scaled */

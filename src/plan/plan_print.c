@@ -55,20 +55,40 @@ static double smallest_margin(const struct plan *plan)
     return least;
 }
 
-/* Ciphertexts of a step each way. */
-static size_t ciphertexts_in(const struct plan *plan, const struct plan_step *step)
+/* Ciphertexts of a step each way, for a block of images. */
+static size_t ciphertexts_in(const struct plan *plan, const struct plan_step *step, size_t images)
 {
+    if (step->layout == PLAN_IMAGE)
+        return step->packing.in_cts * images;
     return step->kind == STEP_LINEAR ? plan_step_inputs(&plan->pub, step) : 0;
 }
-static size_t ciphertexts_out(const struct plan_step *step)
+static size_t ciphertexts_out(const struct plan_step *step, size_t images)
 {
+    if (step->layout == PLAN_IMAGE)
+        return step->packing.out_cts * images;
     return step->kind == STEP_LINEAR ? step->count : 0;
+}
+
+/* The private half of a step in layout image. */
+static const struct packed *packed_of(const struct plan *plan, unsigned s)
+{
+    return plan->pub.steps[s].layout == PLAN_IMAGE && plan->packed != NULL ? plan->packed[s] : NULL;
 }
 
 static double opened_leak(const struct plan *plan, unsigned s)
 {
     const struct plan_step *step = &plan->pub.steps[s];
-    return ckks_log2_leak(ckks_params(step->set), plan->notes[s].norm2, step->k);
+    const struct packed *packed = packed_of(plan, s);
+    double norm2 = packed != NULL ? packed->norm2 : plan->notes[s].norm2;
+    return ckks_log2_leak(ckks_params(step->set), norm2, step->k);
+}
+
+static bool shows_geometry(const struct plan *plan)
+{
+    for (unsigned s = 0; s < plan->pub.n_steps; s++)
+        if (plan->pub.steps[s].layout == PLAN_IMAGE)
+            return true;
+    return false;
 }
 
 /* Who learns what (docs/protocol.md, "Who learns what"). */
@@ -79,6 +99,10 @@ static const struct {
     {"weights, biases, linear operators", "outputs; k, l, sign bits of each step; sizes", "own"},
     {"non-linear steps: kind, number, windows; batch size", "yes", "yes"},
 };
+/* Of steps in layout image. */
+static const char geometry_item[] = "which coefficients are used (layout image)",
+                  geometry_shows[] =
+                      "sizes of maps, padding, kernel extent, channels per ciphertext";
 
 static const char *reveals(const struct plan *plan)
 {
@@ -153,7 +177,7 @@ static void print_step(FILE *f, const struct plan *plan, unsigned s, size_t imag
     (void)fprintf(f, "%4u %-8s %9u", s, step_kind_name(step->kind), step->count);
     if (step->kind == STEP_LINEAR)
         (void)fprintf(f, " %2u %2u S%u %6zu %6zu", step->k, step->l, step->set,
-                      ciphertexts_in(plan, step), ciphertexts_out(step));
+                      ciphertexts_in(plan, step, images), ciphertexts_out(step, images));
     else
         (void)fprintf(f, " %2u %2u  - %6s %6s", step->k, step->l, "-", "-");
     (void)fprintf(f, " %12llu %12llu %5llu %10llu %7.1f", (unsigned long long)c.bytes_to_server,
@@ -172,6 +196,8 @@ static void print_leaks(FILE *f, const struct plan *plan)
     (void)fprintf(f, "\n%-52s %-48s %s\n", "who learns", "client", "server");
     for (size_t i = 0; i < sizeof leaks / sizeof *leaks; i++)
         (void)fprintf(f, "%-52s %-48s %s\n", leaks[i].item, leaks[i].client, leaks[i].server);
+    if (shows_geometry(plan))
+        (void)fprintf(f, "%-52s %-48s %s\n", geometry_item, geometry_shows, "own");
     (void)fprintf(f, "%-52s %-48s %s\n", "result", reveals(plan), "nothing");
     for (unsigned s = 0; s < plan->pub.n_steps; s++)
         if (plan->pub.steps[s].kind == STEP_LINEAR && plan->notes[s].opened)
@@ -310,8 +336,9 @@ static json_t *json_step(const struct plan *plan, unsigned s, size_t images,
     (void)json_object_set_new(o, "shifts", shifts);
     if (step->kind == STEP_LINEAR) {
         (void)json_object_set_new(o, "set", json_string(ckks_params(step->set)->name));
-        (void)json_object_set_new(o, "ciphertexts_in", json_count(ciphertexts_in(plan, step)));
-        (void)json_object_set_new(o, "ciphertexts_out", json_count(ciphertexts_out(step)));
+        (void)json_object_set_new(o, "ciphertexts_in",
+                                  json_count(ciphertexts_in(plan, step, images)));
+        (void)json_object_set_new(o, "ciphertexts_out", json_count(ciphertexts_out(step, images)));
         (void)json_object_set_new(o, "products", json_count(linear_products(&plan->linear[s])));
         (void)json_object_set_new(o, "weight_bits", json_count(plan->notes[s].b_w));
         (void)json_object_set_new(o, "margin_bits", json_number(margin_bits(plan, s)));
@@ -327,6 +354,9 @@ static json_t *json_leaks(const struct plan *plan)
         (void)json_array_append_new(list,
                                     json_pack("{s:s, s:s, s:s}", "item", leaks[i].item, "client",
                                               leaks[i].client, "server", leaks[i].server));
+    if (shows_geometry(plan))
+        (void)json_array_append_new(list, json_pack("{s:s, s:s, s:s}", "item", geometry_item,
+                                                    "client", geometry_shows, "server", "own"));
     (void)json_array_append_new(list, json_pack("{s:s, s:s, s:s}", "item", "result", "client",
                                                 reveals(plan), "server", "nothing"));
     for (unsigned s = 0; s < plan->pub.n_steps; s++)
@@ -344,7 +374,10 @@ static uint64_t multiply_adds(const struct plan *plan, size_t images)
     uint64_t sum = 0;
     for (unsigned s = 0; s < plan->pub.n_steps; s++) {
         const struct ckks_params *params = ckks_params(plan->pub.steps[s].set);
-        if (plan->pub.steps[s].kind == STEP_LINEAR)
+        const struct packed *packed = packed_of(plan, s);
+        if (packed != NULL)
+            sum += packed->n_products * params->primes * 2 * params->n * images;
+        else if (plan->pub.steps[s].kind == STEP_LINEAR)
             sum +=
                 linear_products(&plan->linear[s]) * params->primes * (blocks * params->n + images);
     }

@@ -5,7 +5,8 @@
 
 size_t plan_ct_in_per_frame(const struct plan_step *step, size_t images)
 {
-    (void)step;
+    if (step->layout == PLAN_IMAGE)
+        return plan_ct_out_per_frame(step, images);
     size_t n = images != 0 ? PLAN_FRAME_VALUES / images : PLAN_FRAME_VALUES;
     return n != 0 ? n : 1;
 }
@@ -19,6 +20,8 @@ size_t plan_ct_out_per_frame(const struct plan_step *step, size_t images)
 }
 
 #define AHEAD_BYTES ((size_t)32 << 20)
+#define GROUP_BYTES                                                                                \
+    ((uint64_t)32 << 20) /* of the server's ciphertexts, unless one image has more */
 
 static size_t slot_bytes(const struct plan_step *step, size_t images)
 {
@@ -32,6 +35,17 @@ size_t plan_ct_out_ahead(const struct plan_step *step, size_t images)
     const size_t per = plan_ct_out_per_frame(step, images), frames = (step->count + per - 1) / per;
     const size_t slots = AHEAD_BYTES / slot_bytes(step, images);
     return slots < 1 ? 1 : slots < frames ? slots : frames;
+}
+
+size_t plan_image_group(const struct plan_step *step, size_t images)
+{
+    const struct ckks_params *params = ckks_params(step->set);
+    const struct packing *p = &step->packing;
+    /* c1 or c0 of the inputs; c1' and b*u of the outputs */
+    const uint64_t polys =
+        (uint64_t)params->primes * p->in_cts + (params->primes + 1u) * p->out_cts;
+    const uint64_t fit = GROUP_BYTES / (polys * params->n * sizeof(uint64_t));
+    return fit < 1 ? 1 : fit < images ? (size_t)fit : images;
 }
 
 static struct cost cost_nothing(const struct plan *plan, const struct plan_step *step,
@@ -63,39 +77,120 @@ static bool is_plain(const struct plan_public *pub, const struct plan_step *step
     return true;
 }
 
-static struct cost cost_linear(const struct plan *plan, const struct plan_step *step, size_t images,
-                               uint64_t plain, struct ot_ledger *ledger)
+static struct cost cost_in_the_clear(const struct plan *plan, const struct plan_step *step,
+                                     size_t images, double server_seconds)
+{
+    const size_t values = plan_step_inputs(&plan->pub, step) + step->count;
+    return (struct cost){.memory = 8 * (uint64_t)values * images, .server_seconds = server_seconds};
+}
+
+static size_t at_most(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Results in the first `rows` output ciphertexts of a group. */
+static size_t results_before(const struct plan_step *step, size_t rows)
+{
+    const struct packing *p = &step->packing;
+    const uint64_t n = ckks_params(step->set)->n;
+    return rows / p->out_cts * step->count +
+           packing_places_below(p->out, p->n_out, rows % p->out_cts * n);
+}
+
+/* Frames of one group of images, as step_linear_image.c sends them. */
+static void group_frames(struct cost *c, const struct plan_step *step, size_t images,
+                         enum cost_way *last)
+{
+    const struct ckks_params *params = ckks_params(step->set);
+    const size_t per = plan_ct_out_per_frame(step, images);
+    const size_t in = images * step->packing.in_cts, out = images * step->packing.out_cts;
+    for (size_t i = 0; i < in; i += per)
+        cost_frame(c, last, COST_TO_SERVER,
+                   FRAME_HEADER_BYTES + ckks_ct_in_bytes(params, at_most(per, in - i), params->n));
+    for (size_t i = 0; i < out; i += per) {
+        const size_t rows = at_most(per, out - i);
+        const size_t used = results_before(step, i + rows) - results_before(step, i);
+        cost_frame(c, last, COST_TO_CLIENT,
+                   FRAME_HEADER_BYTES + ckks_image_out_bytes(params, step->k, rows, used));
+    }
+}
+
+/* The largest party is the server: places, polynomials of a group, operands, one frame. */
+static uint64_t image_memory(const struct plan *plan, const struct plan_step *step, size_t images)
+{
+    const struct ckks_params *params = ckks_params(step->set);
+    const struct packing *p = &step->packing;
+    const size_t group = plan_image_group(step, images), per = plan_ct_out_per_frame(step, images);
+    const uint64_t inputs = plan_step_inputs(&plan->pub, step);
+    const uint64_t polys =
+        (uint64_t)params->primes * p->in_cts + (params->primes + 1u) * (uint64_t)p->out_cts;
+    return ckks_scratch_for(params,
+                            group * (size_t)(p->in_cts > p->out_cts ? p->in_cts : p->out_cts)) +
+           8 * polys * group * params->n + 16 * inputs * images + 24 * per * params->n +
+           6 * (packing_places(p->in, p->n_in) + step->count) +
+           8 * (uint64_t)step->count * (images + 1);
+}
+
+static struct cost cost_image(const struct plan *plan, const struct plan_step *step, size_t images,
+                              struct ot_ledger *ledger)
+{
+    const struct packing *p = &step->packing;
+    const struct packed *packed = plan->packed[step - plan->pub.steps];
+    const size_t group = plan_image_group(step, images);
+    struct cost c = ckks_cost_image(ckks_params(step->set), p->in_cts, p->out_cts, step->count,
+                                    packed->n_products, step->k, images);
+    c.bytes_to_server = c.bytes_to_client = c.flights = 0; /* without frame headers */
+    c.memory = image_memory(plan, step, images);
+    struct cost full = {0}, last = {0};
+    group_frames(&full, step, group, &(enum cost_way){COST_NOWHERE});
+    if (images % group != 0)
+        group_frames(&last, step, images % group, &(enum cost_way){COST_NOWHERE});
+    c.bytes_to_server = images / group * full.bytes_to_server + last.bytes_to_server;
+    c.bytes_to_client = images / group * full.bytes_to_client + last.bytes_to_client;
+    c.flights = images / group * full.flights + last.flights - (ledger->last == COST_TO_SERVER);
+    ledger->last = COST_TO_CLIENT;
+    return c;
+}
+
+static struct cost cost_batch(const struct plan *plan, const struct plan_step *step, size_t images,
+                              struct ot_ledger *ledger)
 {
     const struct ckks_params *params = ckks_params(step->set);
     const struct linear *lin = &plan->linear[step - plan->pub.steps];
     size_t inputs = plan_step_inputs(&plan->pub, step), outputs = step->count;
-    struct cost c = {0};
-    if (params == NULL)
-        return c;
     size_t in = plan_ct_in_per_frame(step, images), out = plan_ct_out_per_frame(step, images);
-    c = ckks_cost_linear(params, inputs, outputs, linear_products(lin), step->k, images);
+    struct cost c =
+        ckks_cost_linear(params, inputs, outputs, linear_products(lin), step->k, images);
     /* All inputs are held, outputs leave frame by frame. */
     c.memory =
         ckks_cost_linear(params, inputs, outputs < out ? outputs : out, 0, step->k, images).memory +
         8 * (uint64_t)(inputs + outputs) * images +
         plan_ct_out_ahead(step, images) * slot_bytes(step, images);
-    if (is_plain(&plan->pub, step, plain)) {
-        c.bytes_to_server = c.bytes_to_client = c.flights = 0;
-        c.client_seconds = 0;
-        c.memory = 8 * (uint64_t)(inputs + outputs) * images;
-        return c;
-    }
     c.bytes_to_server = c.bytes_to_client = c.flights = 0; /* without frame headers */
     for (size_t first = 0; first < inputs; first += in)
         cost_frame(&c, &ledger->last, COST_TO_SERVER,
                    FRAME_HEADER_BYTES +
-                       ckks_ct_in_bytes(params, inputs - first < in ? inputs - first : in, images));
+                       ckks_ct_in_bytes(params, at_most(in, inputs - first), images));
     for (size_t first = 0; first < outputs; first += out)
         cost_frame(&c, &ledger->last, COST_TO_CLIENT,
                    FRAME_HEADER_BYTES +
-                       ckks_ct_out_bytes(params, step->k,
-                                         outputs - first < out ? outputs - first : out, images));
+                       ckks_ct_out_bytes(params, step->k, at_most(out, outputs - first), images));
     return c;
+}
+
+static struct cost cost_linear(const struct plan *plan, const struct plan_step *step, size_t images,
+                               uint64_t plain, struct ot_ledger *ledger)
+{
+    if (ckks_params(step->set) == NULL)
+        return (struct cost){0};
+    if (is_plain(&plan->pub, step, plain)) {
+        struct ot_ledger nothing = {.last = COST_NOWHERE};
+        return cost_in_the_clear(plan, step, images,
+                                 cost_batch(plan, step, images, &nothing).server_seconds);
+    }
+    return step->layout == PLAN_IMAGE ? cost_image(plan, step, images, ledger)
+                                      : cost_batch(plan, step, images, ledger);
 }
 
 static struct cost on_shares(struct cost cost, const struct plan_step *step, size_t images)

@@ -165,6 +165,16 @@ mp2ml_status client_over_channel(mp2ml_client **out, struct channel *channel,
     return MP2ML_OK;
 }
 
+static mp2ml_status simulate(struct mp2ml_client *c, const struct network *link)
+{
+    TRY(channel_shape(c->channel, link));
+    if (!channel_simulated(c->channel))
+        return MP2ML_OK;
+    network_name(link, c->simulated_network, sizeof(c->simulated_network));
+    network_describe(link, c->simulated_text, sizeof(c->simulated_text));
+    return MP2ML_OK;
+}
+
 static mp2ml_status connect_client(struct mp2ml_client *c, const char *host, uint16_t port,
                                    const struct mp2ml_options *o, mp2ml_error *err)
 {
@@ -178,6 +188,8 @@ static mp2ml_status connect_client(struct mp2ml_client *c, const char *host, uin
                             c, err));
     channel_set_tick(c->channel, client_tick, c);
     channel_set_timeout(c->channel, (int)o->timeout_s * 1000);
+    if (o->simulate_network)
+        TRY(simulate(c, &o->simulated));
     TRY(check_transport(c, host, o, err));
     TRY(start_session(c, o, err));
     account_setup(c, started);
@@ -361,6 +373,18 @@ static mp2ml_status accept_shape(struct shape **out, struct mp2ml_client *c,
     return check_plan(c, pub, block, err);
 }
 
+static mp2ml_status ask(struct shape **shape, struct mp2ml_client *c, const struct request *request,
+                        mp2ml_error *err)
+{
+    const struct link_stats before = link_stats(c->link);
+    mp2ml_status status = request_send(c->link, request, c->hello.inputs, c->hello.n_inputs);
+    if (status == MP2ML_OK && !request->again)
+        status = accept_shape(shape, c, request, err);
+    c->stats.asking_bytes_to_server += link_stats(c->link).bytes_sent - before.bytes_sent;
+    c->stats.asking_bytes_to_client += link_stats(c->link).bytes_received - before.bytes_received;
+    return status;
+}
+
 static mp2ml_status predict(struct mp2ml_client *c, size_t images, const float *const *inputs,
                             float *const *outputs, mp2ml_error *err)
 {
@@ -370,9 +394,7 @@ static mp2ml_status predict(struct mp2ml_client *c, size_t images, const float *
     if (shape && precomputed_left(shape->ahead) > 0)
         request.item = (uint32_t)precomputed_next(shape->ahead) + 1;
     c->plain_sent |= request.plain;
-    TRY(request_send(c->link, &request, c->hello.inputs, c->hello.n_inputs));
-    if (!request.again)
-        TRY(accept_shape(&shape, c, &request, err));
+    TRY(ask(&shape, c, &request, err));
     c->last_plan = shape->pub;
     TRY(shapes_run(&c->shapes, shape, c->session, NULL, c->options.max_memory));
     shape->run->progress = client_progress;
@@ -514,6 +536,10 @@ mp2ml_status mp2ml_client_prepare(mp2ml_client *client, size_t requests, size_t 
 mp2ml_stats mp2ml_client_stats(const mp2ml_client *client)
 {
     mp2ml_stats stats = client->stats;
+    stats.layout = client->last_plan ? plan_layout_name(client->last_plan) : "";
+    stats.engine = client->last_plan ? plan_engine_name(client->last_plan) : "";
+    stats.simulated_network = client->simulated_network;
+    stats.simulated_text = client->simulated_text;
     struct link_stats link = link_stats(client->link);
     stats.bytes_to_server = link.bytes_sent;
     stats.bytes_to_client = link.bytes_received;

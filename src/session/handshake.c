@@ -3,14 +3,15 @@
  * The handshake and the request, both halves of every message next to each other (docs/protocol.md,
  * "Session and wire"). Neither party chooses a or c1: both come from H0, a hash over both nonces.
  */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "session/session.h"
 
 #define CLIENT_SETS (1u << CKKS_S1 | 1u << CKKS_S2)
-#define K_SS_NEAR 4u /* without --k-ss: on this machine, and over a network */
-#define K_SS_FAR 8u
+#define NEAR_SECONDS 150e-6 /* a round trip on this machine takes less */
+#define FAST_LINK 1e10      /* bits a second that only memory moves, or so it seems */
 
 mp2ml_status session_new(struct session **out, enum party party, struct link *link)
 {
@@ -92,19 +93,30 @@ static mp2ml_status write_nonce(struct writer *w, struct prg *g)
     return MP2ML_OK;
 }
 
-/* Past about 2 Gbit/s fewer bytes cost more than they save. */
+unsigned k_ss_for(const struct network *network)
+{
+    return network->rtt_s < NEAR_SECONDS && network->bits_per_second > 2e9 ? 4 : 8;
+}
+
+/* Before the rate is known: whoever is on this machine has a fast link. */
 static unsigned server_k_ss(const struct session *s, const struct mp2ml_model *model)
 {
     if (!model->k_ss_by_link)
         return model->plan->pub.k_ss;
-    return channel_is_loopback(link_channel(s->link)) ? K_SS_NEAR : K_SS_FAR;
+    if (model->network_given)
+        return k_ss_for(&model->situation.network);
+    const struct network link = {s->measured.network.rtt_s,
+                                 channel_is_loopback(link_channel(s->link)) ? INFINITY : 0};
+    return k_ss_for(&link);
 }
 
 /*  offset size        HELLO_C
  *       0    2  version
  *       2    4  sets, bit i = set with id i
  *       6    2  k_ss accepted, bit i = k_ss of i
- *       8    .  model name, u16 length and bytes
+ *       8    4  round trip in microseconds, as connecting took
+ *      12    4  time of this machine / time that the cost functions state, in thousandths
+ *      16    .  model name, u16 length and bytes
  *       .   32  nonce */
 static mp2ml_status hello_client_send(struct session *s, const char *model_name)
 {
@@ -113,6 +125,8 @@ static mp2ml_status hello_client_send(struct session *s, const char *model_name)
     writer_u16(&w, SESSION_VERSION);
     writer_u32(&w, CLIENT_SETS);
     writer_u16(&w, 1u << 2 | 1u << 4 | 1u << 8);
+    writer_u32(&w, (uint32_t)fmin(1e6 * channel_connect_seconds(link_channel(s->link)), 1e9));
+    writer_u32(&w, (uint32_t)(1e3 * probe_speed()));
     writer_string(&w, model_name ? model_name : "");
     mp2ml_status status = write_nonce(&w, s->prg);
     if (status != MP2ML_OK) {
@@ -135,6 +149,7 @@ static mp2ml_status hello_client_recv(struct session *s, const struct mp2ml_mode
     uint16_t version = reader_u16(&r);
     uint32_t sets = reader_u32(&r);
     uint16_t k_ss = reader_u16(&r);
+    const double round_trip = 1e-6 * reader_u32(&r), speed = 1e-3 * reader_u32(&r);
     reader_string(&r, name, PLAN_MAX_NAME);
     (void)reader_bytes(&r, SESSION_NONCE_BYTES);
     mp2ml_status status = reader_done(&r);
@@ -144,6 +159,9 @@ static mp2ml_status hello_client_recv(struct session *s, const struct mp2ml_mode
         return MP2ML_OK;
     }
     TRY(status);
+    /* What the client says of itself decides how fast it is served, nothing else. */
+    s->measured.network.rtt_s = fmin(round_trip < NEAR_SECONDS ? 0 : round_trip, 60);
+    s->measured.client_speed = fmin(fmax(speed, 0.05), 50);
     if (name[0] != '\0' && (!model_name || strcmp(name, model_name) != 0))
         *refusal = REFUSE_MODEL;
     else if ((model->sets & ~sets) != 0 || !(k_ss >> server_k_ss(s, model) & 1))
@@ -288,13 +306,24 @@ static mp2ml_status public_keys_send(struct session *s, const uint8_t h0[32])
     return status;
 }
 
+/* The keys are the longest frame of the set-up and leave at once, so they show the link's rate. */
+static double rate_of(size_t bytes, double seconds)
+{
+    const double rate = 8 * (double)bytes / fmax(seconds, 1e-9);
+    return rate < FAST_LINK ? rate : INFINITY;
+}
+
 static mp2ml_status public_keys_recv(struct session *s, const uint8_t h0[32])
 {
     size_t length = public_keys_bytes(s->sets), at = 0;
     uint8_t *body = malloc(length + 1);
     if (!body)
         return MP2ML_ERR_MEMORY;
-    mp2ml_status status = frame_recv(s->link, FRAME_PK, 0, body, length);
+    mp2ml_status status = frame_recv_begin(s->link, FRAME_PK, 0, length);
+    const double begun = session_seconds();
+    if (status == MP2ML_OK)
+        status = frame_recv_part(s->link, body, length);
+    s->measured.network.bits_per_second = rate_of(length, session_seconds() - begun);
     for (unsigned set = 1; set < STEPS_SETS && status == MP2ML_OK; set++)
         if (s->sets >> set & 1) {
             status = ckks_public_key_new(&s->keys.pk[set], s->keys.ckks[set], h0, body + at);

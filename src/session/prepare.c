@@ -67,6 +67,8 @@ static mp2ml_status plan_model(struct mp2ml_model *m, const struct mp2ml_options
         status = plan_new(&m->plan, m->graph, &po, err);
     if (status == MP2ML_OK)
         status = choose_bits(m->plan, o->bits, o->sign_bits, err);
+    if (status == MP2ML_OK && !o->hide_geometry && o->layout != 1 + PLAN_BATCH)
+        status = plan_pack(m->plan);
     if (m->plan)
         m->plan->options.progress = NULL;
     array_wipe(&samples);
@@ -211,9 +213,12 @@ static mp2ml_status describe_choice(const mp2ml_model *model, size_t images, cha
     situation.images = images;
     situation.block = images < PLAN_BLOCK_IMAGES ? images : PLAN_BLOCK_IMAGES;
     struct plan_public chosen;
-    mp2ml_status status = plan_choose(&chosen, model->plan, &situation);
+    struct plan agreed = plan_view(model->plan, &model->plan->pub);
+    if (model->k_ss_by_link)
+        agreed.pub.k_ss = k_ss_for(&situation.network);
+    mp2ml_status status = plan_choose(&chosen, &agreed, &situation);
     if (status == MP2ML_OK) {
-        const struct plan view = plan_view(model->plan, &chosen);
+        const struct plan view = plan_view(&agreed, &chosen);
         status = describe(out, &view, &situation);
         plan_public_wipe(&chosen);
     }

@@ -45,14 +45,14 @@ size_t ahead_limit(const struct shape *shape, enum party party, size_t requests,
 /* ---- making ------------------------------------------------------------------------------------ */
 
 static mp2ml_status make_linear(struct shapes *shapes, struct shape *shape, struct session *s,
-                                const struct linear *linear, size_t requests, bool precompute,
+                                const struct plan *plan, size_t requests, bool precompute,
                                 uint64_t max_memory)
 {
     struct run *run = NULL;
     const size_t images = (size_t)shape->images, room = precompute ? images * requests : images;
     shapes_make_room(shapes, s->party, run_memory(shape->pub, s->party, shape->plain, room),
                      max_memory);
-    TRY(run_new(&run, s->party, s->link, s->mpc, s->prg, &s->keys, shape->pub, linear, shape->plain,
+    TRY(run_new(&run, s->party, s->link, s->mpc, s->prg, &s->keys, shape->pub, plan, shape->plain,
                 room));
     mp2ml_status status = precomputed_new(&shape->ahead, run, images, requests, precompute);
     run_free(run);
@@ -60,7 +60,7 @@ static mp2ml_status make_linear(struct shapes *shapes, struct shape *shape, stru
 }
 
 mp2ml_status ahead_make(struct shapes *shapes, struct shape *shape, struct session *s,
-                        const struct linear *linear, size_t requests, bool precompute,
+                        const struct plan *plan, size_t requests, bool precompute,
                         uint64_t max_memory)
 {
     uint64_t from_server, from_client;
@@ -76,7 +76,7 @@ mp2ml_status ahead_make(struct shapes *shapes, struct shape *shape, struct sessi
     if (from_server + from_client > 0)
         TRY(ot_reserve(s->ot, 0, (size_t)(client ? from_client : from_server),
                        (size_t)(client ? from_server : from_client)));
-    TRY(make_linear(shapes, shape, s, linear, requests, precompute, max_memory));
+    TRY(make_linear(shapes, shape, s, plan, requests, precompute, max_memory));
     return channel_flush(link_channel(s->link));
 }
 

@@ -108,6 +108,12 @@ mp2ml_status receipt_json(char **out, const struct mp2ml_client *c)
                                                     : "plain TCP, INSECURE",
                   "policy", options_policy_name(c->hello.policy), "k_ss", (int)c->k_ss, "images",
                   (json_int_t)stats.images);
+    if (c->simulated_text[0] != '\0') /* its times are none of a real link */
+        good = json_object_set_new(root, "simulated_network", json_string(c->simulated_text)) == 0;
+    if (c->last_plan) {
+        json_object_set_new(root, "layout", json_string(stats.layout));
+        json_object_set_new(root, "engine", json_string(stats.engine));
+    }
     json_object_set_new(root, "inputs", describe_inputs(c, &good));
     json_object_set_new(root, "parameters", describe_sets(c->sets, &good));
     if (c->last_plan)

@@ -82,6 +82,9 @@ static mp2ml_status choose_plan(struct plan_public *chosen, const struct session
     struct plan_situation situation = model->situation;
     struct plan agreed = plan_view(model->plan, &model->plan->pub);
     agreed.pub.k_ss = s->k_ss;
+    if (!model->network_given)
+        situation.network = s->measured.network;
+    situation.client_speed = s->measured.client_speed;
     situation.images = request->images;
     situation.block = request->images < PLAN_BLOCK_IMAGES ? request->images : PLAN_BLOCK_IMAGES;
     situation.plain = request->plain;
@@ -100,7 +103,7 @@ static mp2ml_status accept_shape(struct shape **out, struct shapes *shapes, stru
         return MP2ML_ERR_PLAN;
     }
     *out = shapes_add(shapes, request, pub, block);
-    TRY(shapes_run(shapes, *out, s, model->plan->linear, o->max_memory));
+    TRY(shapes_run(shapes, *out, s, model->plan, o->max_memory));
     return send_plan(s, pub, block);
 }
 
@@ -128,7 +131,7 @@ static mp2ml_status find_shape(struct shape **out, struct shapes *shapes, struct
     *out = shapes_find(shapes, request);
     if (!*out) /* the client has sent more already, for a plan that it does not have */
         return MP2ML_ERR_PROTOCOL;
-    return shapes_run(shapes, *out, s, model->plan->linear, o->max_memory);
+    return shapes_run(shapes, *out, s, model->plan, o->max_memory);
 }
 
 /* The client names the next item, of which both parties know the number, or none. */
@@ -169,7 +172,7 @@ static mp2ml_status serve_prepare(struct session *s, struct shapes *shapes,
     n = ahead_limit(shape, PARTY_SERVER, n, request->precompute, o->max_memory);
     TRY(prepared_send(s->link, n, request->precompute));
     *prepared += n;
-    return ahead_make(shapes, shape, s, model->plan->linear, n, request->precompute, o->max_memory);
+    return ahead_make(shapes, shape, s, model->plan, n, request->precompute, o->max_memory);
 }
 
 /* One REQUEST or PREPARE and all that follows; *gone when the client left instead. */

@@ -165,7 +165,13 @@ struct session {
     struct mpc *mpc;
     struct run_keys keys;
     unsigned sets, k_ss;
+    struct { /* server: for the planner */
+        struct network network;
+        double client_speed; /* as struct plan_situation has it */
+    } measured;
 };
+/* The k_ss for a link: past about 2 Gbit/s fewer bytes cost more than they save. */
+unsigned k_ss_for(const struct network *network);
 /* Keeps the link. */
 MUST_CHECK mp2ml_status session_new(struct session **out, enum party party, struct link *link);
 void session_free(struct session *s);
@@ -226,9 +232,9 @@ struct shape *shapes_find(struct shapes *shapes, const struct request *request);
 /* Takes pub. A shape that is there already gets the new plan in its place. */
 struct shape *shapes_add(struct shapes *shapes, const struct request *request,
                          struct plan_public *pub, size_t block);
-/* Makes shape->run unless it is there. `linear` as run_new takes it. */
+/* Makes shape->run unless it is there. `plan` as run_new takes it. */
 MUST_CHECK mp2ml_status shapes_run(struct shapes *shapes, struct shape *shape, struct session *s,
-                                   const struct linear *linear, uint64_t max_memory);
+                                   const struct plan *plan, uint64_t max_memory);
 /* Kept runs go where `more` bytes would not fit beside them. */
 void shapes_make_room(struct shapes *shapes, enum party party, size_t more, uint64_t max_memory);
 /* After a failure: plans stay for the receipt, memory of values goes. */
@@ -243,7 +249,7 @@ size_t ahead_limit(const struct shape *shape, enum party party, size_t requests,
 /* Both parties: random transfers for so many requests, and their linear steps, in place of what was
  * precomputed for the shape before. */
 MUST_CHECK mp2ml_status ahead_make(struct shapes *shapes, struct shape *shape, struct session *s,
-                                   const struct linear *linear, size_t requests, bool precompute,
+                                   const struct plan *plan, size_t requests, bool precompute,
                                    uint64_t max_memory);
 MUST_CHECK mp2ml_status prepared_send(struct link *link, size_t requests, bool precompute);
 /* ERR_PROTOCOL for more than was asked for. */
@@ -290,6 +296,7 @@ struct mp2ml_client {
     unsigned sets, k_ss; /* as agreed, for the receipt */
     struct shapes shapes;
     const struct plan_public *last_plan; /* of the last request, for the receipt; of a shape */
+    char simulated_network[48], simulated_text[96]; /* for mp2ml_stats */
 };
 
 /* Time that this machine takes / time that the cost functions state, by a short measurement; a value

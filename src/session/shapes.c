@@ -59,13 +59,13 @@ void shapes_make_room(struct shapes *shapes, enum party party, size_t more, uint
 }
 
 mp2ml_status shapes_run(struct shapes *shapes, struct shape *shape, struct session *s,
-                        const struct linear *linear, uint64_t max_memory)
+                        const struct plan *plan, uint64_t max_memory)
 {
     if (shape->run)
         return MP2ML_OK;
     shapes_make_room(shapes, s->party, run_memory(shape->pub, s->party, shape->plain, shape->block),
                      max_memory);
-    return run_new(&shape->run, s->party, s->link, s->mpc, s->prg, &s->keys, shape->pub, linear,
+    return run_new(&shape->run, s->party, s->link, s->mpc, s->prg, &s->keys, shape->pub, plan,
                    shape->plain, shape->block);
 }
 

@@ -317,10 +317,11 @@ bool precomputed_c1(const struct run *run, unsigned s, uint64_t **c1s, uint64_t 
     return true;
 }
 
-static size_t masked_per_frame(size_t images)
+/* Values of a frame: those of CT_IN, but never more than there are. */
+static size_t masked_per_frame(size_t inputs, size_t images)
 {
     const size_t n = PLAN_FRAME_VALUES / images;
-    return n > 0 ? n : 1;
+    return n == 0 ? 1 : n < inputs ? n : inputs;
 }
 
 /* x -= rho mod 2^bits for `count` values from `first` on. CT: leaks nothing. */
@@ -340,7 +341,7 @@ mp2ml_status step_masked_client(struct run *run, unsigned s)
 {
     const struct plan_step *step = &run->pub->steps[s];
     const size_t images = run->images, inputs = plan_step_inputs(run->pub, step);
-    const size_t per = masked_per_frame(images);
+    const size_t per = masked_per_frame(inputs, images);
     uint64_t *x = arena_take(run->arena, per * images, sizeof(*x));
     uint8_t *body = arena_take(run->arena, bits_size(per * images, step->l), 1);
     if (!x || !body)
@@ -367,7 +368,7 @@ static mp2ml_status recv_masked(struct run *run, unsigned s, uint64_t *d)
     const struct plan_step *step = &run->pub->steps[s];
     const uint64_t mask = ((uint64_t)1 << step->l) - 1;
     const size_t images = run->images, inputs = plan_step_inputs(run->pub, step);
-    const size_t per = masked_per_frame(images);
+    const size_t per = masked_per_frame(inputs, images);
     uint64_t *own = arena_take(run->arena, per * images, sizeof(*own));
     uint8_t *body = arena_take(run->arena, bits_size(per * images, step->l), 1);
     if (!own || !body)
@@ -410,7 +411,8 @@ mp2ml_status step_masked_server(struct run *run, unsigned s)
 size_t step_masked_scratch(const struct plan_public *pub, const struct plan_step *step,
                            size_t images)
 {
-    const size_t chunk = masked_per_frame(images) * images, word = sizeof(uint64_t);
-    return arena_need(plan_step_inputs(pub, step) * images, word) + arena_need(chunk, word) +
+    const size_t inputs = plan_step_inputs(pub, step);
+    const size_t chunk = masked_per_frame(inputs, images) * images, word = sizeof(uint64_t);
+    return arena_need(inputs * images, word) + arena_need(chunk, word) +
            arena_need(bits_size(chunk, step->l), 1);
 }

@@ -80,7 +80,14 @@ static size_t step_scratch(const struct plan_public *pub, unsigned s, enum party
     }
 }
 
-/* Region of the value sets, then the largest scratch of a step. */
+/* Whether a step's values lie in the layout image in this run. */
+static bool is_packed(const struct plan_public *pub, const struct plan_step *step, uint64_t plain)
+{
+    return step->kind == STEP_LINEAR && step->layout == PLAN_IMAGE &&
+           !step_is_plain(pub, step, plain);
+}
+
+/* Region of the value sets, maps of the layout image, then the largest scratch of a step. */
 static size_t memory_need(size_t *region, size_t *offset, uint32_t *last_use,
                           const struct plan_public *pub, enum party party, uint64_t plain,
                           size_t images)
@@ -88,12 +95,14 @@ static size_t memory_need(size_t *region, size_t *offset, uint32_t *last_use,
     *region = value_memory_layout(offset, last_use, pub, images);
     if (*region == SIZE_MAX)
         return SIZE_MAX;
-    size_t most = 0;
+    size_t most = 0, total = arena_need(*region, 1);
     for (unsigned s = 0; s < pub->n_steps; s++) {
         size_t scratch = step_scratch(pub, s, party, plain, images);
         most = scratch > most ? scratch : most;
+        if (is_packed(pub, &pub->steps[s], plain) &&
+            !size_add(&total, total, image_map_need(&pub->steps[s], party)))
+            return SIZE_MAX;
     }
-    size_t total = arena_need(*region, 1);
     if (most == SIZE_MAX || total == SIZE_MAX || !size_add(&total, total, most))
         return SIZE_MAX;
     return total;
@@ -142,6 +151,25 @@ out:
     return status;
 }
 
+/* Before any step takes from the arena. */
+static mp2ml_status make_image_maps(struct run *run, const struct plan *plan)
+{
+    const struct plan_public *pub = run->pub;
+    run->maps = calloc(pub->n_steps + 1, sizeof(*run->maps));
+    run->polys = calloc(pub->n_steps + 1, sizeof(*run->polys));
+    if (!run->maps || !run->polys)
+        return MP2ML_ERR_MEMORY;
+    for (unsigned s = 0; s < pub->n_steps; s++) {
+        const struct plan_step *step = &pub->steps[s];
+        if (!is_packed(pub, step, run->plain))
+            continue;
+        TRY(image_map_take(&run->maps[s], run->arena, step, plan ? &plan->linear[s] : NULL));
+        if (plan)
+            TRY(packed_image(&run->polys[s], plan, s, run->keys->ckks[step->set]));
+    }
+    return MP2ML_OK;
+}
+
 static mp2ml_status make_row_maps(struct run *run)
 {
     run->rows = calloc(run->pub->n_steps + 1, sizeof(*run->rows));
@@ -155,7 +183,7 @@ static mp2ml_status make_row_maps(struct run *run)
 
 mp2ml_status run_new(struct run **out, enum party party, struct link *link, struct mpc *mpc,
                      struct prg *g, struct run_keys *keys, const struct plan_public *pub,
-                     const struct linear *linear, uint64_t plain, size_t max_images)
+                     const struct plan *plan, uint64_t plain, size_t max_images)
 {
     *out = NULL;
     struct run *run = calloc(1, sizeof(*run));
@@ -167,10 +195,12 @@ mp2ml_status run_new(struct run **out, enum party party, struct link *link, stru
     run->prg = g;
     run->keys = keys;
     run->pub = pub;
-    run->linear = linear;
+    run->linear = plan ? plan->linear : NULL;
     run->plain = plain;
     run->max_images = max_images;
     mp2ml_status status = make_memory(run);
+    if (status == MP2ML_OK)
+        status = make_image_maps(run, plan);
     if (status == MP2ML_OK && party == PARTY_SERVER)
         status = make_row_maps(run);
     if (status != MP2ML_OK) {
@@ -194,6 +224,8 @@ void run_free(struct run *run)
         for (unsigned s = 0; s < run->pub->n_steps; s++)
             row_map_wipe(&run->rows[s]);
     free(run->rows);
+    free(run->maps);
+    free(run->polys);
     free(run->values);
     arena_free(run->arena);
     free(run);

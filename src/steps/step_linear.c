@@ -6,7 +6,7 @@
  *   C->S  CT_IN  ...   c0 of every input, plan_ct_in_per_frame to a frame
  *   S->C  CT_OUT ...   c1', c0' of every output, plan_ct_out_per_frame to a frame
  *
- * c1 never travels: both parties take it from the session's stream, and the server begins with it
+ * The layout image is in step_linear_image.c. c1 never travels: both parties take it from the session's stream, and the server begins with it
  * before anything has arrived. Where all operands are inputs
  * in the clear nothing is encrypted: the server computes, shares (x', 0). */
 #include "steps/steps.h"
@@ -113,6 +113,8 @@ mp2ml_status step_linear_client(struct run *run, unsigned s)
         memset(run->values[s], 0, (size_t)step->count * run->images * sizeof(uint64_t));
         return MP2ML_OK;
     }
+    if (step->layout == PLAN_IMAGE)
+        return step_image_client(run, s);
     const struct ckks *ck = run->keys->ckks[step->set];
     TRY(send_inputs(run, s, ck));
     return recv_outputs(run, s, ck);
@@ -190,8 +192,7 @@ static void multiply_rows(const struct ckks *ck, const struct linear *lin,
     }
 }
 
-/* Uniform k-bit masks r, and this party's share -r. */
-static mp2ml_status draw_masks(struct run *run, uint64_t *r, uint64_t *share, size_t n, unsigned k)
+mp2ml_status draw_masks(struct run *run, uint64_t *r, uint64_t *share, size_t n, unsigned k)
 {
     const uint64_t mask = ((uint64_t)1 << k) - 1;
     TRY(prg_fill(run->prg, r, n * sizeof(*r)));
@@ -362,6 +363,8 @@ mp2ml_status step_linear_server(struct run *run, unsigned s)
     const struct plan_step *step = &run->pub->steps[s];
     if (step_is_plain(run->pub, step, run->plain))
         return linear_in_the_clear(run, s);
+    if (step->layout == PLAN_IMAGE)
+        return step_image_server(run, s);
     const struct ckks *ck = run->keys->ckks[step->set];
     const struct ckks_params *params = ckks_params_of(ck);
     const size_t inputs = plan_step_inputs(run->pub, step);
@@ -429,6 +432,8 @@ size_t step_linear_scratch(const struct plan_public *pub, const struct plan_step
     const size_t inputs = plan_step_inputs(pub, step);
     if (step_is_plain(pub, step, plain))
         return arena_need(inputs * images, sizeof(uint64_t));
+    if (step->layout == PLAN_IMAGE)
+        return step_image_scratch(pub, step, party, images);
     return party == PARTY_SERVER ? server_scratch(params, step, inputs, images)
                                  : client_scratch(params, step, images);
 }

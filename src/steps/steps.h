@@ -4,7 +4,8 @@
  * step in the clear (its twin).
  *
  *   step_input.c    quantise; a plain input travels here
- *   step_linear.c   encrypt, multiply, switch, decode; its twin in step_linear_clear.c
+ *   step_linear.c   encrypt, multiply, switch, decode; its twin in step_linear_clear.c; the same
+ *                   in the layout image in step_linear_image.c
  *   precompute.c    linear steps made ahead of a request, and what is left of them in it
  *   step_nonlinear.c ReLU, re-entry, max, argmax, products on shares
  *   step_output.c   open to the client, turn into floats, softmax and what else may end a network
@@ -50,9 +51,11 @@ struct run {
     struct prg *prg;
     struct run_keys *keys;
     const struct plan_public *pub;
-    const struct linear *linear; /* [n_steps]; NULL at the client */
-    struct row_map *rows;        /* [n_steps]; server: which group holds an output */
-    uint64_t plain;              /* bit i: input i travels in the clear */
+    const struct linear *linear;     /* [n_steps]; NULL at the client */
+    struct row_map *rows;            /* [n_steps]; server: which group holds an output */
+    struct image_map *maps;          /* [n_steps], LINEAR in the layout image: where values lie */
+    const struct ckks_image **polys; /* [n_steps], server: what they are multiplied by */
+    uint64_t plain;                  /* bit i: input i travels in the clear */
     size_t max_images;
     struct arena *arena;
     uint8_t *region; /* of all value sets */
@@ -73,11 +76,12 @@ struct run {
 #endif
 };
 
-/* Work memory for blocks of up to max_images images. All pointers are kept, none owned. `linear` is
- * NULL at the client. */
+/* Work memory for blocks of up to max_images images; the first run of a model in the layout image
+ * also makes its polynomials. All pointers are kept, none owned. `plan`, the server's own, is NULL at
+ * the client; its public part may differ from pub in layouts and engines. */
 MUST_CHECK mp2ml_status run_new(struct run **out, enum party party, struct link *link,
                                 struct mpc *mpc, struct prg *g, struct run_keys *keys,
-                                const struct plan_public *pub, const struct linear *linear,
+                                const struct plan_public *pub, const struct plan *plan,
                                 uint64_t plain, size_t max_images);
 void run_free(struct run *run);
 /* One block through all steps. inputs and outputs: client only, NULL at the server. */
@@ -132,6 +136,18 @@ struct row_map { /* output -> group and row */
     uint32_t *group, *row;
 };
 
+/* The places of a packing by ciphertext: those of ciphertext c of an image are first[c] to
+ * first[c + 1] - 1, by coefficient. */
+struct image_places {
+    uint32_t *first;       /* [cts + 1] */
+    uint32_t *value;       /* [places] */
+    uint16_t *coefficient; /* [places] */
+};
+struct image_map {
+    struct image_places in, out;
+    uint64_t *bias; /* server: [outputs], in the order of out */
+};
+
 struct clear_run {
     const struct plan *plan;
     size_t images;
@@ -171,6 +187,19 @@ mp2ml_status linear_c1_halves(struct run *run, unsigned step, uint64_t *c1s, uin
 /* The same of the item that this block uses, which the step wipes as it goes; NULL, false: none. */
 uint64_t *precomputed_zeros(const struct run *run, unsigned step);
 bool precomputed_c1(const struct run *run, unsigned step, uint64_t **c1s, uint64_t **bu);
+/* step_linear_image.c: the halves of a linear step in that layout whose operands are encrypted. */
+mp2ml_status step_image_client(struct run *run, unsigned step);
+mp2ml_status step_image_server(struct run *run, unsigned step);
+size_t step_image_scratch(const struct plan_public *pub, const struct plan_step *step,
+                          enum party party, size_t images);
+/* The map's arrays come from the arena (image_map_need bytes) and stay for the run's life; bias of
+ * `lin`, NULL at the client. */
+size_t image_map_need(const struct plan_step *step, enum party party);
+MUST_CHECK mp2ml_status image_map_take(struct image_map *map, struct arena *arena,
+                                       const struct plan_step *step, const struct linear *lin);
+/* Uniform k-bit masks r, and this party's share -r. */
+MUST_CHECK mp2ml_status draw_masks(struct run *run, uint64_t *r, uint64_t *share, size_t n,
+                                   unsigned k);
 MUST_CHECK mp2ml_status row_map_new(struct row_map *map, const struct linear *lin);
 void row_map_wipe(struct row_map *map);
 

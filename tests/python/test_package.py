@@ -170,6 +170,32 @@ def test_work_ahead_changes_no_result(server, model, images):
         assert client.stats.precomputed == 0 < client.stats.prepare_bytes_to_server
 
 
+def test_simulated_network(server, model, images):
+    rtt = 0.08
+    with mp2ml.Client("localhost", server.port) as client:
+        client.predict(images)
+        near, near_receipt = client.stats, client.receipt()
+    with mp2ml.Client("localhost", server.port, simulate_network="80ms:1gbit") as far:
+        y = far.predict(images)
+        stats, receipt = far.stats, far.receipt()
+    assert np.abs(y - model.eval_float(images)).max() <= tolerance(model)
+    # TCP and hello; the request, its plan, and every linear step wait for the other side.
+    assert stats.setup_seconds >= 2 * rtt and stats.predict_seconds >= 3 * rtt
+    # With bytes and flights the same, no more is lost than one way for each flight.
+    assert stats.flights - stats.setup_flights == near.flights - near.setup_flights
+    assert stats.bytes_to_server == near.bytes_to_server
+    flights = stats.flights - stats.setup_flights
+    assert near.predict_seconds < 3 * rtt
+    assert stats.predict_seconds <= flights * rtt / 2 + 2 * near.predict_seconds + 1
+    assert stats.simulated_network == "80ms:1000mbit"
+    assert receipt["simulated_network"] == stats.simulated_text == "80 ms, 1000 Mbit/s"
+    assert near.simulated_network == "" and "simulated_network" not in near_receipt
+    assert (receipt["layout"], receipt["engine"]) == (stats.layout, stats.engine)
+    assert stats.layout in ("batch", "image", "mixed") and stats.engine in ("gmw", "yao", "mixed")
+    with pytest.raises(mp2ml.InputError, match="40ms:100mbit"):
+        mp2ml.Client("localhost", server.port, simulate_network="slow")
+
+
 @pytest.mark.parametrize("convert_to", [
     np.float64, np.float16, np.uint8, np.int64, bool, ">f4",
     pytest.param(lambda x: np.asfortranarray(x.astype(np.float32)), id="fortran"),

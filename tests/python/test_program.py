@@ -519,7 +519,9 @@ def test_bench(program: str, tmp_path: Path) -> None:
     for batch, line in zip((1, 3), lines):
         row = json.loads(line)
         assert row["model"] == str(MODEL) and row["batch"] == batch and row["runs"] == 2
-        assert (row["layout"], row["engine"], row["network"]) == ("batch", "gmw", "loopback")
+        assert row["layout"] in ("batch", "image", "mixed")
+        assert row["engine"] in ("gmw", "yao", "mixed") and row["network"] == "loopback"
+        assert row["warmup_seconds"] > 0
         assert row["images_per_second"] == pytest.approx(batch / row["seconds"], rel=1e-6)
         for key in ("setup_seconds", "bytes_to_server", "bytes_to_client", "flights"):
             assert row[key] > 0
@@ -537,6 +539,41 @@ def test_bench(program: str, tmp_path: Path) -> None:
     assert "images/s" in table and re.search(r"^ +2 ", table, re.MULTILINE)
     run(program, "bench", MODEL, "--batch", 1, "--runs", 1, "--save", saved_lines)
     assert len(saved_lines.read_text().splitlines()) == 3  # appended
+
+
+def test_bench_over_a_simulated_link(program: str) -> None:
+    link = "30ms:200mbit"
+    row = json.loads(done(run(program, "bench", MODEL, "--batch", 1, "--runs", 3, "--json",
+                              "--simulate-network", link)))
+    assert row["network"] == link
+    assert row["setup_seconds"] >= 2 * 0.03 and row["seconds_fastest"] >= 3 * 0.03
+    # What the plan says of bytes is exact for the steps of the first request.
+    plan = json.loads(done(run(program, "plan", MODEL, "--batch", 1, "--json", "--reveal", "logits",
+                               "--network", link, "--k-ss", 8)))
+    assert (plan["layout"], plan["engine"]) == (row["layout"], row["engine"])
+    for party in ("server", "client"):
+        assert row[f"first_bytes_to_{party}"] == plan["totals"][f"bytes_to_{party}"]
+    forced = json.loads(done(run(program, "bench", MODEL, "--batch", 1, "--runs", 1, "--json",
+                                 "--layout", "batch", "--nonlinear", "gmw", "--simulate-network",
+                                 "40ms:400mbit")))
+    assert (forced["layout"], forced["engine"], forced["network"]) == ("batch", "gmw", "wan")
+    table = done(run(program, "bench", MODEL, "--batch", 1, "--runs", 1, "--simulate-network",
+                     "lan"))
+    assert "simulated lan (0.3 ms, 3000 Mbit/s)" in table
+    misused(run(program, "bench", MODEL, "--simulate-network", "slow"), "--simulate-network",
+            "40ms:100mbit")
+
+
+def test_predict_over_a_simulated_link(program: str, server: Serving, x: Path,
+                                       tmp_path: Path) -> None:
+    receipt = tmp_path / "receipt.json"
+    out = done(predict(program, server, "--input", x, "--simulate-network", "fibre", "--receipt",
+                       receipt))
+    assert "simulated network: fibre (15 ms, 100 Mbit/s)\n" in out
+    written = json.loads(receipt.read_text())
+    assert written["simulated_network"] == "fibre (15 ms, 100 Mbit/s)"
+    assert written["predict_seconds"] >= 3 * 0.015
+    assert "simulated" not in done(predict(program, server, "--input", x))
 
 
 def test_bench_refuses(program: str, tmp_path: Path) -> None:

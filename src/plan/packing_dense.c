@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Any matrix as a map between single values: a plane for every value that is read, an out for every
+ * result. The packing is then that of a matrix-vector product: inputs in chunks, one a ciphertext,
+ * rows one behind the other. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "plan/packing_map.h"
+
+#define NOT_READ UINT32_MAX
+
+void packing_map_wipe(struct packing_map *map)
+{
+    free(map->planes);
+    free(map->out_value);
+    free(map->rows);
+    free(map->first);
+    free(map->taps);
+    memset(map, 0, sizeof *map);
+}
+
+/* plane[v] of every value, NOT_READ where there is none; freed by the caller. */
+static uint32_t *number_planes(const struct linear *lin, uint32_t *n_planes)
+{
+    uint32_t *plane = malloc((lin->n_in + 1) * sizeof *plane);
+    if (plane == NULL)
+        return NULL;
+    memset(plane, 0xff, (lin->n_in + 1) * sizeof *plane);
+    for (size_t i = 0; i < lin->n_in_index; i++)
+        plane[lin->in_index[i]] = 0;
+    *n_planes = 0;
+    for (size_t v = 0; v < lin->n_in; v++)
+        if (plane[v] != NOT_READ)
+            plane[v] = (*n_planes)++;
+    return plane;
+}
+
+mp2ml_status packing_dense(struct packing_map *map, const struct linear *lin)
+{
+    memset(map, 0, sizeof *map);
+    uint32_t *plane = number_planes(lin, &map->n_planes);
+    map->n_in = lin->n_in;
+    map->n_outs = (uint32_t)lin->n_out;
+    map->planes = calloc((size_t)map->n_planes + 1, sizeof *map->planes);
+    map->out_value = calloc(lin->n_out + 1, sizeof *map->out_value);
+    map->rows = calloc(lin->n_out + 1, sizeof *map->rows);
+    if (plane == NULL || map->planes == NULL || map->out_value == NULL || map->rows == NULL) {
+        free(plane);
+        packing_map_wipe(map);
+        return MP2ML_ERR_MEMORY;
+    }
+    map->out_h = map->out_w = map->most_h = map->most_w = 1;
+    for (size_t v = 0; v < lin->n_in; v++)
+        if (plane[v] != NOT_READ)
+            map->planes[plane[v]] = (struct packing_plane){(uint32_t)v, 1, 1, 0, 0};
+    for (size_t g = 0; g < lin->n_groups; g++) {
+        const struct linear_group *group = &lin->groups[g];
+        struct packing_row range = {UINT32_MAX, 0, 0};
+        for (size_t c = 0; c < group->cols; c++) {
+            uint32_t p = plane[lin->in_index[group->in_at + c]];
+            range.first = p < range.first ? p : range.first;
+            range.last = p > range.last ? p : range.last;
+        }
+        for (size_t r = 0; r < group->rows; r++) {
+            uint32_t u = lin->out_index[group->out_at + r];
+            map->out_value[u] = u;
+            map->rows[u] = range;
+            map->rows[u].square = (double)lin->norm2[u] * (double)lin->norm2[u];
+        }
+    }
+    free(plane);
+    return MP2ML_OK;
+}
+
+struct column {
+    uint32_t plane, c;
+};
+
+static int by_plane(const void *a, const void *b)
+{
+    const struct column *x = a, *y = b;
+    if (x->plane != y->plane)
+        return x->plane < y->plane ? -1 : 1;
+    return x->c < y->c ? -1 : x->c > y->c;
+}
+
+/* Rows of the group; `columns` has room for its columns. */
+static void fill_group(struct packing_map *map, const struct linear *lin,
+                       const struct linear_group *group, const uint32_t *plane,
+                       struct column *columns)
+{
+    bool sorted = true;
+    for (uint32_t c = 0; c < group->cols; c++) {
+        columns[c] = (struct column){plane[lin->in_index[group->in_at + c]], c};
+        sorted = sorted && (c == 0 || columns[c - 1].plane <= columns[c].plane);
+    }
+    if (!sorted)
+        qsort(columns, group->cols, sizeof *columns, by_plane);
+    for (size_t r = 0; r < group->rows; r++) {
+        struct packing_tap *taps = map->taps + map->first[lin->out_index[group->out_at + r]];
+        for (size_t c = 0; c < group->cols; c++)
+            taps[c] = (struct packing_tap){
+                columns[c].plane, (uint32_t)(group->weights_at + r * group->cols + columns[c].c), 0,
+                0};
+    }
+}
+
+mp2ml_status packing_dense_fill(struct packing_map *map, const struct linear *lin)
+{
+    size_t most = 0;
+    map->first = calloc((size_t)map->n_outs + 1, sizeof *map->first);
+    for (size_t g = 0; map->first != NULL && g < lin->n_groups; g++) {
+        const struct linear_group *group = &lin->groups[g];
+        most = group->cols > most ? group->cols : most;
+        for (size_t r = 0; r < group->rows; r++)
+            map->first[lin->out_index[group->out_at + r] + 1] = group->cols;
+    }
+    for (size_t m = 0; map->first != NULL && m < map->n_outs; m++)
+        map->first[m + 1] += map->first[m];
+    map->n_taps = map->first != NULL ? map->first[map->n_outs] : 0;
+    map->taps = malloc((map->n_taps + 1) * sizeof *map->taps);
+    struct column *columns = malloc((most + 1) * sizeof *columns);
+    uint32_t *plane = number_planes(lin, &map->n_planes);
+    bool ok = map->first != NULL && map->taps != NULL && columns != NULL && plane != NULL;
+    for (size_t g = 0; ok && g < lin->n_groups; g++)
+        fill_group(map, lin, &lin->groups[g], plane, columns);
+    free(columns);
+    free(plane);
+    return ok ? MP2ML_OK : MP2ML_ERR_MEMORY;
+}
