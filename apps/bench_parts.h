@@ -18,7 +18,6 @@
 #define BENCH_SEED 1
 #define BENCH_MAX_BATCHES 64
 #define BENCH_MAX_INPUTS 64
-#define BENCH_FAR_K_SS "8" /* what servers take by themselves over a network */
 #define BENCH_WARM_BATCH                                                                           \
     2048 /* larger requests are many blocks, of which the first one matters little */
 

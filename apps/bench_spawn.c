@@ -50,10 +50,8 @@ static char **server_words(const struct bench *b)
     words[n++] = flag("port", "0");
     words[n++] = flag("listen", "127.0.0.1");
     words[n++] = flag("reveal", "logits");
-    if (b->link && strcmp(b->link, "loopback") != 0) {
+    if (b->link)
         words[n++] = flag("network", b->link);
-        words[n++] = flag("k-ss", BENCH_FAR_K_SS);
-    }
     for (size_t i = 0; i < b->cli->n_values; i++) {
         const struct cli_value *v = &b->cli->values[i];
         if (v->info && (v->info->users & (MP2ML_FOR_MODEL | MP2ML_FOR_SERVER)))

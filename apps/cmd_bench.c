@@ -94,12 +94,8 @@ static int read_link(struct bench *b)
 {
     int result = APP_DONE;
     b->link = cli_last(b->cli, "simulate-network");
-    if (!b->link || strcmp(b->link, "loopback") == 0)
-        return APP_DONE;
-    if (!cli_last(b->cli, "network"))
+    if (b->link && !cli_last(b->cli, "network"))
         result = cli_set(b->cli, "network", b->link);
-    if (result == APP_DONE && !cli_last(b->cli, "k-ss"))
-        result = cli_set(b->cli, "k-ss", BENCH_FAR_K_SS);
     return result;
 }
 

@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "bench_micro.h"
+#include "crypto/tccr.h"
+#include "mpc/garble_kernels.h"
 #include "mpc/mpc_kernels.h"
 #include "mpc/relu.h"
 
@@ -77,6 +79,61 @@ static void bench_multiplexers(struct bench *b, const struct mpc_kernels *k, str
     BENCH(b, &row, k->extend_recv(&recv, &e));
 }
 
+/* An AND of 1024 circuits as garble.c does it: hashes and table, labels in the caches. */
+enum { LANES = 1024, PART = 128 };
+
+struct gates {
+    struct block a[LANES], b[LANES], sum[LANES], table[2 * LANES], hash[4 * PART], offset;
+};
+
+static void garble_all(const struct garble_kernels *k, const struct tccr *h, struct gates *g)
+{
+    const struct garble_hash of_a = {g->hash, g->hash + PART};
+    const struct garble_hash of_b = {g->hash + 2 * PART, g->hash + 3 * PART};
+    for (unsigned i = 0; i < LANES; i += PART) {
+        tccr_hash_pair(h, g->hash, g->hash + PART, g->a + i, &g->offset, i, PART);
+        tccr_hash_pair(h, g->hash + 2 * PART, g->hash + 3 * PART, g->b + i, &g->offset, LANES + i,
+                       PART);
+        k->garble_and(g->sum + i, g->table + i, g->table + LANES + i, g->a + i, g->b + i, &of_a,
+                      &of_b, &g->offset, PART);
+    }
+}
+
+static void evaluate_all(const struct garble_kernels *k, const struct tccr *h, struct gates *g)
+{
+    const struct garble_hash of_a = {g->hash, NULL}, of_b = {g->hash + 2 * PART, NULL};
+    for (unsigned i = 0; i < LANES; i += PART) {
+        tccr_hash(h, g->hash, g->a + i, i, PART, 1);
+        tccr_hash(h, g->hash + 2 * PART, g->b + i, LANES + i, PART, 1);
+        k->evaluate_and(g->sum + i, g->table + i, g->table + LANES + i, g->a + i, g->b + i, &of_a,
+                        &of_b, PART);
+    }
+}
+
+/* With the best hash of this machine, or the one that MP2ML_CPU permits. */
+static void bench_gates(struct bench *b)
+{
+    const struct garble_kernels *k = garble_kernels_pick();
+    struct gates *g = bench_alloc(1, sizeof *g);
+    struct bench_row row = {.group = "mpc",
+                            .table = k->name,
+                            .level = b->best,
+                            .unit = "gate",
+                            .elements = LANES,
+                            .kind = BENCH_AES};
+    static const uint8_t key[16] = {9};
+    struct tccr h;
+    tccr_init(&h, key);
+    bench_fill(g, sizeof *g);
+    row.name = "garble AND";
+    row.work = 4.0 * LANES;
+    BENCH(b, &row, garble_all(k, &h, g));
+    row.name = "evaluate AND";
+    row.work = 2.0 * LANES;
+    BENCH(b, &row, evaluate_all(k, &h, g));
+    free(g);
+}
+
 void bench_micro_mpc(struct bench *b)
 {
     const struct mpc_kernels *tables[] = {mpc_kernels_portable(), NULL, mpc_kernels_avx512()};
@@ -103,6 +160,7 @@ void bench_micro_mpc(struct bench *b)
             bench_planes(b, tables[i], row, &m);
             bench_multiplexers(b, tables[i], row, &m);
         }
+    bench_gates(b);
     for (int i = 0; i < 4; i++) {
         free(m.key[i]);
         free(m.message[i]);

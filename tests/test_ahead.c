@@ -335,7 +335,7 @@ static void hostile_prepared(void **state)
             assert_int_equal(link_new(&to, b), MP2ML_OK);
             assert_int_equal(frame_send(from, FRAME_PREPARED, 0, bodies[i], 5), MP2ML_OK);
             const bool good = i == 3 || (i == 4 && r.precompute);
-            assert_int_equal(prepared_recv(to, &r, &n, &linear),
+            assert_int_equal(prepare_answer_recv(to, &r, &n, &linear),
                              good ? MP2ML_OK : MP2ML_ERR_PROTOCOL);
             link_free(from);
             link_free(to);
@@ -357,7 +357,7 @@ static void masked_requests(struct pair *p, bool reuse)
     p->bits = model->plan->pub.steps[1].l;
     p->masked = calloc(ITEMS * PIXELS + 64, sizeof(uint64_t));
     if (reuse)
-        precomputed_reuse(p->client->shapes.at[0].ahead);
+        precompute_reuse(p->client->shapes.at[0].ahead);
     for (unsigned i = 0; i < ITEMS; i++)
         ask(p, 1, (float)(i % 2), 0);
     assert_int_equal(p->n_masked, ITEMS * PIXELS);
@@ -414,7 +414,7 @@ static void encrypted_requests(struct pair *p, bool reuse)
     pair_start(p, false, 64, 0);
     assert_int_equal(prepare(p, 4, 1), 4);
     if (reuse)
-        precomputed_reuse(p->client->shapes.at[0].ahead);
+        precompute_reuse(p->client->shapes.at[0].ahead);
     p->watched = FRAME_CT_IN;
     p->bits = 41;
     p->masked = calloc(4 * PIXELS + 64, sizeof(uint64_t));

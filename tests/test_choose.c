@@ -122,8 +122,14 @@ static void grows(void **state)
     const struct cost cost = plan_cost(plan, 1, 0);
     struct plan_situation s = situation_of(1, "10ms:100mbit");
     const double base = plan_seconds(plan, &s);
+    double ways = 0; /* GMW's frames cross */
+    struct ot_ledger ledger = {.k_ss = plan->pub.k_ss};
+    for (unsigned i = 0; i < plan->pub.n_steps; i++) {
+        const double flights = (double)plan_step_cost(plan, i, 1, 0, &ledger).flights;
+        ways += step_has_engine(plan->pub.steps[i].kind) ? ceil(flights / 2) : flights;
+    }
     s.network.rtt_s *= 2;
-    assert_true(fabs(plan_seconds(plan, &s) - base - (double)cost.flights * 5e-3) < 1e-9);
+    assert_true(fabs(plan_seconds(plan, &s) - base - ways * 5e-3) < 1e-9);
     s.network.rtt_s /= 2;
     s.network.bits_per_second /= 2;
     const double bytes = (double)(cost.bytes_to_server + cost.bytes_to_client);

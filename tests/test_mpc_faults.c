@@ -12,6 +12,7 @@ struct fault {
     enum what what;
     enum party party; /* whose frame is changed on its way out */
     enum frame_type type;
+    enum mpc_engine engine;
     unsigned number; /* which of that party's frames of the type */
     bool padding;    /* set the last bit of the body, else flip its first */
     bool stop;       /* instead: this party is gone before the frame leaves */
@@ -46,6 +47,7 @@ static mp2ml_status fault_half(struct pair *p, enum party party, void *context)
     const uint64_t *in = f->in[party];
     uint64_t *scratch = words_new(mpc_argmax_scratch(&windows, 1)); /* more than mpc_top's */
     mp2ml_status status = MP2ML_ERR_ARGUMENT;
+    mpc_set_engine(m, f->engine);
     if (f->what == RELU)
         status = mpc_relu(m, 1, out, in, NULL, VALUES, 12, 23, 3);
     else if (f->what == REENTRY)
@@ -110,6 +112,12 @@ static const struct fault places[] = {
     {.what = ARGMAX, .party = PARTY_CLIENT, .type = FRAME_AND_OPEN},
     {.what = ARGMAX, .party = PARTY_SERVER, .type = FRAME_OT_MESSAGE},
     {.what = OPEN, .party = PARTY_SERVER, .type = FRAME_OPEN},
+    {.what = RELU, .engine = MPC_YAO, .party = PARTY_CLIENT, .type = FRAME_OT_CHOICE},
+    {.what = RELU, .engine = MPC_YAO, .party = PARTY_SERVER, .type = FRAME_GARBLED},
+    {.what = ARGMAX, .engine = MPC_YAO, .party = PARTY_CLIENT, .type = FRAME_OT_CHOICE},
+    {.what = ARGMAX, .engine = MPC_YAO, .party = PARTY_SERVER, .type = FRAME_GARBLED},
+    {.what = TOP, .engine = MPC_YAO, .party = PARTY_CLIENT, .type = FRAME_OT_CHOICE},
+    {.what = TOP, .engine = MPC_YAO, .party = PARTY_SERVER, .type = FRAME_GARBLED},
 };
 
 static void test_padding(void **state)

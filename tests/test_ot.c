@@ -45,6 +45,7 @@ struct run {
     size_t n[2];                          /* transfers in each direction */
     size_t cut;                           /* taken in pieces of this size, 0 = all at once */
     bool bits;
+    unsigned far; /* bit p: party p calls ot_set_far */
     struct side side[2];
 };
 
@@ -59,6 +60,7 @@ static void *side_run(void *context)
         link_set_tap(s->link, s->tap, s->tap_context);
     TRY_OUT(prg_new_seeded(&s->prg, seed));
     TRY_OUT(ot_new(&s->ot, s->link, s->party, s->prg, r->k_ss));
+    ot_set_far(s->ot, (r->far >> s->party & 1) != 0);
     TRY_OUT(ot_setup_begin(s->ot, r->sid));
     TRY_OUT(ot_setup_end(s->ot));
     link_transcript_stop(s->link);
@@ -537,6 +539,48 @@ static void test_wire_uniform(void **state)
 
 /* ---- the rest ------------------------------------------------------------------------------- */
 
+/* ---- far links ------------------------------------------------------------------------------ */
+
+struct order {               /* of the parts of OT_EXTEND at one party, behind the set-up */
+    size_t sent_first, sent; /* bytes before anything came, and in all */
+    bool came;
+};
+
+static void order_tap(void *context, bool sent, enum frame_type type, uint16_t step, uint8_t *part,
+                      size_t length)
+{
+    struct order *o = context;
+    (void)step, (void)part;
+    if (type != FRAME_OT_EXTEND)
+        return;
+    o->came |= !sent;
+    o->sent += sent ? length : 0;
+    o->sent_first += sent && !o->came ? length : 0;
+}
+
+/* A party over a far link sends all of its frame before it waits for the peer's, any other does not;
+ * the transfers are right whoever does what. */
+static void test_far_links(void **state)
+{
+    (void)state;
+    for (unsigned far = 0; far < 4; far++) {
+        struct order order[2] = {{0}};
+        struct run r = {
+            .k_ss = 4, .seed = 77, .body = body_plain, .n = {300000, 300000}, .far = far};
+        for (unsigned p = 0; p < 2; p++) {
+            r.side[p].tap = order_tap;
+            r.side[p].tap_context = &order[p];
+        }
+        run_both(&r);
+        assert_int_equal(r.side[0].status, MP2ML_OK);
+        assert_int_equal(r.side[1].status, MP2ML_OK);
+        check_outputs(&r);
+        for (unsigned p = 0; p < 2; p++)
+            assert_int_equal(order[p].sent_first == order[p].sent, far >> p & 1);
+        run_free(&r);
+    }
+}
+
 static void test_arguments(void **state)
 {
     struct ot *ot = NULL;
@@ -615,6 +659,7 @@ int main(void)
         cmocka_unit_test(test_leftovers),
         cmocka_unit_test(test_full_pools_are_silent),
         cmocka_unit_test(test_sessions_differ),
+        cmocka_unit_test(test_far_links),
         cmocka_unit_test(test_cheating_client),
         cmocka_unit_test(test_flips),
         cmocka_unit_test(test_wire_uniform),

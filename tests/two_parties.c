@@ -81,10 +81,10 @@ static mp2ml_status make_ahead(struct precomputed **out, const struct half *half
                 half->party == PARTY_CLIENT ? NULL : both->model->plan, both->plain,
                 both->images * both->ahead));
     batch->no_masks = both->no_masks;
-    mp2ml_status status = precomputed_new(out, batch, both->images, both->ahead, !both->halves);
+    mp2ml_status status = precompute_new(out, batch, both->images, both->ahead, !both->halves);
     run_free(batch);
     for (size_t i = 0; i < both->ahead && status == MP2ML_OK; i++)
-        precomputed_use(*out, run);
+        precompute_use(*out, run);
     return status;
 }
 
@@ -125,7 +125,7 @@ static mp2ml_status run_half(struct half *half)
     }
 out:
     run_free(run);
-    precomputed_free(ahead);
+    precompute_free(ahead);
     session_free(s);
     link_free(link);
     channel_free(half->channel);

@@ -61,24 +61,18 @@ class Bench:
     def plan(self, model: Path, network: str, batch: int, forced: Forced) -> dict:
         """The plan as the server of `measure` makes it."""
         return json.loads(self.run("plan", model, "--batch", batch, "--json", "--network", network,
-                                   *situation(network), *flags(forced)))
+                                   "--reveal", "logits", *flags(forced)))
 
     def measure(self, model: Path, network: str, batches: list[int], forced: Forced) -> list[dict]:
         """One row for each batch."""
         out = self.run("bench", model, "--batch", ",".join(map(str, batches)), "--runs", self.runs,
-                       "--json", "--simulate-network", network, *situation(network),
-                       *flags(forced))
+                       "--json", "--simulate-network", network, *flags(forced))
         return [json.loads(line) for line in out.splitlines()]
 
     def check(self, good: bool, what: str) -> None:
         """Remember a failure."""
         if not good:
             self.failures.append(what)
-
-
-def situation(network: str) -> list[str]:
-    """What the plan must share with the server that bench starts."""
-    return ["--reveal", "logits", "--k-ss", "4" if network == "loopback" else "8"]
 
 
 def flags(forced: Forced) -> list[str]:

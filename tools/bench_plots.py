@@ -25,7 +25,7 @@ GROUPS = [
     ("OT extension", "#0072b2", {"OT extension"}),
     ("its digest and check", "#56b4e9", {"OT digest", "OT check"}),
     ("hashing transfers", "#004b76", {"hash"}),
-    ("ANDs, multiplexers", "#009e73", {"AND", "multiplex", "exchange", "relu", "max", "argmax"}),
+    ("ANDs, multiplexers", "#009e73", {"AND", "garble", "multiplex", "exchange", "relu", "max", "argmax"}),
     ("encrypt, decode", "#e69f00", {"encrypt", "decode"}),
     ("expand c1, switch", "#f0c05a", {"expand c1", "switch"}),
     ("matrix product", "#d55e00", {"matrix product"}),
@@ -296,6 +296,7 @@ def latency_panel(axes: plt.Axes, rows: list[dict]) -> None:
     axes.set_yscale("log")
     axes.set_xticks(batch, [plain(tick) for tick in batch], rotation=45)
     axes.yaxis.set_major_formatter(FuncFormatter(plain))
+    axes.yaxis.set_minor_formatter(FuncFormatter(plain))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.grid(color=GRID, lw=0.6)
 

@@ -41,6 +41,7 @@
     X(OT_CHECK, "OT check", "the check of an extension; tiles")                                    \
     X(HASH, "hash", "transfers to keys and triples; transfers")                                    \
     X(AND, "AND", "a layer of AND gates; bits")                                                    \
+    X(GARBLE, "garble", "garbling or evaluating, rows included; lanes")                            \
     X(EXCHANGE, "exchange", "both parties send, then both receive; bits")                          \
     X(MUX, "multiplex", "choices and messages behind a comparison; values")                        \
     X(SEND, "send", "queueing and writing; bytes")                                                 \

@@ -21,7 +21,7 @@ static inline size_t ckks_chunk(size_t count)
 
 /* Runs a loop's iterations in parallel where the compiler has OpenMP and the loop has at least
  * CKKS_PARALLEL_WORDS words of work, below which waking threads costs more. */
-#define CKKS_PARALLEL_WORDS 16384
+#define CKKS_PARALLEL_WORDS 65536
 #ifdef _OPENMP
 #define CKKS_PRAGMA(text) _Pragma(#text)
 #define CKKS_PARALLEL_FOR(words)                                                                   \

@@ -9,8 +9,9 @@
  *   blind      bits at the low end of both shares that a sign does not look at, which saves as
  *              many ANDs: d may be wrong where -2^(blind-1) <= x < 2^(blind-1), more often the
  *              nearer to 0 [arXiv 2106.08475], and a ReLU is then off by |x|
- *   GMW        the engine: bit-sliced over a block of values, one exchange per AND, triples from
+ *   GMW        an engine: bit-sliced over a block of values, one exchange per AND, triples from
  *              random OTs
+ *   Yao        an engine: garbled circuits, two flights a call, about four times the bytes
  *   extension  the output ring Z_{2^l} may be larger than the input ring, l = k + h
  *   block      at most MPC_BLOCK values go through an exchange together
  *   group      blocks whose signs are found side by side, so that the exchanges of one hide behind
@@ -21,7 +22,8 @@
  * Both parties make the same calls in the same order. Each function has a twin in the clear, named
  * *_clear, that the tests and the clear run of a plan use.
  *
- * Read in this order: circuit.h, triples.c, gmw.c, relu.c, mux.c, max.c, top.c, cross.h, product.c.
+ * Read in this order: circuit.h, triples.c, gmw.c, relu.c, mux.c, max.c, top.c, cross.h, product.c;
+ * then garble.h, garble.c, yao.c, yao_max.c, yao_top.c.
  */
 #ifndef MPC_MPC_H
 #define MPC_MPC_H

@@ -116,6 +116,7 @@ static void relu_output(struct relu *r, uint64_t *out, const uint64_t *in, const
 static mp2ml_status relu_block(struct relu *r, uint64_t *out, const uint64_t *in,
                                const uint64_t *negative, size_t n)
 {
+    TRACE(r->g.m->trace, GARBLE, n);
     TRY(garble_frame_begin(&r->g, n * yao_relu_blocks(r->k, r->blind),
                            n * yao_relu_row_bits(r->k, r->l)));
     for (unsigned i = 0; i < r->k; i++)

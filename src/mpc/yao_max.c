@@ -157,6 +157,7 @@ static mp2ml_status max_block(void *context)
     struct max *x = context;
     const struct yao_lanes *lanes = &x->y.lanes;
     const size_t frames = yao_frames(&x->game, lanes);
+    TRACE(x->y.g.m->trace, GARBLE, lanes->n);
     for (size_t number = 0; number < frames; number++) {
         const struct yao_frame f = yao_frame_of(&x->game, lanes, number);
         const size_t slot = number * lanes->chunk;

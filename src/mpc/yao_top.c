@@ -76,6 +76,7 @@ static mp2ml_status top_block(void *context)
     struct top *t = context;
     const struct yao_lanes *lanes = &t->y.lanes;
     const size_t frames = yao_frames(&t->game, lanes), top = t->game.top;
+    TRACE(t->y.g.m->trace, GARBLE, lanes->n);
     for (size_t number = 0; number < frames; number++) {
         const struct yao_frame f = yao_frame_of(&t->game, lanes, number);
         const size_t slot = number * lanes->chunk, left = lanes->length - slot;

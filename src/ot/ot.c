@@ -34,6 +34,7 @@ struct ot {
     struct prg *prg;   /* not owned */
     enum party party;
     enum state state;
+    bool far; /* see ot_set_far */
     unsigned k;
     uint8_t session[32]; /* sid, then bound to the trees during set-up, then T */
     struct softspoken sender, receiver;
@@ -244,10 +245,16 @@ mp2ml_status ot_start(struct ot *ot, const uint8_t t[32])
     return MP2ML_OK;
 }
 
+void ot_set_far(struct ot *ot, bool far)
+{
+    ot->far = far;
+}
+
 /* ---- pools ---------------------------------------------------------------------------------- */
 
 /* One frame each way, strip by strip in turns: what arrives is used at once, and neither party
- * waits for a whole frame. The receiver's half is a strip ahead, so that the peer always has one.
+ * waits for a whole frame. The receiver's half is a strip ahead, so that the peer always has one;
+ * over a far link, where a strip that waits for the peer's costs a round trip, it is done first.
  */
 static mp2ml_status take_turns(struct ot *ot, uint16_t step, struct softspoken_run *recv,
                                struct softspoken_run *send)
@@ -257,6 +264,10 @@ static mp2ml_status take_turns(struct ot *ot, uint16_t step, struct softspoken_r
                              softspoken_body_bytes(ot->k, recv->tiles)));
         TRY(softspoken_run_strip(recv));
     }
+    while (ot->far && recv->done < recv->tiles)
+        TRY(softspoken_run_strip(recv));
+    if (ot->far && recv->tiles > 0)
+        TRY(softspoken_run_finish(recv));
     if (send->tiles > 0)
         TRY(frame_recv_begin(ot->link, FRAME_OT_EXTEND, step,
                              softspoken_body_bytes(ot->k, send->tiles)));
@@ -266,7 +277,7 @@ static mp2ml_status take_turns(struct ot *ot, uint16_t step, struct softspoken_r
         if (send->done < send->tiles)
             TRY(softspoken_run_strip(send));
     }
-    if (recv->tiles > 0)
+    if (!ot->far && recv->tiles > 0)
         TRY(softspoken_run_finish(recv));
     if (send->tiles > 0)
         TRY(softspoken_run_finish(send));

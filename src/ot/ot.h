@@ -48,6 +48,10 @@ MUST_CHECK mp2ml_status ot_setup_end(struct ot *ot);
  * before the first ot_reserve. No I/O. */
 MUST_CHECK mp2ml_status ot_start(struct ot *ot, const uint8_t t[32]);
 
+/* Whether the peer's frames take long to come, however little they hold: extensions then send all of
+ * their own before they wait. Each party may say what it likes; false at first. */
+void ot_set_far(struct ot *ot, bool far);
+
 /* Makes sure that the pools hold at least this many transfers in each direction: one exchange of
  * OT_EXTEND frames (both parties send, then receive) for every 2^20, none where the pools suffice.
  */

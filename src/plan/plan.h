@@ -267,4 +267,6 @@ MUST_CHECK mp2ml_status plan_json(char **out, const struct plan *plan,
  * standard deviation), in units of the output. */
 double plan_expected_error(const struct plan *plan, unsigned output);
 
+#include "plan/choose.h" /* the choice for one request; needs all of the above */
+
 #endif

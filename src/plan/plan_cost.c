@@ -94,7 +94,10 @@ double plan_step_seconds(const struct plan *plan, unsigned s, const struct cost 
                                  cost->server_seconds * situation->server_speed,
                                  (double)cost->bytes_to_server * byte,
                                  (double)cost->bytes_to_client * byte};
-    const double wait = (double)cost->flights * (situation->network.rtt_s / 2 + FLIGHT_SECONDS);
+    /* GMW's frames cross: two flights, one way's time. */
+    const bool crossing = step_has_engine(step->kind) && step->engine == MPC_GMW;
+    const double flights = crossing ? (double)((cost->flights + 1) / 2) : (double)cost->flights;
+    const double wait = flights * (situation->network.rtt_s / 2 + FLIGHT_SECONDS);
     const double blocks = (double)(((size_t)step->count * images + MPC_BLOCK - 1) / MPC_BLOCK);
     if (step->kind == STEP_LINEAR && cost->flights > 0)
         return wait + linear_seconds(plan, step, images, &t);

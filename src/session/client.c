@@ -391,8 +391,8 @@ static mp2ml_status predict(struct mp2ml_client *c, size_t images, const float *
     struct request request = {.images = images, .plain = c->plain};
     struct shape *shape = shapes_find(&c->shapes, &request);
     request.again = shape != NULL;
-    if (shape && precomputed_left(shape->ahead) > 0)
-        request.item = (uint32_t)precomputed_next(shape->ahead) + 1;
+    if (shape && precompute_left(shape->ahead) > 0)
+        request.item = (uint32_t)precompute_next(shape->ahead) + 1;
     c->plain_sent |= request.plain;
     TRY(ask(&shape, c, &request, err));
     c->last_plan = shape->pub;
@@ -401,7 +401,7 @@ static mp2ml_status predict(struct mp2ml_client *c, size_t images, const float *
     shape->run->progress_context = c;
     shape->run->ahead = NULL;
     if (request.item > 0)
-        precomputed_use(shape->ahead, shape->run);
+        precompute_use(shape->ahead, shape->run);
     c->stats.requests++;
     c->stats.prepared_used += request.item > 0;
     TRY(run_all(c, shape->run, images, shape->block, inputs, outputs));
@@ -481,9 +481,9 @@ static mp2ml_status prepare_once(struct mp2ml_client *c, struct shape **shape,
     TRY(request_send(c->link, request, c->hello.inputs, c->hello.n_inputs));
     if (!request->again)
         TRY(accept_shape(shape, c, request, err));
-    TRY(prepared_recv(c->link, request, prepared, &precompute));
-    TRY(ahead_make(&c->shapes, *shape, c->session, NULL, *prepared, precompute,
-                   c->options.max_memory));
+    TRY(prepare_answer_recv(c->link, request, prepared, &precompute));
+    TRY(prepare_make(&c->shapes, *shape, c->session, NULL, *prepared, precompute,
+                     c->options.max_memory));
     c->stats.prepared += *prepared;
     c->stats.precomputed += precompute ? *prepared : 0;
     return MP2ML_OK;
@@ -500,7 +500,7 @@ static mp2ml_status prepare(struct mp2ml_client *c, size_t requests, size_t imag
     c->last_plan = shape->pub;
     request.precompute = c->options.precompute;
     requests =
-        ahead_limit(shape, PARTY_CLIENT, requests, request.precompute, c->options.max_memory);
+        prepare_limit(shape, PARTY_CLIENT, requests, request.precompute, c->options.max_memory);
     request.requests = requests < UINT32_MAX ? (uint32_t)requests : UINT32_MAX;
     return prepare_once(c, &shape, &request, prepared, err);
 }
@@ -545,7 +545,7 @@ mp2ml_stats mp2ml_client_stats(const mp2ml_client *client)
     stats.bytes_to_client = link.bytes_received;
     stats.flights = link.flights;
     for (unsigned i = 0; i < SESSION_SHAPES; i++)
-        stats.prepared_left += precomputed_left(client->shapes.at[i].ahead);
+        stats.prepared_left += precompute_left(client->shapes.at[i].ahead);
     return stats;
 }
 

@@ -11,6 +11,7 @@
 
 #define CLIENT_SETS (1u << CKKS_S1 | 1u << CKKS_S2)
 #define NEAR_SECONDS 150e-6 /* a round trip on this machine takes less */
+#define FAR_SECONDS 2e-3    /* one that is worth more than idle caches */
 #define FAST_LINK 1e10      /* bits a second that only memory moves, or so it seems */
 
 mp2ml_status session_new(struct session **out, enum party party, struct link *link)
@@ -93,7 +94,7 @@ static mp2ml_status write_nonce(struct writer *w, struct prg *g)
     return MP2ML_OK;
 }
 
-unsigned k_ss_for(const struct network *network)
+unsigned handshake_k_ss(const struct network *network)
 {
     return network->rtt_s < NEAR_SECONDS && network->bits_per_second > 2e9 ? 4 : 8;
 }
@@ -104,10 +105,10 @@ static unsigned server_k_ss(const struct session *s, const struct mp2ml_model *m
     if (!model->k_ss_by_link)
         return model->plan->pub.k_ss;
     if (model->network_given)
-        return k_ss_for(&model->situation.network);
+        return handshake_k_ss(&model->situation.network);
     const struct network link = {s->measured.network.rtt_s,
                                  channel_is_loopback(link_channel(s->link)) ? INFINITY : 0};
-    return k_ss_for(&link);
+    return handshake_k_ss(&link);
 }
 
 /*  offset size        HELLO_C
@@ -340,6 +341,8 @@ static mp2ml_status set_up(struct session *s)
     uint8_t h0[32], t[32];
     TRY(transcript_hash(s, "h0", h0));
     TRY(ot_new(&s->ot, s->link, s->party, s->prg, s->k_ss));
+    ot_set_far(s->ot, (s->party == PARTY_CLIENT ? channel_connect_seconds(link_channel(s->link))
+                                                : s->measured.network.rtt_s) > FAR_SECONDS);
     TRY(ot_setup_begin(s->ot, h0));
     TRY(make_rings(s, h0));
     TRY(s->party == PARTY_CLIENT ? public_keys_send(s, h0) : public_keys_recv(s, h0));

@@ -215,7 +215,7 @@ static mp2ml_status describe_choice(const mp2ml_model *model, size_t images, cha
     struct plan_public chosen;
     struct plan agreed = plan_view(model->plan, &model->plan->pub);
     if (model->k_ss_by_link)
-        agreed.pub.k_ss = k_ss_for(&situation.network);
+        agreed.pub.k_ss = handshake_k_ss(&situation.network);
     mp2ml_status status = plan_choose(&chosen, &agreed, &situation);
     if (status == MP2ML_OK) {
         const struct plan view = plan_view(&agreed, &chosen);

@@ -13,8 +13,8 @@
 #define TRANSFER_BYTES 17 /* in a pool: a row and, rounded up, its choice */
 
 /* Bytes for so many requests; UINT64_MAX on overflow. */
-static uint64_t ahead_memory(const struct shape *shape, enum party party, size_t requests,
-                             bool precompute)
+static uint64_t prepare_memory(const struct shape *shape, enum party party, size_t requests,
+                               bool precompute)
 {
     uint64_t from_server, from_client, bytes;
     const size_t images = (size_t)shape->images;
@@ -23,21 +23,20 @@ static uint64_t ahead_memory(const struct shape *shape, enum party party, size_t
         return UINT64_MAX;
     size_t run =
         run_memory(shape->pub, party, shape->plain, precompute ? images * requests : images);
-    size_t items =
-        precomputed_memory(shape->pub, party, shape->plain, images, requests, precompute);
+    size_t items = precompute_memory(shape->pub, party, shape->plain, images, requests, precompute);
     return run > SIZE_MAX - items || bytes > UINT64_MAX - run - items ? UINT64_MAX
                                                                       : bytes + run + items;
 }
 
-size_t ahead_limit(const struct shape *shape, enum party party, size_t requests, bool precompute,
-                   uint64_t max_memory)
+size_t prepare_limit(const struct shape *shape, enum party party, size_t requests, bool precompute,
+                     uint64_t max_memory)
 {
     if (shape->images > shape->block) /* requests of many blocks gain little */
         return 0;
     const size_t most = PLAN_BLOCK_IMAGES / (size_t)shape->images;
     if (precompute && requests > most) /* they are made as one batch */
         requests = most;
-    while (requests > 0 && ahead_memory(shape, party, requests, precompute) > max_memory)
+    while (requests > 0 && prepare_memory(shape, party, requests, precompute) > max_memory)
         requests /= 2;
     return requests;
 }
@@ -54,24 +53,24 @@ static mp2ml_status make_linear(struct shapes *shapes, struct shape *shape, stru
                      max_memory);
     TRY(run_new(&run, s->party, s->link, s->mpc, s->prg, &s->keys, shape->pub, plan, shape->plain,
                 room));
-    mp2ml_status status = precomputed_new(&shape->ahead, run, images, requests, precompute);
+    mp2ml_status status = precompute_new(&shape->ahead, run, images, requests, precompute);
     run_free(run);
     return status;
 }
 
-mp2ml_status ahead_make(struct shapes *shapes, struct shape *shape, struct session *s,
-                        const struct plan *plan, size_t requests, bool precompute,
-                        uint64_t max_memory)
+mp2ml_status prepare_make(struct shapes *shapes, struct shape *shape, struct session *s,
+                          const struct plan *plan, size_t requests, bool precompute,
+                          uint64_t max_memory)
 {
     uint64_t from_server, from_client;
     const bool client = s->party == PARTY_CLIENT;
     TRACE(link_trace(s->link), AHEAD, requests);
-    precomputed_free(shape->ahead);
+    precompute_free(shape->ahead);
     shape->ahead = NULL;
     if (requests == 0)
         return MP2ML_OK;
     plan_transfers(shape->pub, (size_t)shape->images, &from_server, &from_client);
-    from_server *= requests; /* both within what ahead_memory found to fit */
+    from_server *= requests; /* both within what prepare_memory found to fit */
     from_client *= requests;
     if (from_server + from_client > 0)
         TRY(ot_reserve(s->ot, 0, (size_t)(client ? from_client : from_server),
@@ -84,7 +83,7 @@ mp2ml_status ahead_make(struct shapes *shapes, struct shape *shape, struct sessi
 
 #define PREPARED_BYTES 5
 
-mp2ml_status prepared_send(struct link *link, size_t requests, bool precompute)
+mp2ml_status prepare_answer_send(struct link *link, size_t requests, bool precompute)
 {
     uint8_t body[PREPARED_BYTES];
     store_u32(body, (uint32_t)requests);
@@ -93,8 +92,8 @@ mp2ml_status prepared_send(struct link *link, size_t requests, bool precompute)
     return channel_flush(link_channel(link));
 }
 
-mp2ml_status prepared_recv(struct link *link, const struct request *asked, size_t *requests,
-                           bool *precompute)
+mp2ml_status prepare_answer_recv(struct link *link, const struct request *asked, size_t *requests,
+                                 bool *precompute)
 {
     uint8_t body[PREPARED_BYTES];
     TRY(frame_recv(link, FRAME_PREPARED, 0, body, sizeof(body)));

@@ -140,10 +140,10 @@ static mp2ml_status use_item(struct shape *shape, const struct request *request)
     shape->run->ahead = NULL;
     if (request->item == 0)
         return MP2ML_OK;
-    if (!request->again || precomputed_left(shape->ahead) == 0 ||
-        precomputed_next(shape->ahead) != request->item - 1)
+    if (!request->again || precompute_left(shape->ahead) == 0 ||
+        precompute_next(shape->ahead) != request->item - 1)
         return MP2ML_ERR_PROTOCOL;
-    precomputed_use(shape->ahead, shape->run);
+    precompute_use(shape->ahead, shape->run);
     return MP2ML_OK;
 }
 
@@ -169,10 +169,10 @@ static mp2ml_status serve_prepare(struct session *s, struct shapes *shapes,
     struct shape *shape = NULL;
     TRY(find_shape(&shape, shapes, s, model, o, request));
     size_t n = request->requests < o->max_prepared ? request->requests : (size_t)o->max_prepared;
-    n = ahead_limit(shape, PARTY_SERVER, n, request->precompute, o->max_memory);
-    TRY(prepared_send(s->link, n, request->precompute));
+    n = prepare_limit(shape, PARTY_SERVER, n, request->precompute, o->max_memory);
+    TRY(prepare_answer_send(s->link, n, request->precompute));
     *prepared += n;
-    return ahead_make(shapes, shape, s, model->plan, n, request->precompute, o->max_memory);
+    return prepare_make(shapes, shape, s, model->plan, n, request->precompute, o->max_memory);
 }
 
 /* One REQUEST or PREPARE and all that follows; *gone when the client left instead. */

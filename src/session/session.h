@@ -15,7 +15,7 @@
  *   mp2ml_client_prepare, at any time between requests
  *     PREPARE  a shape, requests                  -->
  *     <-- ACCEPT if it is new, PREPARED  requests                 (or REFUSE)
- *     random transfers, linear steps             <-->             ahead_make
+ *     random transfers, linear steps             <-->             prepare_make
  *   mp2ml_client_free: closes                       the connection ends, the server goes on
  *
  * States of either side: NEW -> READY (after the handshake) -> READY after every request; any
@@ -33,7 +33,6 @@
 #include <sys/types.h>
 
 #include "base/base.h"
-#include "plan/choose.h"
 #include "plan/plan.h"
 #include "steps/steps.h"
 
@@ -171,7 +170,7 @@ struct session {
     } measured;
 };
 /* The k_ss for a link: past about 2 Gbit/s fewer bytes cost more than they save. */
-unsigned k_ss_for(const struct network *network);
+unsigned handshake_k_ss(const struct network *network);
 /* Keeps the link. */
 MUST_CHECK mp2ml_status session_new(struct session **out, enum party party, struct link *link);
 void session_free(struct session *s);
@@ -244,17 +243,17 @@ void shapes_wipe(struct shapes *shapes);
 /* ---- ahead of time ------------------------------------------------------------------------- */
 
 /* How many requests of the shape, at most `requests`, this party has the memory to prepare. */
-size_t ahead_limit(const struct shape *shape, enum party party, size_t requests, bool precompute,
-                   uint64_t max_memory);
+size_t prepare_limit(const struct shape *shape, enum party party, size_t requests, bool precompute,
+                     uint64_t max_memory);
 /* Both parties: random transfers for so many requests, and their linear steps, in place of what was
  * precomputed for the shape before. */
-MUST_CHECK mp2ml_status ahead_make(struct shapes *shapes, struct shape *shape, struct session *s,
-                                   const struct plan *plan, size_t requests, bool precompute,
-                                   uint64_t max_memory);
-MUST_CHECK mp2ml_status prepared_send(struct link *link, size_t requests, bool precompute);
+MUST_CHECK mp2ml_status prepare_make(struct shapes *shapes, struct shape *shape, struct session *s,
+                                     const struct plan *plan, size_t requests, bool precompute,
+                                     uint64_t max_memory);
+MUST_CHECK mp2ml_status prepare_answer_send(struct link *link, size_t requests, bool precompute);
 /* ERR_PROTOCOL for more than was asked for. */
-MUST_CHECK mp2ml_status prepared_recv(struct link *link, const struct request *asked,
-                                      size_t *requests, bool *precompute);
+MUST_CHECK mp2ml_status prepare_answer_recv(struct link *link, const struct request *asked,
+                                            size_t *requests, bool *precompute);
 
 /* ---- sides --------------------------------------------------------------------------------- */
 

@@ -10,7 +10,7 @@
 static void shape_wipe(struct shape *shape)
 {
     run_free(shape->run);
-    precomputed_free(shape->ahead);
+    precompute_free(shape->ahead);
     if (shape->pub)
         plan_public_wipe(shape->pub);
     free(shape->pub);
@@ -74,7 +74,7 @@ void shapes_drop_runs(struct shapes *shapes)
     for (unsigned i = 0; i < SESSION_SHAPES; i++) {
         run_free(shapes->at[i].run);
         shapes->at[i].run = NULL;
-        precomputed_free(shapes->at[i].ahead);
+        precompute_free(shapes->at[i].ahead);
         shapes->at[i].ahead = NULL;
     }
 }

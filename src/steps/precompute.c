@@ -105,8 +105,8 @@ static size_t array_need(size_t values, size_t times)
                                                              : SIZE_MAX;
 }
 
-size_t precomputed_memory(const struct plan_public *pub, enum party party, uint64_t plain,
-                          size_t images, size_t items, bool linear)
+size_t precompute_memory(const struct plan_public *pub, enum party party, uint64_t plain,
+                         size_t images, size_t items, bool linear)
 {
     bool ahead[PLAN_MAX_STEPS], half[PLAN_MAX_STEPS];
     size_t at[PLAN_MAX_STEPS], total, need[3] = {0, 0, 0}, sum = 0;
@@ -123,7 +123,7 @@ size_t precomputed_memory(const struct plan_public *pub, enum party party, uint6
     return sum;
 }
 
-void precomputed_free(struct precomputed *p)
+void precompute_free(struct precomputed *p)
 {
     if (!p)
         return;
@@ -136,7 +136,7 @@ void precomputed_free(struct precomputed *p)
 static mp2ml_status take_arrays(struct precomputed *p, bool linear)
 {
     const struct plan_public *pub = p->pub;
-    const size_t need = precomputed_memory(pub, p->party, p->plain, p->images, p->items, linear);
+    const size_t need = precompute_memory(pub, p->party, p->plain, p->images, p->items, linear);
     size_t rho = 0, y = 0;
     p->rho_at = calloc(pub->n_steps + 1, sizeof(*p->rho_at));
     p->y_at = calloc(pub->n_steps + 1, sizeof(*p->y_at));
@@ -208,8 +208,8 @@ static mp2ml_status make_halves(struct precomputed *p, struct run *run)
             uint64_t *at = half_of(p, i, s);
             const size_t n = ckks_params(p->pub->steps[s].set)->n;
             TRY(p->party == PARTY_CLIENT
-                    ? linear_zeros(run, s, at)
-                    : linear_c1_halves(run, s, at, at + p->pub->steps[s].count * n));
+                    ? step_linear_zeros(run, s, at)
+                    : step_linear_c1_halves(run, s, at, at + p->pub->steps[s].count * n));
         }
     return MP2ML_OK;
 }
@@ -223,8 +223,8 @@ static mp2ml_status make_all(struct precomputed *p, struct run *run)
     return make_halves(p, run);
 }
 
-mp2ml_status precomputed_new(struct precomputed **out, struct run *run, size_t images, size_t items,
-                             bool linear)
+mp2ml_status precompute_new(struct precomputed **out, struct run *run, size_t images, size_t items,
+                            bool linear)
 {
     *out = NULL;
     assert(images >= 1 && items >= 1 && !run->ahead);
@@ -244,29 +244,29 @@ mp2ml_status precomputed_new(struct precomputed **out, struct run *run, size_t i
         status = make_all(p, run);
     run_forget(run);
     if (status != MP2ML_OK) {
-        precomputed_free(p);
+        precompute_free(p);
         return status;
     }
     *out = p;
     return MP2ML_OK;
 }
 
-bool precomputed_has(const struct precomputed *p, unsigned step)
+bool precompute_has(const struct precomputed *p, unsigned step)
 {
     return p->has[step];
 }
 
-size_t precomputed_left(const struct precomputed *p)
+size_t precompute_left(const struct precomputed *p)
 {
     return p ? p->items - p->next : 0;
 }
 
-size_t precomputed_next(const struct precomputed *p)
+size_t precompute_next(const struct precomputed *p)
 {
     return p->next;
 }
 
-void precomputed_use(struct precomputed *p, struct run *run)
+void precompute_use(struct precomputed *p, struct run *run)
 {
     assert(p->next < p->items);
     run->ahead = p;
@@ -278,7 +278,7 @@ void precomputed_use(struct precomputed *p, struct run *run)
 }
 
 #ifdef MP2ML_TEST_HOOKS
-void precomputed_reuse(struct precomputed *p)
+void precompute_reuse(struct precomputed *p)
 {
     p->reuse = true;
 }
@@ -302,14 +302,14 @@ static void forget(const struct run *run, uint64_t *words)
     secret_wipe(words, run->images * sizeof(*words));
 }
 
-uint64_t *precomputed_zeros(const struct run *run, unsigned s)
+uint64_t *precompute_zeros(const struct run *run, unsigned s)
 {
     return run->ahead && run->ahead->half[s] ? half_of(run->ahead, run->item, s) : NULL;
 }
 
-bool precomputed_c1(const struct run *run, unsigned s, uint64_t **c1s, uint64_t **bu)
+bool precompute_c1(const struct run *run, unsigned s, uint64_t **c1s, uint64_t **bu)
 {
-    uint64_t *at = precomputed_zeros(run, s); /* the same place at the server */
+    uint64_t *at = precompute_zeros(run, s); /* the same place at the server */
     if (!at)
         return false;
     *c1s = at;
@@ -398,7 +398,7 @@ mp2ml_status step_masked_server(struct run *run, unsigned s)
         return MP2ML_ERR_MEMORY;
     TRY(recv_masked(run, s, d));
     TRACE(run->trace, PRODUCT, step->count);
-    linear_multiply(out, &run->linear[s], step, d, images, false);
+    step_linear_multiply(out, &run->linear[s], step, d, images, false);
     for (size_t v = 0; v < step->count; v++) {
         uint64_t *share = item_of(run, run->ahead->y, run->ahead->y_at[s] + v);
         for (size_t b = 0; b < images; b++)

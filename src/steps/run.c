@@ -100,7 +100,7 @@ static size_t memory_need(size_t *region, size_t *offset, uint32_t *last_use,
         size_t scratch = step_scratch(pub, s, party, plain, images);
         most = scratch > most ? scratch : most;
         if (is_packed(pub, &pub->steps[s], plain) &&
-            !size_add(&total, total, image_map_need(&pub->steps[s], party)))
+            !size_add(&total, total, step_image_map_need(&pub->steps[s], party)))
             return SIZE_MAX;
     }
     if (most == SIZE_MAX || total == SIZE_MAX || !size_add(&total, total, most))
@@ -163,7 +163,7 @@ static mp2ml_status make_image_maps(struct run *run, const struct plan *plan)
         const struct plan_step *step = &pub->steps[s];
         if (!is_packed(pub, step, run->plain))
             continue;
-        TRY(image_map_take(&run->maps[s], run->arena, step, plan ? &plan->linear[s] : NULL));
+        TRY(step_image_map_take(&run->maps[s], run->arena, step, plan ? &plan->linear[s] : NULL));
         if (plan)
             TRY(packed_image(&run->polys[s], plan, s, run->keys->ckks[step->set]));
     }
@@ -263,7 +263,7 @@ void step_report(struct run *run, unsigned step, double fraction_of_step)
 
 static step_half half_of(const struct run *run, unsigned s)
 {
-    if (run->ahead && precomputed_has(run->ahead, s))
+    if (run->ahead && precompute_has(run->ahead, s))
         return run->party == PARTY_CLIENT ? step_masked_client : step_masked_server;
     return step_table[run->pub->steps[s].kind].half[run->party];
 }

@@ -22,7 +22,7 @@ static mp2ml_status encrypt_inputs(struct run *run, unsigned s, const struct ckk
     const struct plan_step *step = &run->pub->steps[s];
     const size_t images = run->images, words = ckks_params_of(ck)->primes * images;
     struct run_keys *keys = run->keys;
-    uint64_t *zeros = precomputed_zeros(run, s);
+    uint64_t *zeros = precompute_zeros(run, s);
     if (zeros) {
         memcpy(c0, zeros + first * words, count * words * sizeof(*c0));
         secret_wipe(zeros + first * words, count * words * sizeof(*c0));
@@ -36,7 +36,7 @@ static mp2ml_status encrypt_inputs(struct run *run, unsigned s, const struct ckk
     return MP2ML_OK;
 }
 
-mp2ml_status linear_zeros(struct run *run, unsigned s, uint64_t *zeros)
+mp2ml_status step_linear_zeros(struct run *run, unsigned s, uint64_t *zeros)
 {
     const struct plan_step *step = &run->pub->steps[s];
     const struct ckks *ck = run->keys->ckks[step->set];
@@ -192,7 +192,7 @@ static void multiply_rows(const struct ckks *ck, const struct linear *lin,
     }
 }
 
-mp2ml_status draw_masks(struct run *run, uint64_t *r, uint64_t *share, size_t n, unsigned k)
+mp2ml_status step_draw_masks(struct run *run, uint64_t *r, uint64_t *share, size_t n, unsigned k)
 {
     const uint64_t mask = ((uint64_t)1 << k) - 1;
     TRY(prg_fill(run->prg, r, n * sizeof(*r)));
@@ -270,7 +270,7 @@ static mp2ml_status answer_c0(struct run *run, unsigned s, const struct answers 
     TRACE(run->trace, PRODUCT, count);
     multiply_rows(a->ck, lin, &run->rows[s], a->C0, a->c0, first, count, images);
     TRACE_NEXT(SWITCH, count);
-    TRY(draw_masks(run, a->r, run->values[s] + first * images, count * images, step->k));
+    TRY(step_draw_masks(run, a->r, run->values[s] + first * images, count * images, step->k));
     ckks_answer_c0(a->ck, a->c0s, a->C0, a->bu + slot * a->per * params->primes * images,
                    lin->bi + first, a->r, step->l, step->k, count, images);
     TRACE_NEXT(PACK, bytes);
@@ -280,8 +280,8 @@ static mp2ml_status answer_c0(struct run *run, unsigned s, const struct answers 
     return frame_send(run->link, FRAME_CT_OUT, (uint16_t)s, a->body, bytes);
 }
 
-void linear_multiply(uint64_t *out, const struct linear *lin, const struct plan_step *step,
-                     const uint64_t *x, size_t images, bool with_bias)
+void step_linear_multiply(uint64_t *out, const struct linear *lin, const struct plan_step *step,
+                          const uint64_t *x, size_t images, bool with_bias)
 {
     const unsigned t = step->l - step->k;
     const uint64_t half = t > 0 ? (uint64_t)1 << (t - 1) : 0;
@@ -314,7 +314,7 @@ static mp2ml_status linear_in_the_clear(struct run *run, unsigned s)
     if (!x)
         return MP2ML_ERR_MEMORY;
     gather_operands(x, run->pub, step, run->values, 0, inputs, run->images, step->l);
-    linear_multiply(run->values[s], &run->linear[s], step, x, run->images, true);
+    step_linear_multiply(run->values[s], &run->linear[s], step, x, run->images, true);
     return MP2ML_OK;
 }
 
@@ -339,7 +339,7 @@ static size_t count_frames(const struct answers *a, const struct plan_step *step
     return (step->count + a->per - 1) / a->per;
 }
 
-mp2ml_status linear_c1_halves(struct run *run, unsigned s, uint64_t *c1s, uint64_t *bu)
+mp2ml_status step_linear_c1_halves(struct run *run, unsigned s, uint64_t *c1s, uint64_t *bu)
 {
     const struct plan_step *step = &run->pub->steps[s];
     const struct ckks *ck = run->keys->ckks[step->set];
@@ -375,7 +375,7 @@ mp2ml_status step_linear_server(struct run *run, unsigned s)
         return MP2ML_ERR_MEMORY;
     TRY(answers_take(&a, run, s));
     const size_t frames = count_frames(&a, step);
-    const bool ahead = precomputed_c1(run, s, &a.c1s, &a.bu);
+    const bool ahead = precompute_c1(run, s, &a.c1s, &a.bu);
     if (ahead)
         a.slots = frames;
     else

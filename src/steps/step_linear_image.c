@@ -60,15 +60,15 @@ static size_t places_need(const struct packing_box *boxes, uint32_t n_boxes, uin
            arena_need(places, sizeof(uint16_t));
 }
 
-size_t image_map_need(const struct plan_step *step, enum party party)
+size_t step_image_map_need(const struct plan_step *step, enum party party)
 {
     const struct packing *p = &step->packing;
     return places_need(p->in, p->n_in, p->in_cts) + places_need(p->out, p->n_out, p->out_cts) +
            (party == PARTY_SERVER ? arena_need(step->count, sizeof(uint64_t)) : 0);
 }
 
-mp2ml_status image_map_take(struct image_map *map, struct arena *arena,
-                            const struct plan_step *step, const struct linear *lin)
+mp2ml_status step_image_map_take(struct image_map *map, struct arena *arena,
+                                 const struct plan_step *step, const struct linear *lin)
 {
     const struct packing *p = &step->packing;
     const size_t n = ckks_params(step->set)->n;
@@ -309,7 +309,7 @@ static mp2ml_status recv_inputs(struct image_step *a, const struct image_answers
 static mp2ml_status draw_frame(struct image_step *a, const struct image_answers *w, size_t before,
                                size_t used)
 {
-    TRY(draw_masks(a->run, w->r, w->share, used, a->step->k));
+    TRY(step_draw_masks(a->run, w->r, w->share, used, a->step->k));
     for (size_t i = 0; i < used; i++)
         *result_at(a, before + i) = w->share[i];
     return MP2ML_OK;

@@ -98,23 +98,23 @@ size_t run_memory(const struct plan_public *pub, enum party party, uint64_t plai
  * only used for the call. Both parties make the same call. linear: whole steps, in one batch, for
  * which run has room for images*items; but for those that read inputs in the clear alone, and those
  * whose values are opened. Of the others, or of all: halves that need no message, in the layout batch.
- * Bytes of precomputed_memory. Keeps run->pub. */
-MUST_CHECK mp2ml_status precomputed_new(struct precomputed **out, struct run *run, size_t images,
-                                        size_t items, bool linear);
-void precomputed_free(struct precomputed *p);
-size_t precomputed_memory(const struct plan_public *pub, enum party party, uint64_t plain,
-                          size_t images, size_t items, bool linear); /* SIZE_MAX on overflow */
+ * Bytes of precompute_memory. Keeps run->pub. */
+MUST_CHECK mp2ml_status precompute_new(struct precomputed **out, struct run *run, size_t images,
+                                       size_t items, bool linear);
+void precompute_free(struct precomputed *p);
+size_t precompute_memory(const struct plan_public *pub, enum party party, uint64_t plain,
+                         size_t images, size_t items, bool linear); /* SIZE_MAX on overflow */
 /* The whole step is there. */
-bool precomputed_has(const struct precomputed *p, unsigned step);
+bool precompute_has(const struct precomputed *p, unsigned step);
 /* Items not used yet, 0 for NULL; the number of the next. */
-size_t precomputed_left(const struct precomputed *p);
-size_t precomputed_next(const struct precomputed *p);
+size_t precompute_left(const struct precomputed *p);
+size_t precompute_next(const struct precomputed *p);
 /* Marks the next item as used and lets the run's next block, of its images, take it: run->ahead is
  * for the caller to reset. Its words are wiped as they serve. */
-void precomputed_use(struct precomputed *p, struct run *run);
+void precompute_use(struct precomputed *p, struct run *run);
 #ifdef MP2ML_TEST_HOOKS
 /* Control: every use is of item 0. Both parties must do the same. */
-void precomputed_reuse(struct precomputed *p);
+void precompute_reuse(struct precomputed *p);
 #endif
 
 /* The whole plan in the clear: inputs[t] = [image][count], outputs[t] likewise. `noise` false gives
@@ -173,8 +173,8 @@ size_t step_linear_scratch(const struct plan_public *pub, const struct plan_step
                            enum party party, uint64_t plain, size_t images);
 /* out = round(2^(k-l) * (W x + bias)) mod 2^k in exact integers, x[inputs][images] mod 2^l.
  * CT: leaks nothing but the shape of W. */
-void linear_multiply(uint64_t *out, const struct linear *lin, const struct plan_step *step,
-                     const uint64_t *x, size_t images, bool with_bias);
+void step_linear_multiply(uint64_t *out, const struct linear *lin, const struct plan_step *step,
+                          const uint64_t *x, size_t images, bool with_bias);
 /* The halves of a linear step that was made ahead. */
 mp2ml_status step_masked_client(struct run *run, unsigned step);
 mp2ml_status step_masked_server(struct run *run, unsigned step);
@@ -182,24 +182,24 @@ size_t step_masked_scratch(const struct plan_public *pub, const struct plan_step
                            size_t images);
 /* The halves of a step, made now: encryptions of zero [input][primes][images]; c1' [output][N] and b*u
  * [output][primes][images]. Layout batch. */
-mp2ml_status linear_zeros(struct run *run, unsigned step, uint64_t *zeros);
-mp2ml_status linear_c1_halves(struct run *run, unsigned step, uint64_t *c1s, uint64_t *bu);
+mp2ml_status step_linear_zeros(struct run *run, unsigned step, uint64_t *zeros);
+mp2ml_status step_linear_c1_halves(struct run *run, unsigned step, uint64_t *c1s, uint64_t *bu);
 /* The same of the item that this block uses, which the step wipes as it goes; NULL, false: none. */
-uint64_t *precomputed_zeros(const struct run *run, unsigned step);
-bool precomputed_c1(const struct run *run, unsigned step, uint64_t **c1s, uint64_t **bu);
+uint64_t *precompute_zeros(const struct run *run, unsigned step);
+bool precompute_c1(const struct run *run, unsigned step, uint64_t **c1s, uint64_t **bu);
 /* step_linear_image.c: the halves of a linear step in that layout whose operands are encrypted. */
 mp2ml_status step_image_client(struct run *run, unsigned step);
 mp2ml_status step_image_server(struct run *run, unsigned step);
 size_t step_image_scratch(const struct plan_public *pub, const struct plan_step *step,
                           enum party party, size_t images);
-/* The map's arrays come from the arena (image_map_need bytes) and stay for the run's life; bias of
+/* The map's arrays come from the arena (step_image_map_need bytes) and stay for the run's life; bias of
  * `lin`, NULL at the client. */
-size_t image_map_need(const struct plan_step *step, enum party party);
-MUST_CHECK mp2ml_status image_map_take(struct image_map *map, struct arena *arena,
-                                       const struct plan_step *step, const struct linear *lin);
+size_t step_image_map_need(const struct plan_step *step, enum party party);
+MUST_CHECK mp2ml_status step_image_map_take(struct image_map *map, struct arena *arena,
+                                            const struct plan_step *step, const struct linear *lin);
 /* Uniform k-bit masks r, and this party's share -r. */
-MUST_CHECK mp2ml_status draw_masks(struct run *run, uint64_t *r, uint64_t *share, size_t n,
-                                   unsigned k);
+MUST_CHECK mp2ml_status step_draw_masks(struct run *run, uint64_t *r, uint64_t *share, size_t n,
+                                        unsigned k);
 MUST_CHECK mp2ml_status row_map_new(struct row_map *map, const struct linear *lin);
 void row_map_wipe(struct row_map *map);
 

@@ -549,7 +549,7 @@ def test_bench_over_a_simulated_link(program: str) -> None:
     assert row["setup_seconds"] >= 2 * 0.03 and row["seconds_fastest"] >= 3 * 0.03
     # What the plan says of bytes is exact for the steps of the first request.
     plan = json.loads(done(run(program, "plan", MODEL, "--batch", 1, "--json", "--reveal", "logits",
-                               "--network", link, "--k-ss", 8)))
+                               "--network", link)))
     assert (plan["layout"], plan["engine"]) == (row["layout"], row["engine"])
     for party in ("server", "client"):
         assert row[f"first_bytes_to_{party}"] == plan["totals"][f"bytes_to_{party}"]
