@@ -32,6 +32,8 @@ struct bench_result { /* of one batch size: one connection, perhaps a warm-up, `
     double first_bytes_to_server, first_bytes_to_client;
     double bytes_to_server, bytes_to_client, flights; /* mean of a run */
     double setup_bytes_to_server, setup_bytes_to_client, setup_flights;
+    size_t prepared; /* requests; work ahead is in none of the figures above */
+    double prepare_seconds, prepare_bytes_to_server, prepare_bytes_to_client;
     double client_rss, server_rss; /* peak since the process began */
     double max_error, agreement;   /* against the float model */
     /* of the time, what these alone would take at their limits (bench_print.c); NaN: unknown */
@@ -45,6 +47,7 @@ struct bench {
     struct progress progress;
     char model[4096];
     size_t threads, runs, n_batches, batches[BENCH_MAX_BATCHES];
+    size_t prepare;   /* requests before the runs of a batch */
     const char *link; /* to simulate; NULL: none */
     char network[64], network_text[128];
     bool json;

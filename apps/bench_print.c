@@ -95,6 +95,10 @@ static void print_row(const struct bench_result *r)
     print_share(6, r->multiply_add_share);
     print_share(5, r->socket_share);
     printf("\n");
+    if (r->prepared > 0)
+        printf("        ahead, for %zu requests: %.3f s; to server %s, to client %s\n", r->prepared,
+               r->prepare_seconds, app_bytes(up, sizeof(up), r->prepare_bytes_to_server),
+               app_bytes(down, sizeof(down), r->prepare_bytes_to_client));
 }
 
 /* ---- JSON ---------------------------------------------------------------------------------- */
@@ -119,6 +123,10 @@ static void print_json(FILE *f, const struct bench *b, const struct bench_result
         {"setup_bytes_to_server", r->setup_bytes_to_server},
         {"setup_bytes_to_client", r->setup_bytes_to_client},
         {"setup_flights", r->setup_flights},
+        {"prepared_requests", (double)r->prepared},
+        {"prepare_seconds", r->prepare_seconds},
+        {"prepare_bytes_to_server", r->prepare_bytes_to_server},
+        {"prepare_bytes_to_client", r->prepare_bytes_to_client},
         {"first_bytes_to_server", r->first_bytes_to_server},
         {"first_bytes_to_client", r->first_bytes_to_client},
         {"seconds_fastest", r->fastest},

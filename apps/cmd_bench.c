@@ -110,6 +110,9 @@ static int read_flags(struct bench *b)
     if (b->trace && strlen(b->trace) >= sizeof(b->model))
         return app_usage("bench", "--trace: the path is too long");
     b->runs = DEFAULT_RUNS;
+    const char *ahead = cli_last(b->cli, "prepare");
+    if (ahead && !app_number(ahead, 0, 1000000, &b->prepare))
+        return app_usage("bench", "--prepare takes a whole number, not '%s'", ahead);
     b->batches[0] = DEFAULT_BATCH;
     if (!batch)
         b->n_batches = 1;
@@ -118,6 +121,8 @@ static int read_flags(struct bench *b)
     if (runs && !app_number(runs, 1, MAX_RUNS, &b->runs))
         return app_usage("bench", "--runs takes a whole number from 1 to %d, not '%s'", MAX_RUNS,
                          runs);
+    if (!ahead && cli_last(b->cli, "precompute"))
+        b->prepare = b->runs;
     if (!threads || !app_number(threads, 1, 1024, &b->threads))
         b->threads = processors() > 1 ? processors() / 2 : 1;
     snprintf(number, sizeof(number), "%zu", b->threads);
@@ -173,9 +178,11 @@ static void account_first(struct bench *b, struct bench_result *r, const mp2ml_c
     mp2ml_stats s = mp2ml_client_stats(client);
     const bool simulated = s.simulated_network[0] != '\0';
     r->first_bytes_to_server =
-        (double)(s.bytes_to_server - s.setup_bytes_to_server - s.asking_bytes_to_server);
+        (double)(s.bytes_to_server - s.setup_bytes_to_server - s.asking_bytes_to_server -
+                 s.prepare_bytes_to_server);
     r->first_bytes_to_client =
-        (double)(s.bytes_to_client - s.setup_bytes_to_client - s.asking_bytes_to_client);
+        (double)(s.bytes_to_client - s.setup_bytes_to_client - s.asking_bytes_to_client -
+                 s.prepare_bytes_to_client);
     snprintf(r->layout, sizeof(r->layout), "%s", s.layout);
     snprintf(r->engine, sizeof(r->engine), "%s", s.engine);
     snprintf(b->network, sizeof(b->network), "%s", simulated ? s.simulated_network : "loopback");
@@ -197,6 +204,10 @@ static void account(const struct bench *b, struct bench_result *r, const mp2ml_c
     r->setup_bytes_to_server = (double)s.setup_bytes_to_server;
     r->setup_bytes_to_client = (double)s.setup_bytes_to_client;
     r->setup_flights = (double)s.setup_flights;
+    r->prepared = (size_t)s.prepared;
+    r->prepare_seconds = s.prepare_seconds;
+    r->prepare_bytes_to_server = (double)s.prepare_bytes_to_server;
+    r->prepare_bytes_to_client = (double)s.prepare_bytes_to_client;
     r->bytes_to_server = (double)(s.bytes_to_server - before->bytes_to_server) / runs;
     r->bytes_to_client = (double)(s.bytes_to_client - before->bytes_to_client) / runs;
     r->flights = (double)(s.flights - before->flights) / runs;
@@ -219,6 +230,14 @@ static int ask(struct bench *b, mp2ml_client *client, struct bench_result *r, fl
     return result;
 }
 
+static int work_ahead(struct bench *b, mp2ml_client *client, const struct bench_result *r)
+{
+    mp2ml_error error = {MP2ML_OK, ""};
+    if (mp2ml_client_prepare(client, b->prepare, r->batch, NULL, &error) != MP2ML_OK)
+        return fail(b, &error);
+    return APP_DONE;
+}
+
 static int run_requests(struct bench *b, mp2ml_client *client, struct bench_result *r)
 {
     float *inputs[BENCH_MAX_INPUTS] = {0};
@@ -231,6 +250,8 @@ static int run_requests(struct bench *b, mp2ml_client *client, struct bench_resu
         result = ask(b, client, r, inputs, &r->warmup_seconds);
         account_first(b, r, client);
     }
+    if (result == APP_DONE && b->prepare > 0) /* behind the warm-up, which would use some of it */
+        result = work_ahead(b, client, r);
     const mp2ml_stats before = mp2ml_client_stats(client);
     for (size_t i = 0; i < b->runs && result == APP_DONE; i++) {
         result = ask(b, client, r, inputs, &seconds[i]);
@@ -402,6 +423,10 @@ static int run(const struct cli *cli)
 static const struct cli_flag flags[] = {
     {"batch", "N[,N...]", "images in one request (default: 64)", 1},
     {"runs", "R", "requests on each connection; their median time is shown (default: 3)", 1},
+    {"prepare", "N",
+     "do work for N requests ahead of the runs, outside of their time (with --precompute: as many "
+     "as runs)",
+     1},
     {"input", "FILE", "samples to use instead of random ones, .npy or CSV", 1},
     {"json", NULL, "print one JSON object a line", 0},
     {"save", "FILE", "append these lines to a file as well", 1},

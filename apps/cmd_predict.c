@@ -55,6 +55,20 @@ static int connect_server(struct predict *p)
     return APP_DONE;
 }
 
+/* Work ahead of the request, where it is asked for. */
+static int prepare(struct predict *p)
+{
+    mp2ml_error error = {MP2ML_OK, ""};
+    const char *text = cli_last(p->cli, "prepare");
+    size_t requests = cli_last(p->cli, "precompute") ? 1 : 0;
+    if (text && !app_number(text, 0, 1000000, &requests))
+        return app_usage("predict", "--prepare takes a whole number, not '%s'", text);
+    if (requests > 0 &&
+        mp2ml_client_prepare(p->client, requests, p->images, NULL, &error) != MP2ML_OK)
+        return fail(p, &error);
+    return APP_DONE;
+}
+
 static int ask(struct predict *p)
 {
     mp2ml_error error = {MP2ML_OK, ""};
@@ -79,6 +93,8 @@ static int predict(struct predict *p)
         result = set_plain(p);
     if (result == APP_DONE)
         result = predict_allocate(p);
+    if (result == APP_DONE)
+        result = prepare(p);
     if (result == APP_DONE)
         result = ask(p);
     if (result == APP_DONE)
@@ -143,6 +159,7 @@ static const struct cli_flag flags[] = {
     {"check", "MODEL", "compare with this model run here; its flags must be those of the server",
      1},
     {"receipt", "FILE", "write what was agreed, sent and could be learned, as JSON", 1},
+    {"prepare", "N", "do work for N such requests ahead (with --precompute: for this one)", 1},
     {"plain", "NAME|all", "send this input in the clear; repeatable", 1},
     {NULL, NULL, NULL, 0},
 };

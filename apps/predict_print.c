@@ -120,9 +120,21 @@ void predict_print_stats(const struct predict *p)
     char up[32], down[32];
     printf("%zu images in %.3f s, %.1f images/s; to server %s, to client %s, %llu flights\n",
            p->images, s.predict_seconds, (double)p->images / s.predict_seconds,
-           app_bytes(up, sizeof(up), (double)(s.bytes_to_server - s.setup_bytes_to_server)),
-           app_bytes(down, sizeof(down), (double)(s.bytes_to_client - s.setup_bytes_to_client)),
-           (unsigned long long)(s.flights - s.setup_flights));
+           app_bytes(
+               up, sizeof(up),
+               (double)(s.bytes_to_server - s.setup_bytes_to_server - s.prepare_bytes_to_server)),
+           app_bytes(
+               down, sizeof(down),
+               (double)(s.bytes_to_client - s.setup_bytes_to_client - s.prepare_bytes_to_client)),
+           (unsigned long long)(s.flights - s.setup_flights - s.prepare_flights));
+    if (s.prepare_seconds > 0)
+        printf(
+            "before that, work ahead for %llu requests, %llu with their linear steps: %.3f s; to "
+            "server %s, to client %s, %llu flights\n",
+            (unsigned long long)s.prepared, (unsigned long long)s.precomputed, s.prepare_seconds,
+            app_bytes(up, sizeof(up), (double)s.prepare_bytes_to_server),
+            app_bytes(down, sizeof(down), (double)s.prepare_bytes_to_client),
+            (unsigned long long)s.prepare_flights);
     printf("before that, connecting and keys: %.3f s; to server %s, to client %s, %llu flights\n",
            s.setup_seconds, app_bytes(up, sizeof(up), (double)s.setup_bytes_to_server),
            app_bytes(down, sizeof(down), (double)s.setup_bytes_to_client),

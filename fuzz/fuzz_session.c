@@ -83,41 +83,70 @@ static void accept_plan(struct fuzz_link *l)
 #define MOST_REQUESTS 64
 #define MOST_IMAGES 5
 
-/* Of a byte: again, images (from 0, and more than the server takes), form, a wrong name. */
+/* Of a byte: again (bit 0), images (1 to 3: from 0, and more than the server takes), form (4), a
+ * wrong name (6). A REQUEST with bit 5 claims item 0; bit 7 makes it a PREPARE, for two requests with
+ * their linear steps where bit 5 is set, else for none. */
 static void one_request(struct writer *w, uint8_t byte, uint32_t sequence)
 {
     struct writer body;
+    const bool prepare = byte >> 7, item = byte >> 5 & 1;
     writer_init(&body);
     writer_u8(&body, byte & 1);
     writer_u64(&body, byte >> 1 & 7);
     writer_u8(&body, 1);
     writer_string(&body, byte & 64 ? "z" : "x");
     writer_u8(&body, byte >> 4 & 1);
+    writer_u32(&body, prepare ? 2 * item : item);
+    if (prepare)
+        writer_u8(&body, item);
     FUZZ_CHECK(writer_done(&body) == MP2ML_OK);
-    uint8_t *frame = fuzz_frame(FRAME_REQUEST, 0, sequence, body.data, body.size, body.size);
+    uint8_t *frame = fuzz_frame(prepare ? FRAME_PREPARE : FRAME_REQUEST, 0, sequence, body.data,
+                                body.size, body.size);
     writer_bytes(w, frame, FRAME_HEADER_BYTES + body.size);
     free(frame);
     writer_wipe(&body);
 }
 
-/* The same server in five lines: what it accepts is kept in `last`, newest first. False when the
- * request must end the session. */
-static bool model_request(uint8_t last[SESSION_SHAPES], unsigned *n, uint8_t byte, uint64_t *images)
+/* The same server, simpler: the shapes that it accepted, newest first, each with its items. */
+struct told {
+    uint8_t key;
+    unsigned left, next;
+};
+struct told_server {
+    struct told at[SESSION_SHAPES];
+    unsigned n;
+    uint64_t images;
+};
+
+/* False when the request must end the session. */
+static bool model_request(struct told_server *m, uint8_t byte)
 {
     const unsigned count = byte >> 1 & 7;
     const uint8_t key = byte & 0x1e;
-    const bool refused = count == 0 || count > MOST_IMAGES || (byte & 64) != 0;
-    bool known = false;
-    for (unsigned i = 0; i < *n; i++)
-        known = known || last[i] == key;
-    if (byte & 1 ? refused || !known : refused)
-        return !(byte & 1);
-    *images += count;
-    if (known)
+    const bool again = byte & 1, item = byte >> 5 & 1, prepare = byte >> 7;
+    struct told *shape = NULL;
+    if (count == 0 || count > MOST_IMAGES || (byte & 64) != 0)
+        return !again;
+    for (unsigned i = 0; i < m->n; i++)
+        shape = m->at[i].key == key ? &m->at[i] : shape;
+    if (again && shape == NULL)
+        return false;
+    if (shape == NULL) {
+        m->n = m->n < SESSION_SHAPES ? m->n + 1 : m->n;
+        memmove(m->at + 1, m->at, (m->n - 1) * sizeof *m->at);
+        shape = m->at;
+    }
+    if (!again)
+        *shape = (struct told){key, 0, 0};
+    if (prepare) {
+        *shape = (struct told){key, 2 * item, 0};
         return true;
-    *n = *n < SESSION_SHAPES ? *n + 1 : *n;
-    memmove(last + 1, last, *n - 1);
-    last[0] = key;
+    }
+    if (item && (shape->left == 0 || shape->next != 0))
+        return false;
+    shape->left -= item;
+    shape->next += item;
+    m->images += count;
     return true;
 }
 
@@ -128,15 +157,13 @@ static void requests(const uint8_t *data, size_t size)
     struct session *s = NULL;
     struct mp2ml_options options;
     struct serve_counts counts = {0};
-    uint8_t last[SESSION_SHAPES];
-    uint64_t images = 0;
-    unsigned n = 0;
+    struct told_server model = {0};
     bool good = true;
     size = size < MOST_REQUESTS ? size : MOST_REQUESTS;
     writer_init(&wire);
     for (size_t i = 0; i < size; i++) {
         one_request(&wire, data[i], (uint32_t)i);
-        good = good && model_request(last, &n, data[i], &images);
+        good = good && model_request(&model, data[i]);
     }
     FUZZ_CHECK(writer_done(&wire) == MP2ML_OK);
     fuzz_link_new(&l, wire.data, wire.size);
@@ -146,7 +173,7 @@ static void requests(const uint8_t *data, size_t size)
     FUZZ_CHECK(session_new(&s, PARTY_SERVER, l.link) == MP2ML_OK);
     mp2ml_status status = serve_requests(s, small_model(), &options, &counts);
     FUZZ_CHECK(status == (good ? MP2ML_OK : MP2ML_ERR_PROTOCOL));
-    FUZZ_CHECK(counts.images == images);
+    FUZZ_CHECK(counts.images == model.images);
     session_free(s);
     fuzz_link_free(&l);
     options_wipe(&options);

@@ -205,6 +205,15 @@ MP2ML_API mp2ml_status mp2ml_client_predict(mp2ml_client *client, size_t images,
                                             const float *const *inputs, float *const *outputs,
                                             mp2ml_error *error) MP2ML_MUST_CHECK;
 
+/* Does ahead what `requests` coming requests of `images` images each, in today's forms of inputs,
+ * need and what does not depend on their inputs: random oblivious transfers and halves of the linear
+ * steps' encryption, or with the option "precompute" whole linear steps, of which a request then
+ * costs one message each. What was made for the same shape before and not used is dropped. *prepared (may be NULL) says how
+ * many requests it is enough for; the server may do less, or nothing. Requests beyond that work as
+ * if nothing had been prepared. Everything serves once and only on this connection. */
+MP2ML_API mp2ml_status mp2ml_client_prepare(mp2ml_client *client, size_t requests, size_t images,
+                                            size_t *prepared, mp2ml_error *error) MP2ML_MUST_CHECK;
+
 typedef struct mp2ml_stats { /* of a connection so far */
     uint64_t images;
     uint64_t bytes_to_server, bytes_to_client; /* frames, set-up included */
@@ -214,6 +223,11 @@ typedef struct mp2ml_stats { /* of a connection so far */
     uint64_t flights, setup_flights;
     double setup_seconds;   /* connecting, keys, base OTs */
     double predict_seconds; /* all predictions */
+    double prepare_seconds; /* all of mp2ml_client_prepare */
+    uint64_t prepare_bytes_to_server, prepare_bytes_to_client, prepare_flights;
+    uint64_t requests;                               /* answered */
+    uint64_t prepared, prepared_used, prepared_left; /* requests that work was done for ahead */
+    uint64_t precomputed;                            /* of prepared: with whole linear steps */
     /* Of the last request: "batch", "image", "mixed" or "none"; "gmw", "yao", "mixed" or "none"; ""
      * before one. Strings live as long as the client. */
     const char *layout, *engine;

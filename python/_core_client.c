@@ -218,6 +218,34 @@ static PyObject *client_predict(PyObject *self, PyObject *args)
     return result;
 }
 
+/* prepare(requests, images) -> requests prepared */
+static PyObject *client_prepare(PyObject *self, PyObject *args)
+{
+    mp2ml_error error = {MP2ML_OK, ""};
+    Py_ssize_t requests, images;
+    size_t prepared = 0;
+    struct client *c = ready(self);
+    if (!c || !PyArg_ParseTuple(args, "nn:prepare", &requests, &images))
+        return NULL;
+    if (requests < 0 || images < 0) {
+        PyErr_SetString(PyExc_ValueError, "a negative number of requests or images");
+        return NULL;
+    }
+    enter(c, NULL);
+    mp2ml_status status =
+        mp2ml_client_prepare(c->handle, (size_t)requests, (size_t)images, &prepared, &error);
+    leave(c);
+    if (c->closing) {
+        c->closing = false;
+        drop_handle(c);
+    }
+    if (PyErr_Occurred())
+        return NULL;
+    if (status != MP2ML_OK)
+        return core_raise(Py_TYPE(self), status, &error, CORE_FROM_NETWORK);
+    return PyLong_FromSize_t(prepared);
+}
+
 /* set_plain(i, plain) */
 static PyObject *client_set_plain(PyObject *self, PyObject *args)
 {
@@ -288,12 +316,17 @@ static PyObject *client_stats(PyObject *self, PyObject *unused)
         return NULL;
     mp2ml_stats s = mp2ml_client_stats(c->handle);
     return Py_BuildValue(
-        "(KKKKKKKKKddssss)", (unsigned long long)s.images, (unsigned long long)s.bytes_to_server,
-        (unsigned long long)s.bytes_to_client, (unsigned long long)s.setup_bytes_to_server,
-        (unsigned long long)s.setup_bytes_to_client, (unsigned long long)s.asking_bytes_to_server,
-        (unsigned long long)s.asking_bytes_to_client, (unsigned long long)s.flights,
-        (unsigned long long)s.setup_flights, s.setup_seconds, s.predict_seconds, s.layout, s.engine,
-        s.simulated_network, s.simulated_text);
+        "(KKKKKKKKKddssssdKKKKKKKK)", (unsigned long long)s.images,
+        (unsigned long long)s.bytes_to_server, (unsigned long long)s.bytes_to_client,
+        (unsigned long long)s.setup_bytes_to_server, (unsigned long long)s.setup_bytes_to_client,
+        (unsigned long long)s.asking_bytes_to_server, (unsigned long long)s.asking_bytes_to_client,
+        (unsigned long long)s.flights, (unsigned long long)s.setup_flights, s.setup_seconds,
+        s.predict_seconds, s.layout, s.engine, s.simulated_network, s.simulated_text,
+        s.prepare_seconds, (unsigned long long)s.prepare_bytes_to_server,
+        (unsigned long long)s.prepare_bytes_to_client, (unsigned long long)s.prepare_flights,
+        (unsigned long long)s.requests, (unsigned long long)s.prepared,
+        (unsigned long long)s.prepared_used, (unsigned long long)s.prepared_left,
+        (unsigned long long)s.precomputed);
 }
 
 static PyObject *client_receipt(PyObject *self, PyObject *unused)
@@ -314,6 +347,7 @@ static PyObject *client_receipt(PyObject *self, PyObject *unused)
 
 static PyMethodDef methods[] = {
     {"predict", client_predict, METH_VARARGS, "predict(images, inputs, outputs, report)"},
+    {"prepare", client_prepare, METH_VARARGS, "prepare(requests, images) -> requests prepared"},
     {"set_plain", client_set_plain, METH_VARARGS, "set_plain(i, plain)"},
     {"find_input", client_find_input, METH_VARARGS, "find_input(name) -> i or -1"},
     {"inputs", client_inputs, METH_NOARGS, "[(name, shape, low, high, integers)]"},

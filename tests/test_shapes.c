@@ -202,6 +202,15 @@ static void nothing_is_kept(void **state)
 
 /* ---- clients that claim too much ------------------------------------------------------------ */
 
+#define NEW(n)                                                                                     \
+    {                                                                                              \
+        .images = (n)                                                                              \
+    }
+#define AGAIN(n, forms)                                                                            \
+    {                                                                                              \
+        .images = (n), .plain = (forms), .again = true                                             \
+    }
+
 /* A hand-made client that sends these requests; the server's answers are read where there must be
  * some. */
 struct claim {
@@ -250,16 +259,16 @@ static mp2ml_status claims(const struct claim *claim, size_t n)
 static void again_without_a_first(void **state)
 {
     (void)state;
-    const struct claim first = {{1, 0, true}, 0};
+    const struct claim first = {AGAIN(1, 0), 0};
     assert_int_equal(claims(&first, 1), MP2ML_ERR_PROTOCOL);
 }
 
 static void again_after_a_refusal(void **state)
 {
     (void)state;
-    const struct claim list[] = {{{2000000, 0, false}, FRAME_REFUSE}, {{2000000, 0, true}, 0}};
+    const struct claim list[] = {{NEW(2000000), FRAME_REFUSE}, {AGAIN(2000000, 0), 0}};
     assert_int_equal(claims(list, 2), MP2ML_ERR_PROTOCOL);
-    const struct claim other[] = {{{2000000, 0, false}, FRAME_REFUSE}, {{1, 0, true}, 0}};
+    const struct claim other[] = {{NEW(2000000), FRAME_REFUSE}, {AGAIN(1, 0), 0}};
     assert_int_equal(claims(other, 2), MP2ML_ERR_PROTOCOL);
 }
 
@@ -267,7 +276,7 @@ static void again_after_a_refusal(void **state)
 static void again_with_other_numbers(void **state)
 {
     (void)state;
-    static const struct request wrong[] = {{2, 0, true}, {1, 1, true}, {0, 0, true}};
+    static const struct request wrong[] = {AGAIN(2, 0), AGAIN(1, 1), AGAIN(0, 0)};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         struct pair p;
         pair_start(&p, 0);
@@ -280,7 +289,7 @@ static void again_with_other_numbers(void **state)
     }
     /* control: with the right ones the server waits for ciphertexts */
     struct pair p;
-    const struct request right = {1, 0, true};
+    const struct request right = AGAIN(1, 0);
     pair_start(&p, 0);
     ask(&p, 1, false, 1);
     assert_int_equal(request_send(p.client->link, &right, p.client->hello.inputs, 1), MP2ML_OK);

@@ -71,6 +71,23 @@ static void keep_shares(void *context, const struct run *run, unsigned step)
     half->both->shares[half->party][step] = copy;
 }
 
+/* Linear steps of both->ahead blocks; `run` takes the last. */
+static mp2ml_status make_ahead(struct precomputed **out, const struct half *half, struct session *s,
+                               struct run *run)
+{
+    const struct both_runs *both = half->both;
+    struct run *batch = NULL;
+    TRY(run_new(&batch, half->party, run->link, s->mpc, s->prg, &s->keys, run->pub,
+                half->party == PARTY_CLIENT ? NULL : both->model->plan, both->plain,
+                both->images * both->ahead));
+    batch->no_masks = both->no_masks;
+    mp2ml_status status = precompute_new(out, batch, both->images, both->ahead, !both->halves);
+    run_free(batch);
+    for (size_t i = 0; i < both->ahead && status == MP2ML_OK; i++)
+        precompute_use(*out, run);
+    return status;
+}
+
 static mp2ml_status run_half(struct half *half)
 {
     struct both_runs *both = half->both;
@@ -78,6 +95,7 @@ static mp2ml_status run_half(struct half *half)
     struct link *link = NULL;
     struct session *s = NULL;
     struct run *run = NULL;
+    struct precomputed *ahead = NULL;
     struct hello *hello = calloc(1, sizeof(*hello));
     bool client = half->party == PARTY_CLIENT;
     mp2ml_error err = {MP2ML_OK, ""};
@@ -93,6 +111,8 @@ static mp2ml_status run_half(struct half *half)
     run->no_masks = both->no_masks;
     if (client && both->tap)
         link_set_tap(link, both->tap, both->tap_context);
+    if (both->ahead > 0)
+        TRY_OUT(make_ahead(&ahead, half, s, run));
     struct link_stats before = link_stats(link);
     TRY_OUT(run_block(run, both->images, half->inputs, half->outputs));
     struct link_stats after = link_stats(link);
@@ -105,6 +125,7 @@ static mp2ml_status run_half(struct half *half)
     }
 out:
     run_free(run);
+    precompute_free(ahead);
     session_free(s);
     link_free(link);
     channel_free(half->channel);

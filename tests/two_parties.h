@@ -25,6 +25,8 @@ struct both_runs {
     link_tap tap;         /* sees the client's frames; may be NULL */
     void *tap_context;
     bool no_masks; /* control: see struct run */
+    size_t ahead;  /* items that are precomputed first; the block uses the last. 0: none */
+    bool halves;   /* of them halves of linear steps only */
     mp2ml_status status[2];
     struct link_stats stats;   /* of the block alone, at the client */
     size_t memory[2], peak[2]; /* what run_memory says, and what was used of it */

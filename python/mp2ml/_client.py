@@ -39,6 +39,15 @@ class Stats(NamedTuple):
     """The link of `simulate_network` by name ("wan"), empty without."""
     simulated_text: str
     """The same for people: "wan (40 ms, 400 Mbit/s)"."""
+    prepare_seconds: float
+    prepare_bytes_to_server: int
+    prepare_bytes_to_client: int
+    prepare_flights: int
+    requests: int
+    prepared: int
+    prepared_used: int
+    prepared_left: int
+    precomputed: int
 
 
 class Client:
@@ -50,7 +59,7 @@ class Client:
 
     `connect_timeout` is for how many seconds connecting is tried, `timeout` how long the server may
     be silent later. Further keyword arguments are options of the program by the same name, with
-    underscores: threads, max_memory, model_name, require_reveal, simulate_network
+    underscores: threads, max_memory, model_name, require_reveal, precompute, simulate_network
     (the connection then behaves as over that link: "lan", "wan", "fibre", "cable" or RTT:RATE such
     as "40ms:100mbit").
     """
@@ -107,6 +116,17 @@ class Client:
         with _reporter(progress, samples) as report:
             self._core.predict(samples, arrays, outputs, report)
         return finish(outputs, self._outputs)
+
+    def prepare(self, n: int, batch: int = 1, plain: bool | Iterable[str] = False) -> int:
+        """Does ahead what `n` coming predictions of `batch` samples need, whatever the samples are.
+
+        With Client(precompute=True) that includes the linear steps, so that predict() is fastest;
+        what was precomputed for this batch size before and not used is dropped. Returns for how many
+        predictions the server had room. Predictions beyond these work as always.
+        """
+        for i, sent_plain in enumerate(self._plain_flags(plain)):
+            self._core.set_plain(i, sent_plain)
+        return int(self._core.prepare(n, batch))
 
     def _plain_flags(self, plain: bool | Iterable[str]) -> list[bool]:
         """For each input, whether it goes in the clear."""

@@ -26,6 +26,7 @@
 /* stage, name in the file, what it is and what its size counts */
 #define TRACE_STAGE_MAP(X)                                                                         \
     X(SETUP, "set-up", "keys and base transfers")                                                  \
+    X(AHEAD, "ahead", "work for requests to come; requests")                                       \
     X(BLOCK, "block", "all steps of a block of images")                                            \
     X(GATHER, "gather", "collecting and shifting the shares that enter a linear step; values")     \
     X(ENCRYPT, "encrypt", "client: encrypting shares; ciphertexts")                                \

@@ -30,6 +30,8 @@
     X(REQUEST, 6, "images, form of each input")                                                    \
     X(ACCEPT, 7, "public plan")                                                                    \
     X(REFUSE, 8, "a code")                                                                         \
+    X(PREPARE, 9, "images, form of each input, requests to prepare")                               \
+    X(PREPARED, 10, "requests prepared")                                                           \
     X(CT_IN, 16, "used coefficients of c0")                                                        \
     X(CT_OUT, 17, "c1' then c0' of every ciphertext")                                              \
     X(PLAIN_IN, 18, "an input in the clear, float32")                                              \
@@ -39,6 +41,7 @@
     X(AND_OPEN, 22, "openings of AND gates")                                                       \
     X(OPEN, 23, "the server's shares of the result")                                               \
     X(GARBLED, 24, "tables and rows of garbled circuits")                                          \
+    X(MASKED, 25, "values minus masks, for a linear step made ahead")                              \
     X(ABORT, 255, "nothing")
 
 enum frame_type {
@@ -81,7 +84,8 @@ MUST_CHECK mp2ml_status frame_recv_begin(struct link *l, enum frame_type type, u
                                          size_t length);
 MUST_CHECK mp2ml_status frame_recv_part(struct link *l, void *part, size_t length);
 /* Receives a frame whose length the receiver does not know, at most `max`; *body is malloced and
- * the caller frees it. For HELLO_C, HELLO_S, REQUEST, ACCEPT only. When alt is not 0 a frame of
+ * the caller frees it. For HELLO_C, HELLO_S, REQUEST, PREPARE, ACCEPT
+ * only. When alt is not 0 a frame of
  * type alt is accepted too; *got says which came. */
 MUST_CHECK mp2ml_status frame_recv_any(struct link *l, enum frame_type type, enum frame_type alt,
                                        size_t max, enum frame_type *got, uint8_t **body,

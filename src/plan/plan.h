@@ -251,6 +251,9 @@ size_t plan_step_inputs(const struct plan_public *pub, const struct plan_step *s
  * bit i set when input i travels in the clear. */
 struct cost plan_step_cost(const struct plan *plan, unsigned step, size_t images, uint64_t plain,
                            struct ot_ledger *ledger);
+/* Random transfers that a block of images takes, by direction of sending; known to both parties. */
+void plan_transfers(const struct plan_public *pub, size_t images, uint64_t *from_server,
+                    uint64_t *from_client);
 /* One request of `images` images: blocks of PLAN_BLOCK_IMAGES, all steps; session set-up apart. */
 struct cost plan_cost(const struct plan *plan, size_t images, uint64_t plain);
 /* Text for people and JSON for programs; malloced. Both state per step and in total kind, counts,

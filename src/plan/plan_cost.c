@@ -16,6 +16,20 @@ struct cost plan_step_cost(const struct plan *plan, unsigned step, size_t images
     return step_kind_row(s->kind).cost(plan, s, images, plain, ledger);
 }
 
+#define MANY ((uint64_t)1 << 62)
+
+void plan_transfers(const struct plan_public *pub, size_t images, uint64_t *from_server,
+                    uint64_t *from_client)
+{
+    const struct plan view = {.pub = *pub}; /* only linear steps look at more */
+    struct ot_ledger ledger = {.from_server = MANY, .from_client = MANY, .k_ss = pub->k_ss};
+    for (unsigned s = 0; s < pub->n_steps; s++)
+        if (pub->steps[s].kind != STEP_LINEAR)
+            (void)plan_step_cost(&view, s, images, 0, &ledger);
+    *from_server = MANY - ledger.from_server;
+    *from_client = MANY - ledger.from_client;
+}
+
 struct cost plan_cost(const struct plan *plan, size_t images, uint64_t plain)
 {
     struct cost sum = {0};

@@ -388,15 +388,22 @@ static mp2ml_status ask(struct shape **shape, struct mp2ml_client *c, const stru
 static mp2ml_status predict(struct mp2ml_client *c, size_t images, const float *const *inputs,
                             float *const *outputs, mp2ml_error *err)
 {
-    struct request request = {images, c->plain, false};
+    struct request request = {.images = images, .plain = c->plain};
     struct shape *shape = shapes_find(&c->shapes, &request);
     request.again = shape != NULL;
+    if (shape && precompute_left(shape->ahead) > 0)
+        request.item = (uint32_t)precompute_next(shape->ahead) + 1;
     c->plain_sent |= request.plain;
     TRY(ask(&shape, c, &request, err));
     c->last_plan = shape->pub;
     TRY(shapes_run(&c->shapes, shape, c->session, NULL, c->options.max_memory));
     shape->run->progress = client_progress;
     shape->run->progress_context = c;
+    shape->run->ahead = NULL;
+    if (request.item > 0)
+        precompute_use(shape->ahead, shape->run);
+    c->stats.requests++;
+    c->stats.prepared_used += request.item > 0;
     TRY(run_all(c, shape->run, images, shape->block, inputs, outputs));
     run_forget(shape->run);
     return MP2ML_OK;
@@ -408,10 +415,9 @@ static void clear_outputs(const struct mp2ml_client *c, size_t images, float *co
         memset(outputs[i], 0, images * c->hello.outputs[i].count * sizeof(float));
 }
 
-mp2ml_status mp2ml_client_predict(mp2ml_client *client, size_t images, const float *const *inputs,
-                                  float *const *outputs, mp2ml_error *error)
+/* What every call needs. */
+static mp2ml_status ready(const struct mp2ml_client *c, size_t images, mp2ml_error *error)
 {
-    struct mp2ml_client *c = client;
     if (c->failed)
         return status_fail(error, MP2ML_ERR_FAILED, "this connection has failed before");
     if (c->owner != getpid())
@@ -419,12 +425,36 @@ mp2ml_status mp2ml_client_predict(mp2ml_client *client, size_t images, const flo
                            "this connection belongs to the process that made it; connect anew");
     if (images == 0)
         return status_fail(error, MP2ML_ERR_INPUT, "no images: the batch size must be at least 1");
+    return MP2ML_OK;
+}
+
+static void begin_call(struct mp2ml_client *c)
+{
+    c->fraction = c->fraction_base = c->fraction_scale = 0;
+    use_threads(&c->options, c->channel);
+}
+
+/* Nothing is left but the plans and what the receipt says. */
+static void give_up(struct mp2ml_client *c)
+{
+    c->failed = true;
+    link_abort(c->link);
+    channel_close(c->channel);
+    shapes_drop_runs(&c->shapes);
+    session_free(c->session);
+    c->session = NULL;
+}
+
+mp2ml_status mp2ml_client_predict(mp2ml_client *client, size_t images, const float *const *inputs,
+                                  float *const *outputs, mp2ml_error *error)
+{
+    struct mp2ml_client *c = client;
+    TRY(ready(c, images, error));
     TRY(check_outputs(c, images, error));
     for (unsigned i = 0; i < c->hello.n_inputs; i++)
         TRY(input_check(&c->hello.inputs[i], inputs[i], images, error));
     double started = session_seconds();
-    c->fraction = c->fraction_base = c->fraction_scale = 0;
-    use_threads(&c->options, c->channel);
+    begin_call(c);
     mp2ml_error own = {MP2ML_OK, ""};
     mp2ml_status status = predict(c, images, inputs, outputs, &own);
     c->stats.predict_seconds += session_seconds() - started;
@@ -435,14 +465,72 @@ mp2ml_status mp2ml_client_predict(mp2ml_client *client, size_t images, const flo
     if (status ==
         MP2ML_ERR_REFUSED) /* nothing was computed; the server waits for another request */
         return explain(error, &own, status, "asking", c->peer);
-    c->failed = true;
-    link_abort(c->link);
-    channel_close(c->channel);
+    give_up(c);
     clear_outputs(c, images, outputs);
-    shapes_drop_runs(&c->shapes);
-    session_free(c->session);
-    c->session = NULL;
     return explain(error, &own, status, "predicting with", c->peer);
+}
+
+/* ---- ahead of time ------------------------------------------------------------------------- */
+
+/* One PREPARE; *shape is what it is for, NULL where that is not known yet. */
+static mp2ml_status prepare_once(struct mp2ml_client *c, struct shape **shape,
+                                 struct request *request, size_t *prepared, mp2ml_error *err)
+{
+    bool precompute;
+    request->again = *shape != NULL;
+    TRY(request_send(c->link, request, c->hello.inputs, c->hello.n_inputs));
+    if (!request->again)
+        TRY(accept_shape(shape, c, request, err));
+    TRY(prepare_answer_recv(c->link, request, prepared, &precompute));
+    TRY(prepare_make(&c->shapes, *shape, c->session, NULL, *prepared, precompute,
+                     c->options.max_memory));
+    c->stats.prepared += *prepared;
+    c->stats.precomputed += precompute ? *prepared : 0;
+    return MP2ML_OK;
+}
+
+/* A new shape is asked for by a PREPARE of nothing: what fits here depends on its plan. */
+static mp2ml_status prepare(struct mp2ml_client *c, size_t requests, size_t images,
+                            size_t *prepared, mp2ml_error *err)
+{
+    struct request request = {.images = images, .plain = c->plain, .prepare = true};
+    struct shape *shape = shapes_find(&c->shapes, &request);
+    if (!shape)
+        TRY(prepare_once(c, &shape, &request, prepared, err));
+    c->last_plan = shape->pub;
+    request.precompute = c->options.precompute;
+    requests =
+        prepare_limit(shape, PARTY_CLIENT, requests, request.precompute, c->options.max_memory);
+    request.requests = requests < UINT32_MAX ? (uint32_t)requests : UINT32_MAX;
+    return prepare_once(c, &shape, &request, prepared, err);
+}
+
+mp2ml_status mp2ml_client_prepare(mp2ml_client *client, size_t requests, size_t images,
+                                  size_t *prepared, mp2ml_error *error)
+{
+    struct mp2ml_client *c = client;
+    size_t made = 0;
+    if (prepared)
+        *prepared = 0;
+    TRY(ready(c, images, error));
+    const double started = session_seconds();
+    const struct link_stats before = link_stats(c->link);
+    begin_call(c);
+    mp2ml_error own = {MP2ML_OK, ""};
+    mp2ml_status status = prepare(c, requests, images, &made, &own);
+    const struct link_stats after = link_stats(c->link);
+    c->stats.prepare_seconds += session_seconds() - started;
+    c->stats.prepare_bytes_to_server += after.bytes_sent - before.bytes_sent;
+    c->stats.prepare_bytes_to_client += after.bytes_received - before.bytes_received;
+    c->stats.prepare_flights += after.flights - before.flights;
+    if (prepared)
+        *prepared = made;
+    if (status == MP2ML_OK)
+        return write_trace(c, error);
+    if (status == MP2ML_ERR_REFUSED)
+        return explain(error, &own, status, "asking", c->peer);
+    give_up(c);
+    return explain(error, &own, status, "preparing with", c->peer);
 }
 
 mp2ml_stats mp2ml_client_stats(const mp2ml_client *client)
@@ -456,6 +544,8 @@ mp2ml_stats mp2ml_client_stats(const mp2ml_client *client)
     stats.bytes_to_server = link.bytes_sent;
     stats.bytes_to_client = link.bytes_received;
     stats.flights = link.flights;
+    for (unsigned i = 0; i < SESSION_SHAPES; i++)
+        stats.prepared_left += precompute_left(client->shapes.at[i].ahead);
     return stats;
 }
 

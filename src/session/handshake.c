@@ -379,12 +379,14 @@ mp2ml_status handshake_server(struct session *s, const struct mp2ml_model *model
 
 /* ---- REQUEST ------------------------------------------------------------------------------- */
 
-/*  offset size        REQUEST
+/*  offset size        REQUEST and PREPARE
  *       0    1  0, or 1: again
  *       1    8  images
  *       9    1  number of inputs; then for each
  *       .    .  name, u16 length and bytes
- *       .    1  form: 0 private, 1 plain */
+ *       .    1  form: 0 private, 1 plain
+ *       .    4  REQUEST: 1 + number of a prepared item, or 0. PREPARE: requests
+ *       .    1  PREPARE: 1 = their linear steps too */
 mp2ml_status request_send(struct link *link, const struct request *request,
                           const struct plan_tensor *inputs, unsigned n_inputs)
 {
@@ -397,7 +399,10 @@ mp2ml_status request_send(struct link *link, const struct request *request,
         writer_string(&w, inputs[i].name);
         writer_u8(&w, request->plain >> i & 1);
     }
-    return send_written(link, FRAME_REQUEST, &w);
+    writer_u32(&w, request->prepare ? request->requests : request->item);
+    if (request->prepare)
+        writer_u8(&w, request->precompute);
+    return send_written(link, request->prepare ? FRAME_PREPARE : FRAME_REQUEST, &w);
 }
 
 static mp2ml_status request_read(struct reader *r, struct request *request,
@@ -421,7 +426,15 @@ static mp2ml_status request_read(struct reader *r, struct request *request,
     }
     if (n != n_inputs)
         *refusal = REFUSE_REQUEST;
-    return reader_done(r);
+    const uint32_t last = reader_u32(r);
+    if (!request->prepare) {
+        request->item = last;
+        return reader_done(r);
+    }
+    request->requests = last;
+    const unsigned precompute = reader_u8(r);
+    request->precompute = precompute == 1;
+    return precompute > 1 ? MP2ML_ERR_PROTOCOL : reader_done(r);
 }
 
 mp2ml_status request_recv(struct link *link, struct request *request,
@@ -433,7 +446,9 @@ mp2ml_status request_recv(struct link *link, struct request *request,
     enum frame_type got;
     *refusal = 0;
     memset(request, 0, sizeof(*request));
-    TRY(frame_recv_any(link, FRAME_REQUEST, 0, SESSION_MAX_HELLO, &got, &body, &length));
+    TRY(frame_recv_any(link, FRAME_REQUEST, FRAME_PREPARE, SESSION_MAX_HELLO, &got, &body,
+                       &length));
+    request->prepare = got == FRAME_PREPARE;
     struct reader r = reader_init(body, length);
     mp2ml_status status = request_read(&r, request, inputs, n_inputs, refusal);
     free(body);

@@ -227,6 +227,16 @@ static mp2ml_status set_simulate_network(struct mp2ml_options *o, const char *v,
     return MP2ML_OK;
 }
 
+static mp2ml_status set_precompute(struct mp2ml_options *o, const char *v, mp2ml_error *err)
+{
+    return set_switch(&o->precompute, v, "precompute", err);
+}
+
+static mp2ml_status set_max_prepared(struct mp2ml_options *o, const char *v, mp2ml_error *err)
+{
+    return parse_number(&o->max_prepared, v, 0, 1000000, "max-prepared", err);
+}
+
 static mp2ml_status set_threads(struct mp2ml_options *o, const char *v, mp2ml_error *err)
 {
     return set_unsigned(&o->threads, v, 0, 1024, "threads", err);
@@ -385,6 +395,12 @@ static const struct option_row option_table[] = {
     {{"simulate-network", "LINK", NULL,
       "behave as over this link: loopback, lan, wan, fibre, cable or RTT:RATE", C, 0},
      set_simulate_network},
+    {{"precompute", NULL, NULL,
+      "where work is done ahead, do the linear steps of the requests ahead too", C, 0},
+     set_precompute},
+    {{"max-prepared", "N", "64", "requests for which a client may have work done ahead at a time",
+      S, 0},
+     set_max_prepared},
     {{"threads", "N", "all processors",
       "threads of the kernels; half the processors if the peer is on this machine", S | C, 0},
      set_threads},
@@ -453,6 +469,7 @@ void options_init(struct mp2ml_options *o)
     o->connect_timeout_s = 5;
     o->max_clients = 16;
     o->max_batch = 1000000;
+    o->max_prepared = 64;
 }
 
 void options_wipe(struct mp2ml_options *o)

@@ -84,6 +84,18 @@ static json_t *who_learns_what(const struct mp2ml_client *c, bool *good)
                      "that a client which breaks the protocol learns nothing of the model");
 }
 
+/* Which part of the work was done before requests came. */
+static json_t *describe_ahead(const mp2ml_stats *s)
+{
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f}", "requests_answered",
+                     (json_int_t)s->requests, "requests_prepared", (json_int_t)s->prepared,
+                     "precomputed", (json_int_t)s->precomputed, "prepared_used",
+                     (json_int_t)s->prepared_used, "prepared_left", (json_int_t)s->prepared_left,
+                     "bytes_to_server", (json_int_t)s->prepare_bytes_to_server, "bytes_to_client",
+                     (json_int_t)s->prepare_bytes_to_client, "flights",
+                     (json_int_t)s->prepare_flights, "seconds", s->prepare_seconds);
+}
+
 mp2ml_status receipt_json(char **out, const struct mp2ml_client *c)
 {
     bool good = true;
@@ -114,6 +126,7 @@ mp2ml_status receipt_json(char **out, const struct mp2ml_client *c)
                                   (json_int_t)stats.setup_bytes_to_client, "flights",
                                   (json_int_t)stats.flights, "setup_flights",
                                   (json_int_t)stats.setup_flights));
+    json_object_set_new(root, "ahead", describe_ahead(&stats));
     json_object_set_new(root, "setup_seconds", json_real(stats.setup_seconds));
     json_object_set_new(root, "predict_seconds", json_real(stats.predict_seconds));
     json_object_set_new(root, "privacy", who_learns_what(c, &good));

@@ -121,19 +121,39 @@ static mp2ml_status new_shape(struct shape **out, struct shapes *shapes, struct 
     return status;
 }
 
+/* The shape of the request, old or new, and its run. */
+static mp2ml_status find_shape(struct shape **out, struct shapes *shapes, struct session *s,
+                               const struct mp2ml_model *model, const struct mp2ml_options *o,
+                               const struct request *request)
+{
+    if (!request->again)
+        return new_shape(out, shapes, s, model, o, request);
+    *out = shapes_find(shapes, request);
+    if (!*out) /* the client has sent more already, for a plan that it does not have */
+        return MP2ML_ERR_PROTOCOL;
+    return shapes_run(shapes, *out, s, model->plan, o->max_memory);
+}
+
+/* The client names the next item, of which both parties know the number, or none. */
+static mp2ml_status use_item(struct shape *shape, const struct request *request)
+{
+    shape->run->ahead = NULL;
+    if (request->item == 0)
+        return MP2ML_OK;
+    if (!request->again || precompute_left(shape->ahead) == 0 ||
+        precompute_next(shape->ahead) != request->item - 1)
+        return MP2ML_ERR_PROTOCOL;
+    precompute_use(shape->ahead, shape->run);
+    return MP2ML_OK;
+}
+
 static mp2ml_status serve_request(struct session *s, struct shapes *shapes,
                                   const struct mp2ml_model *model, const struct mp2ml_options *o,
                                   const struct request *request)
 {
     struct shape *shape = NULL;
-    if (request->again) {
-        shape = shapes_find(shapes, request);
-        if (!shape) /* the client has sent more already, for a plan that it does not have */
-            return MP2ML_ERR_PROTOCOL;
-        TRY(shapes_run(shapes, shape, s, model->plan, o->max_memory));
-    } else {
-        TRY(new_shape(&shape, shapes, s, model, o, request));
-    }
+    TRY(find_shape(&shape, shapes, s, model, o, request));
+    TRY(use_item(shape, request));
     for (uint64_t done = 0; done < request->images; done += shape->block) {
         uint64_t left = request->images - done;
         TRY(run_block(shape->run, left < shape->block ? (size_t)left : shape->block, NULL, NULL));
@@ -142,7 +162,20 @@ static mp2ml_status serve_request(struct session *s, struct shapes *shapes,
     return MP2ML_OK;
 }
 
-/* One REQUEST and all that follows; *gone when the client left instead. */
+static mp2ml_status serve_prepare(struct session *s, struct shapes *shapes,
+                                  const struct mp2ml_model *model, const struct mp2ml_options *o,
+                                  const struct request *request, uint64_t *prepared)
+{
+    struct shape *shape = NULL;
+    TRY(find_shape(&shape, shapes, s, model, o, request));
+    size_t n = request->requests < o->max_prepared ? request->requests : (size_t)o->max_prepared;
+    n = prepare_limit(shape, PARTY_SERVER, n, request->precompute, o->max_memory);
+    TRY(prepare_answer_send(s->link, n, request->precompute));
+    *prepared += n;
+    return prepare_make(shapes, shape, s, model->plan, n, request->precompute, o->max_memory);
+}
+
+/* One REQUEST or PREPARE and all that follows; *gone when the client left instead. */
 static mp2ml_status serve_next(bool *gone, struct session *s, struct shapes *shapes,
                                const struct mp2ml_model *model, const struct mp2ml_options *o,
                                struct serve_counts *counts)
@@ -158,6 +191,8 @@ static mp2ml_status serve_next(bool *gone, struct session *s, struct shapes *sha
         return MP2ML_ERR_PROTOCOL;
     if (refusal)
         return send_refusal(s->link, refusal);
+    if (request.prepare)
+        return serve_prepare(s, shapes, model, o, &request, &counts->prepared);
     TRY(serve_request(s, shapes, model, o, &request));
     counts->images += request.images;
     counts->plain_requests += request.plain != 0;
@@ -240,7 +275,7 @@ static void *work(void *argument)
     struct mp2ml_options options = server->options;
     options.model_name = server->model_name;
     mp2ml_error err = {MP2ML_OK, ""};
-    struct serve_counts counts = {0, 0};
+    struct serve_counts counts = {0};
     double started = session_seconds();
 #ifdef _OPENMP
     omp_set_num_threads((int)options_threads(&options, channel_is_loopback(w->channel)));
@@ -256,6 +291,9 @@ static void *work(void *argument)
     if (counts.plain_requests > 0)
         log_line(&log, "client %llu: sent inputs in the clear in %llu requests, as it asked",
                  (unsigned long long)w->number, (unsigned long long)counts.plain_requests);
+    if (counts.prepared > 0)
+        log_line(&log, "client %llu: %llu requests prepared", (unsigned long long)w->number,
+                 (unsigned long long)counts.prepared);
     log_line(&log, "client %llu: %s; %llu images, %.2f s, %llu bytes in, %llu bytes out",
              (unsigned long long)w->number, status == MP2ML_OK ? "done" : mp2ml_status_text(status),
              (unsigned long long)counts.images, session_seconds() - started,

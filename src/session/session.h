@@ -12,6 +12,10 @@
  *     REQUEST  images, form of every input        -->
  *     <-- ACCEPT  images of a block, public plan                  (or REFUSE; none to "again")
  *     steps of every block                       <-->             run_block
+ *   mp2ml_client_prepare, at any time between requests
+ *     PREPARE  a shape, requests                  -->
+ *     <-- ACCEPT if it is new, PREPARED  requests                 (or REFUSE)
+ *     random transfers, linear steps             <-->             prepare_make
  *   mp2ml_client_free: closes                       the connection ends, the server goes on
  *
  * States of either side: NEW -> READY (after the handshake) -> READY after every request; any
@@ -19,7 +23,8 @@
  * -> FAILED, in which every call answers ERR_FAILED and from which nothing returns: keys and pools
  * are wiped, one ABORT frame is tried, nothing is resent.
  *
- * Read in this order: this file, options.c, prepare.c, handshake.c, shapes.c, client.c, server.c, receipt.c.
+ * Read in this order: this file, options.c, prepare.c, handshake.c, shapes.c, prepare_ahead.c,
+ * client.c, server.c, receipt.c.
  */
 #ifndef SESSION_SESSION_H
 #define SESSION_SESSION_H
@@ -60,6 +65,8 @@ struct mp2ml_options {
     bool hide_geometry;       /* never layout image */
     bool network_given;       /* the planner assumes `network`, else what it measures */
     struct network network;
+    bool precompute;       /* client: prepare linear steps too */
+    uint64_t max_prepared; /* server: requests of one PREPARE */
     bool simulate_network; /* client: its channel behaves like `simulated` */
     struct network simulated;
     unsigned threads; /* 0 = auto */
@@ -186,12 +193,16 @@ mp2ml_status read_refusal(const uint8_t *body, size_t length, mp2ml_error *err);
 /* REQUEST: what it says, on both sides. */
 struct request {
     uint64_t images;
-    uint64_t plain; /* bit i: input i travels in the clear */
-    bool again;     /* as an accepted one of this session: no ACCEPT comes */
+    uint64_t plain;    /* bit i: input i travels in the clear */
+    bool again;        /* as an accepted one of this session: no ACCEPT comes */
+    uint32_t item;     /* 1 + number of the prepared item that it uses, 0: none */
+    bool prepare;      /* PREPARE, not REQUEST: */
+    uint32_t requests; /* for so many of this shape */
+    bool precompute;   /* their linear steps too */
 };
 MUST_CHECK mp2ml_status request_send(struct link *link, const struct request *request,
                                      const struct plan_tensor *inputs, unsigned n_inputs);
-/* ERR_CLOSED when the client left instead. *refusal is not 0 when the answer must be a refusal. */
+/* REQUEST or PREPARE. ERR_CLOSED when the client left instead. *refusal is not 0 when the answer must be a refusal. */
 MUST_CHECK mp2ml_status request_recv(struct link *link, struct request *request,
                                      const struct plan_tensor *inputs, unsigned n_inputs,
                                      uint64_t max_images, enum refusal *refusal);
@@ -206,9 +217,10 @@ MUST_CHECK mp2ml_status request_recv(struct link *link, struct request *request,
 
 struct shape {
     uint64_t images, plain;
-    struct plan_public *pub; /* owned; NULL: empty */
-    size_t block;            /* images that go through the steps together */
-    struct run *run;         /* owned; NULL: made when it is needed */
+    struct plan_public *pub;   /* owned; NULL: empty */
+    size_t block;              /* images that go through the steps together */
+    struct run *run;           /* owned; NULL: made when it is needed */
+    struct precomputed *ahead; /* owned; NULL: nothing */
 };
 struct shapes {
     struct shape at[SESSION_SHAPES];
@@ -222,15 +234,33 @@ struct shape *shapes_add(struct shapes *shapes, const struct request *request,
 /* Makes shape->run unless it is there. `plan` as run_new takes it. */
 MUST_CHECK mp2ml_status shapes_run(struct shapes *shapes, struct shape *shape, struct session *s,
                                    const struct plan *plan, uint64_t max_memory);
+/* Kept runs go where `more` bytes would not fit beside them. */
+void shapes_make_room(struct shapes *shapes, enum party party, size_t more, uint64_t max_memory);
 /* After a failure: plans stay for the receipt, memory of values goes. */
 void shapes_drop_runs(struct shapes *shapes);
 void shapes_wipe(struct shapes *shapes);
+
+/* ---- ahead of time ------------------------------------------------------------------------- */
+
+/* How many requests of the shape, at most `requests`, this party has the memory to prepare. */
+size_t prepare_limit(const struct shape *shape, enum party party, size_t requests, bool precompute,
+                     uint64_t max_memory);
+/* Both parties: random transfers for so many requests, and their linear steps, in place of what was
+ * precomputed for the shape before. */
+MUST_CHECK mp2ml_status prepare_make(struct shapes *shapes, struct shape *shape, struct session *s,
+                                     const struct plan *plan, size_t requests, bool precompute,
+                                     uint64_t max_memory);
+MUST_CHECK mp2ml_status prepare_answer_send(struct link *link, size_t requests, bool precompute);
+/* ERR_PROTOCOL for more than was asked for. */
+MUST_CHECK mp2ml_status prepare_answer_recv(struct link *link, const struct request *asked,
+                                            size_t *requests, bool *precompute);
 
 /* ---- sides --------------------------------------------------------------------------------- */
 
 struct serve_counts {
     uint64_t images;
     uint64_t plain_requests; /* with an input in the clear */
+    uint64_t prepared;       /* requests for which work was done ahead */
 };
 /* All requests of one connection, until the client leaves (OK) or something fails. */
 mp2ml_status serve_connection(struct channel *channel, const struct mp2ml_model *model,

@@ -10,6 +10,7 @@
 static void shape_wipe(struct shape *shape)
 {
     run_free(shape->run);
+    precompute_free(shape->ahead);
     if (shape->pub)
         plan_public_wipe(shape->pub);
     free(shape->pub);
@@ -40,8 +41,7 @@ struct shape *shapes_add(struct shapes *shapes, const struct request *request,
     return shape;
 }
 
-/* Runs of other shapes go where `more` bytes would not fit beside them. */
-static void make_room(struct shapes *shapes, enum party party, size_t more, uint64_t max_memory)
+void shapes_make_room(struct shapes *shapes, enum party party, size_t more, uint64_t max_memory)
 {
     uint64_t kept = more;
     for (unsigned i = 0; i < SESSION_SHAPES; i++) {
@@ -53,7 +53,7 @@ static void make_room(struct shapes *shapes, enum party party, size_t more, uint
             continue;
         run_free(shape->run);
         shape->run = NULL;
-        make_room(shapes, party, more, max_memory);
+        shapes_make_room(shapes, party, more, max_memory);
         return;
     }
 }
@@ -63,8 +63,8 @@ mp2ml_status shapes_run(struct shapes *shapes, struct shape *shape, struct sessi
 {
     if (shape->run)
         return MP2ML_OK;
-    make_room(shapes, s->party, run_memory(shape->pub, s->party, shape->plain, shape->block),
-              max_memory);
+    shapes_make_room(shapes, s->party, run_memory(shape->pub, s->party, shape->plain, shape->block),
+                     max_memory);
     return run_new(&shape->run, s->party, s->link, s->mpc, s->prg, &s->keys, shape->pub, plan,
                    shape->plain, shape->block);
 }
@@ -74,6 +74,8 @@ void shapes_drop_runs(struct shapes *shapes)
     for (unsigned i = 0; i < SESSION_SHAPES; i++) {
         run_free(shapes->at[i].run);
         shapes->at[i].run = NULL;
+        precompute_free(shapes->at[i].ahead);
+        shapes->at[i].ahead = NULL;
     }
 }
 

@@ -61,8 +61,11 @@ static size_t step_scratch(const struct plan_public *pub, unsigned s, enum party
 {
     const struct plan_step *step = &pub->steps[s];
     switch (step->kind) {
-    case STEP_LINEAR:
-        return step_linear_scratch(pub, step, party, plain, images);
+    case STEP_LINEAR: {
+        size_t ordinary = step_linear_scratch(pub, step, party, plain, images);
+        size_t masked = step_masked_scratch(pub, step, images);
+        return ordinary > masked ? ordinary : masked;
+    }
     case STEP_RELU:
     case STEP_MAX:
     case STEP_ARGMAX:
@@ -258,12 +261,19 @@ void step_report(struct run *run, unsigned step, double fraction_of_step)
     run->progress(run->progress_context, total > 0 ? done / total : 1);
 }
 
-static mp2ml_status run_step(struct run *run, unsigned s)
+static step_half half_of(const struct run *run, unsigned s)
+{
+    if (run->ahead && precompute_has(run->ahead, s))
+        return run->party == PARTY_CLIENT ? step_masked_client : step_masked_server;
+    return step_table[run->pub->steps[s].kind].half[run->party];
+}
+
+mp2ml_status run_step(struct run *run, unsigned s)
 {
     const struct plan_step *step = &run->pub->steps[s];
     TRACE_NAMED(run->trace, step_kind_name(step->kind), (int)s, step->count * run->images);
     size_t mark = arena_mark(run->arena);
-    mp2ml_status status = step_table[step->kind].half[run->party](run, s);
+    mp2ml_status status = half_of(run, s)(run, s);
     arena_rewind(run->arena, mark);
     return status;
 }

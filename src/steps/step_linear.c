@@ -15,11 +15,47 @@
 
 /* ---- client -------------------------------------------------------------------------------- */
 
+/* c0[count] of x from input `first` on: of encryptions of zero where they were made ahead. */
+static mp2ml_status encrypt_inputs(struct run *run, unsigned s, const struct ckks *ck, uint64_t *c0,
+                                   const uint64_t *x, size_t first, size_t count)
+{
+    const struct plan_step *step = &run->pub->steps[s];
+    const size_t images = run->images, words = ckks_params_of(ck)->primes * images;
+    struct run_keys *keys = run->keys;
+    uint64_t *zeros = precompute_zeros(run, s);
+    if (zeros) {
+        memcpy(c0, zeros + first * words, count * words * sizeof(*c0));
+        secret_wipe(zeros + first * words, count * words * sizeof(*c0));
+        ckks_add_plain(ck, c0, x, step->l, count, images);
+        return MP2ML_OK;
+    }
+    TRY(ckks_encrypt(ck, keys->secret[step->set], keys->c1_stream[step->set],
+                     keys->c1_counter[step->set], run->prg, run->arena, c0, x, step->l, count,
+                     images));
+    keys->c1_counter[step->set] += count;
+    return MP2ML_OK;
+}
+
+mp2ml_status step_linear_zeros(struct run *run, unsigned s, uint64_t *zeros)
+{
+    const struct plan_step *step = &run->pub->steps[s];
+    const struct ckks *ck = run->keys->ckks[step->set];
+    const size_t inputs = plan_step_inputs(run->pub, step), mark = arena_mark(run->arena);
+    const size_t per = plan_ct_in_per_frame(step, run->images);
+    uint64_t *x = arena_take(run->arena, per * run->images, sizeof(*x)); /* zero */
+    mp2ml_status status = x ? MP2ML_OK : MP2ML_ERR_MEMORY;
+    for (size_t first = 0; first < inputs && status == MP2ML_OK; first += per)
+        status =
+            encrypt_inputs(run, s, ck, zeros + first * ckks_params_of(ck)->primes * run->images, x,
+                           first, inputs - first < per ? inputs - first : per);
+    arena_rewind(run->arena, mark);
+    return status;
+}
+
 static mp2ml_status send_inputs(struct run *run, unsigned s, const struct ckks *ck)
 {
     const struct plan_step *step = &run->pub->steps[s];
     const struct ckks_params *params = ckks_params_of(ck);
-    struct run_keys *keys = run->keys;
     const size_t images = run->images, inputs = plan_step_inputs(run->pub, step);
     const size_t per = plan_ct_in_per_frame(step, images);
     const size_t mark = arena_mark(run->arena);
@@ -33,10 +69,7 @@ static mp2ml_status send_inputs(struct run *run, unsigned s, const struct ckks *
         TRACE(run->trace, GATHER, count * images);
         gather_operands(x, run->pub, step, run->values, first, count, images, step->l);
         TRACE_NEXT(ENCRYPT, count);
-        TRY(ckks_encrypt(ck, keys->secret[step->set], keys->c1_stream[step->set],
-                         keys->c1_counter[step->set], run->prg, run->arena, c0, x, step->l, count,
-                         images));
-        keys->c1_counter[step->set] += count;
+        TRY(encrypt_inputs(run, s, ck, c0, x, first, count));
         TRACE_NEXT(PACK, ckks_ct_in_bytes(params, count, images));
         ckks_ct_in_write(params, body, c0, count, images);
         TRACE_PAUSE();
@@ -247,9 +280,8 @@ static mp2ml_status answer_c0(struct run *run, unsigned s, const struct answers 
     return frame_send(run->link, FRAME_CT_OUT, (uint16_t)s, a->body, bytes);
 }
 
-/* x' = round(2^(k-l) * (W x + bias)) for inputs that came in the clear. */
-static void multiply_plain(uint64_t *out, const struct linear *lin, const struct plan_step *step,
-                           const uint64_t *x, size_t images)
+void step_linear_multiply(uint64_t *out, const struct linear *lin, const struct plan_step *step,
+                          const uint64_t *x, size_t images, bool with_bias)
 {
     const unsigned t = step->l - step->k;
     const uint64_t half = t > 0 ? (uint64_t)1 << (t - 1) : 0;
@@ -260,7 +292,7 @@ static void multiply_plain(uint64_t *out, const struct linear *lin, const struct
             uint32_t o = lin->out_index[group->out_at + r];
             uint64_t *row = out + (size_t)o * images;
             for (size_t b = 0; b < images; b++)
-                row[b] = lin->bi[o] + half;
+                row[b] = (with_bias ? lin->bi[o] : 0) + half;
             for (uint32_t c = 0; c < group->cols; c++) {
                 const uint64_t *in = x + (size_t)lin->in_index[group->in_at + c] * images;
                 uint64_t w =
@@ -282,8 +314,48 @@ static mp2ml_status linear_in_the_clear(struct run *run, unsigned s)
     if (!x)
         return MP2ML_ERR_MEMORY;
     gather_operands(x, run->pub, step, run->values, 0, inputs, run->images, step->l);
-    multiply_plain(run->values[s], &run->linear[s], step, x, run->images);
+    step_linear_multiply(run->values[s], &run->linear[s], step, x, run->images, true);
     return MP2ML_OK;
+}
+
+/* c1 of all inputs, from the stream, then c1' and b*u of the first `slots` frames. */
+static mp2ml_status answers_begin(struct run *run, unsigned s, struct answers *a, uint64_t *c1)
+{
+    const struct plan_step *step = &run->pub->steps[s];
+    struct run_keys *keys = run->keys;
+    const size_t inputs = plan_step_inputs(run->pub, step);
+    TRACE(run->trace, EXPAND_C1, inputs);
+    TRY(ckks_expand_c1(a->ck, keys->c1_stream[step->set], keys->c1_counter[step->set], run->arena,
+                       c1, inputs));
+    TRACE_PAUSE();
+    keys->c1_counter[step->set] += inputs;
+    for (size_t f = 0; f < a->slots; f++)
+        TRY(answer_c1(run, s, a, f));
+    return MP2ML_OK;
+}
+
+static size_t count_frames(const struct answers *a, const struct plan_step *step)
+{
+    return (step->count + a->per - 1) / a->per;
+}
+
+mp2ml_status step_linear_c1_halves(struct run *run, unsigned s, uint64_t *c1s, uint64_t *bu)
+{
+    const struct plan_step *step = &run->pub->steps[s];
+    const struct ckks *ck = run->keys->ckks[step->set];
+    const size_t mark = arena_mark(run->arena);
+    uint64_t *c1 = arena_take(run->arena, plan_step_inputs(run->pub, step),
+                              ckks_params_of(ck)->n * ckks_params_of(ck)->primes * sizeof(*c1));
+    struct answers a = {.c1 = c1};
+    mp2ml_status status = c1 ? answers_take(&a, run, s) : MP2ML_ERR_MEMORY;
+    if (status == MP2ML_OK) {
+        a.c1s = c1s;
+        a.bu = bu;
+        a.slots = count_frames(&a, step);
+        status = answers_begin(run, s, &a, c1);
+    }
+    arena_rewind(run->arena, mark);
+    return status;
 }
 
 mp2ml_status step_linear_server(struct run *run, unsigned s)
@@ -293,8 +365,7 @@ mp2ml_status step_linear_server(struct run *run, unsigned s)
         return linear_in_the_clear(run, s);
     if (step->layout == PLAN_IMAGE)
         return step_image_server(run, s);
-    struct run_keys *keys = run->keys;
-    const struct ckks *ck = keys->ckks[step->set];
+    const struct ckks *ck = run->keys->ckks[step->set];
     const struct ckks_params *params = ckks_params_of(ck);
     const size_t inputs = plan_step_inputs(run->pub, step);
     uint64_t *c1 = arena_take(run->arena, inputs * params->n, params->primes * sizeof(*c1));
@@ -303,14 +374,12 @@ mp2ml_status step_linear_server(struct run *run, unsigned s)
     if (!c1 || !c0)
         return MP2ML_ERR_MEMORY;
     TRY(answers_take(&a, run, s));
-    TRACE(run->trace, EXPAND_C1, inputs);
-    TRY(ckks_expand_c1(ck, keys->c1_stream[step->set], keys->c1_counter[step->set], run->arena, c1,
-                       inputs));
-    TRACE_PAUSE();
-    keys->c1_counter[step->set] += inputs;
-    const size_t frames = (step->count + a.per - 1) / a.per;
-    for (size_t f = 0; f < a.slots; f++)
-        TRY(answer_c1(run, s, &a, f));
+    const size_t frames = count_frames(&a, step);
+    const bool ahead = precompute_c1(run, s, &a.c1s, &a.bu);
+    if (ahead)
+        a.slots = frames;
+    else
+        TRY(answers_begin(run, s, &a, c1));
     TRY(recv_inputs(run, s, ck, c0));
     for (size_t f = 0; f < frames; f++) {
         if (f >= a.slots)
@@ -318,6 +387,8 @@ mp2ml_status step_linear_server(struct run *run, unsigned s)
         TRY(answer_c0(run, s, &a, f));
         step_report(run, s, (double)(f + 1) / (double)frames);
     }
+    if (ahead)
+        secret_wipe(a.c1s, step->count * (params->n + params->primes * run->images) * sizeof(*c1));
     return MP2ML_OK;
 }
 

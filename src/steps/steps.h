@@ -6,6 +6,7 @@
  *   step_input.c    quantise; a plain input travels here
  *   step_linear.c   encrypt, multiply, switch, decode; its twin in step_linear_clear.c; the same
  *                   in the layout image in step_linear_image.c
+ *   precompute.c    linear steps made ahead of a request, and what is left of them in it
  *   step_nonlinear.c ReLU, re-entry, max, argmax, products on shares
  *   step_output.c   open to the client, turn into floats, softmax and what else may end a network
  *
@@ -38,6 +39,8 @@ struct run_keys {
     uint64_t c1_counter[STEPS_SETS]; /* next block of the stream; never goes back in a session */
 };
 
+struct precomputed; /* linear steps of requests to come */
+
 typedef void (*run_progress)(void *context, double fraction_of_block);
 
 struct run {
@@ -59,6 +62,8 @@ struct run {
     size_t region_bytes;
     uint64_t **values;          /* [n_steps], valid while the step is alive */
     size_t images;              /* of the current block */
+    struct precomputed *ahead;  /* its linear steps are there already; else NULL. Not owned */
+    size_t item;                /* which of them */
     const float *const *inputs; /* client: [tensor] -> [image][count] of this block */
     float *const *outputs;      /* client: [tensor] -> [image][count] */
     run_progress progress;
@@ -86,6 +91,31 @@ MUST_CHECK mp2ml_status run_block(struct run *run, size_t images, const float *c
 void run_forget(struct run *run);
 /* Bytes that run_new allocates, for plans and limits; SIZE_MAX on overflow. */
 size_t run_memory(const struct plan_public *pub, enum party party, uint64_t plain, size_t images);
+
+/* ---- ahead of time ------------------------------------------------------------------------- */
+
+/* Makes ahead what `items` requests of `images` images need of linear steps, through `run`, which is
+ * only used for the call. Both parties make the same call. linear: whole steps, in one batch, for
+ * which run has room for images*items; but for those that read inputs in the clear alone, and those
+ * whose values are opened. Of the others, or of all: halves that need no message, in the layout batch.
+ * Bytes of precompute_memory. Keeps run->pub. */
+MUST_CHECK mp2ml_status precompute_new(struct precomputed **out, struct run *run, size_t images,
+                                       size_t items, bool linear);
+void precompute_free(struct precomputed *p);
+size_t precompute_memory(const struct plan_public *pub, enum party party, uint64_t plain,
+                         size_t images, size_t items, bool linear); /* SIZE_MAX on overflow */
+/* The whole step is there. */
+bool precompute_has(const struct precomputed *p, unsigned step);
+/* Items not used yet, 0 for NULL; the number of the next. */
+size_t precompute_left(const struct precomputed *p);
+size_t precompute_next(const struct precomputed *p);
+/* Marks the next item as used and lets the run's next block, of its images, take it: run->ahead is
+ * for the caller to reset. Its words are wiped as they serve. */
+void precompute_use(struct precomputed *p, struct run *run);
+#ifdef MP2ML_TEST_HOOKS
+/* Control: every use is of item 0. Both parties must do the same. */
+void precompute_reuse(struct precomputed *p);
+#endif
 
 /* The whole plan in the clear: inputs[t] = [image][count], outputs[t] likewise. `noise` false gives
  * exact rounding instead of the model. `visit` (may be NULL) sees every step's values
@@ -141,6 +171,22 @@ mp2ml_status step_linear_clear(struct clear_run *run, unsigned step);
 /* Arena bytes of the linear step's halves beside the value sets. */
 size_t step_linear_scratch(const struct plan_public *pub, const struct plan_step *step,
                            enum party party, uint64_t plain, size_t images);
+/* out = round(2^(k-l) * (W x + bias)) mod 2^k in exact integers, x[inputs][images] mod 2^l.
+ * CT: leaks nothing but the shape of W. */
+void step_linear_multiply(uint64_t *out, const struct linear *lin, const struct plan_step *step,
+                          const uint64_t *x, size_t images, bool with_bias);
+/* The halves of a linear step that was made ahead. */
+mp2ml_status step_masked_client(struct run *run, unsigned step);
+mp2ml_status step_masked_server(struct run *run, unsigned step);
+size_t step_masked_scratch(const struct plan_public *pub, const struct plan_step *step,
+                           size_t images);
+/* The halves of a step, made now: encryptions of zero [input][primes][images]; c1' [output][N] and b*u
+ * [output][primes][images]. Layout batch. */
+mp2ml_status step_linear_zeros(struct run *run, unsigned step, uint64_t *zeros);
+mp2ml_status step_linear_c1_halves(struct run *run, unsigned step, uint64_t *c1s, uint64_t *bu);
+/* The same of the item that this block uses, which the step wipes as it goes; NULL, false: none. */
+uint64_t *precompute_zeros(const struct run *run, unsigned step);
+bool precompute_c1(const struct run *run, unsigned step, uint64_t **c1s, uint64_t **bu);
 /* step_linear_image.c: the halves of a linear step in that layout whose operands are encrypted. */
 mp2ml_status step_image_client(struct run *run, unsigned step);
 mp2ml_status step_image_server(struct run *run, unsigned step);
@@ -183,6 +229,7 @@ void gather_operands(uint64_t *out, const struct plan_public *pub, const struct 
                      unsigned bits);
 /* True when every operand of the step is an input in the clear. */
 bool step_is_plain(const struct plan_public *pub, const struct plan_step *step, uint64_t plain);
+mp2ml_status run_step(struct run *run, unsigned step);
 void step_report(struct run *run, unsigned step, double fraction_of_step);
 
 #endif

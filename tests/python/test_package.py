@@ -154,6 +154,22 @@ def test_several_predictions_on_one_connection(client, model, images):
     assert client.stats.bytes_to_client > client.stats.setup_bytes_to_client > 0
 
 
+def test_work_ahead_changes_no_result(server, model, images):
+    with mp2ml.Client("127.0.0.1", server.port, precompute=True) as client:
+        assert client.prepare(2, batch=3) == 2
+        for _ in range(3): # the third as if nothing had been prepared
+            y = client.predict(images[:3])
+            assert np.abs(y - model.eval_float(images[:3])).max() <= tolerance(model)
+        stats = client.stats
+        assert (stats.requests, stats.precomputed, stats.prepared_used) == (3, 2, 2)
+        assert client.receipt()["ahead"]["prepared_left"] == stats.prepared_left == 0
+        with pytest.raises(ValueError):
+            client.prepare(-1)
+    with mp2ml.Client("127.0.0.1", server.port) as client:
+        assert client.prepare(4) == 4
+        assert client.stats.precomputed == 0 < client.stats.prepare_bytes_to_server
+
+
 def test_simulated_network(server, model, images):
     rtt = 0.08
     with mp2ml.Client("localhost", server.port) as client:
