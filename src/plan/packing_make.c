@@ -160,25 +160,11 @@ static void place_outputs(struct make *k, uint32_t tile)
 
 /* ---- numbers --------------------------------------------------------------------------------- */
 
-/* Largest 2-norm of the weights of one output ciphertext. Sums of squares of integers are exact. */
-static double norm2_of(const struct packing_map *map, const struct packing_choice *c)
-{
-    double most = map->rows[0].square; /* diagonal: the same for every out */
-    for (uint32_t m = 0; !c->diagonal && m < map->n_outs;) {
-        uint32_t end = c->outs < map->n_outs - m ? m + c->outs : map->n_outs;
-        double square = 0;
-        for (; m < end; m++)
-            square += map->rows[m].square;
-        most = fmax(most, square);
-    }
-    return sqrt(most);
-}
-
 static mp2ml_status set_numbers(struct packed *packed, const struct packing_map *map,
                                 const struct packing_choice *choice)
 {
     packed->set = choice->set;
-    packed->norm2 = norm2_of(map, choice);
+    packed->norm2 = packing_norm2(map, choice);
     packed->choice = malloc(sizeof *packed->choice);
     if (packed->choice == NULL)
         return MP2ML_ERR_MEMORY;
