@@ -641,7 +641,8 @@ static void test_sizes_of_weights(void **state)
     static const struct {
         int most;
         bool large; /* root mean square = most / sqrt(3) */
-    } cases[] = {{1, false}, {40, false}, {250, false}, {440, false}, {1023, true}, {1000, true}};
+    } cases[] = {{1, false},   {40, false},  {250, false}, {440, false},
+                 {1023, true}, {1000, true}, {700, true},  {600, true}};
     struct net net;
     (void)state;
     net_init(&net, 31);
