@@ -618,6 +618,28 @@ static void test_norms(void **state)
     net_done(&net, plan);
 }
 
+/* The largest packings go first where polynomials do not fit; the others stay. */
+static void test_within(void **state)
+{
+    struct net net;
+    (void)state;
+    net_init(&net, 32);
+    int x = net_relu(&net, net_dense(&net, net_input(&net, DIMS(20)), 400));
+    x = net_relu(&net, net_dense(&net, x, 300));
+    struct plan *plan = packed_plan(&net, net_dense(&net, x, 5), 14, 16);
+    const uint64_t large = packed_bytes(plan->packed[3]);
+    const uint64_t others = packed_bytes(plan->packed[1]) + packed_bytes(plan->packed[5]);
+    assert_int_equal(large, plan->packed[3]->n_polys * 2048 * 8);
+    plan_pack_within(plan, large + others);
+    assert_non_null(plan->packed[3]);
+    plan_pack_within(plan, large + others - 1);
+    assert_null(plan->packed[3]);
+    assert_true(plan->packed[1] != NULL && plan->packed[5] != NULL);
+    plan_pack_within(plan, 0);
+    assert_true(plan->packed[1] == NULL && plan->packed[5] == NULL);
+    net_done(&net, plan);
+}
+
 /* Every weight drawn from -most .. most, and the norms that go with it. */
 static void set_weights(struct linear *lin, struct net *net, int most)
 {
@@ -767,6 +789,7 @@ int main(void)
         cmocka_unit_test(test_values_decide_nothing),
         cmocka_unit_test(test_norms),
         cmocka_unit_test(test_sizes_of_weights),
+        cmocka_unit_test(test_within),
         cmocka_unit_test(test_shared_taps),
         cmocka_unit_test(test_numbers),
         cmocka_unit_test(test_too_large),

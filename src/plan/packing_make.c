@@ -247,3 +247,28 @@ mp2ml_status plan_pack(struct plan *plan)
     }
     return MP2ML_OK;
 }
+
+uint64_t packed_bytes(const struct packed *packed)
+{
+    const struct ckks_params *params = ckks_params(packed->set);
+    return (uint64_t)packed->n_polys * params->primes * params->n * sizeof(uint64_t);
+}
+
+void plan_pack_within(struct plan *plan, uint64_t most_bytes)
+{
+    for (;;) {
+        uint64_t sum = 0;
+        unsigned largest = 0;
+        uint64_t most = 0;
+        for (unsigned s = 0; s < plan->pub.n_steps; s++) {
+            const uint64_t bytes = plan->packed[s] != NULL ? packed_bytes(plan->packed[s]) : 0;
+            sum += bytes;
+            largest = bytes > most ? s : largest;
+            most = bytes > most ? bytes : most;
+        }
+        if (sum <= most_bytes)
+            return;
+        packed_free(plan->packed[largest]);
+        plan->packed[largest] = NULL;
+    }
+}
