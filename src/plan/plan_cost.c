@@ -47,7 +47,8 @@ struct cost plan_cost(const struct plan *plan, size_t images, uint64_t plain)
 
 /* ---- seconds --------------------------------------------------------------------------------- */
 
-#define FLIGHT_SECONDS 25e-6 /* a party wakes up, on any link */
+#define FLIGHT_SECONDS 25e-6 /* a party wakes up, on this machine */
+#define FAR_SECONDS 80e-6    /* and for a frame that came over a network */
 #define STEP_SECONDS 15e-6   /* system calls and what else every step costs */
 
 static double most(double a, double b)
@@ -115,8 +116,9 @@ double plan_step_seconds(const struct plan *plan, unsigned s, const struct cost 
     /* GMW's frames cross: two flights, one way's time. */
     const bool crossing = step_has_engine(step->kind) && step->engine == MPC_GMW;
     const double flights = crossing ? (double)((cost->flights + 1) / 2) : (double)cost->flights;
-    const double wait = flights * (situation->network.rtt_s / 2 + FLIGHT_SECONDS) +
-                        (cost->flights > 0 ? STEP_SECONDS : 0);
+    const double each = situation->network.rtt_s > 0 ? FAR_SECONDS : FLIGHT_SECONDS;
+    const double wait =
+        flights * (situation->network.rtt_s / 2 + each) + (cost->flights > 0 ? STEP_SECONDS : 0);
     const double blocks = (double)(((size_t)step->count * images + MPC_BLOCK - 1) / MPC_BLOCK);
     if (step->kind == STEP_LINEAR && cost->flights > 0)
         return wait + linear_seconds(plan, step, images, &t);
