@@ -57,8 +57,10 @@ static void engines(void **state)
     const struct {
         size_t images;
         const char *network, *engine;
-    } cases[] = {
-        {1, "wan", "yao"}, {1, "cable", "yao"}, {2048, "loopback", "gmw"}, {2048, "1ms:20mbit", "gmw"}};
+    } cases[] = {{1, "wan", "yao"},
+                 {1, "cable", "yao"},
+                 {2048, "loopback", "gmw"},
+                 {2048, "1ms:20mbit", "gmw"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const struct plan_situation s = situation_of(cases[i].images, cases[i].network);
         struct plan_public chosen;
@@ -113,6 +115,32 @@ static void forced(void **state)
     net_done(&net, plan);
 }
 
+/* What was chosen once hides no alternative: a table made of a choice has the same rows. */
+static void tables(void **state)
+{
+    (void)state;
+    struct net net;
+    struct plan *plan = two_layers(&net);
+    const struct plan_situation s = situation_of(1, "loopback");
+    struct plan_public chosen;
+    char *first = NULL, *again = NULL;
+    assert_int_equal(plan_pack(plan), MP2ML_OK);
+    assert_int_equal(plan_choose(&chosen, plan, &s), MP2ML_OK);
+    assert_string_equal(plan_layout_name(&chosen), "image");
+    const struct plan view = plan_view(plan, &chosen);
+    assert_int_equal(plan_compare(&first, plan, &s), MP2ML_OK);
+    assert_int_equal(plan_compare(&again, &view, &s), MP2ML_OK);
+    assert_string_equal(first, again);
+    const char *const words[] = {"chosen", "batch   gmw", "batch   yao", "image   gmw",
+                                 "image   yao"};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        assert_non_null(strstr(first, words[i]));
+    free(first);
+    free(again);
+    plan_public_wipe(&chosen);
+    net_done(&net, plan);
+}
+
 /* Twice the delay or half the rate takes longer by what it costs; a slow party counts. */
 static void grows(void **state)
 {
@@ -144,10 +172,8 @@ static void grows(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(engines),
-        cmocka_unit_test(best),
-        cmocka_unit_test(forced),
-        cmocka_unit_test(grows),
+        cmocka_unit_test(engines), cmocka_unit_test(best),   cmocka_unit_test(forced),
+        cmocka_unit_test(grows),   cmocka_unit_test(tables),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -60,6 +60,11 @@ mp2ml_status plan_public_copy(struct plan_public *out, const struct plan_public 
 
 /* ---- alternatives ---------------------------------------------------------------------------- */
 
+static const struct plan_public *as_planned(const struct plan *plan)
+{
+    return plan->planned != NULL ? plan->planned : &plan->pub;
+}
+
 #define ALTERNATIVES 2 /* of a step, at most */
 
 /* Alternative i of step s put into the public step; false when there is none. The packing is
@@ -67,7 +72,7 @@ mp2ml_status plan_public_copy(struct plan_public *out, const struct plan_public 
 static bool alternative(struct plan_step *out, const struct plan *plan, unsigned s, unsigned i,
                         const struct plan_situation *situation)
 {
-    *out = plan->pub.steps[s];
+    *out = as_planned(plan)->steps[s];
     if (step_has_engine(out->kind)) {
         out->engine = (enum mpc_engine)i;
         return situation->engine == CHOOSE_AUTO || situation->engine == 1 + i;
@@ -89,7 +94,7 @@ static void choose_step(struct plan *view, const struct plan *plan, unsigned s,
 {
     const size_t images =
         situation->images < situation->block ? situation->images : situation->block;
-    struct plan_step best = plan->pub.steps[s];
+    struct plan_step best = as_planned(plan)->steps[s];
     struct ot_ledger best_ledger = *ledger;
     double least = INFINITY;
     for (unsigned i = 0; i < ALTERNATIVES; i++) {
@@ -113,12 +118,13 @@ static void choose_step(struct plan *view, const struct plan *plan, unsigned s,
 mp2ml_status plan_choose(struct plan_public *out, const struct plan *plan,
                          const struct plan_situation *situation)
 {
-    struct plan_public borrowed = plan->pub;
+    struct plan_public borrowed = *as_planned(plan);
+    borrowed.k_ss = plan->pub.k_ss;
     memset(out, 0, sizeof *out);
     borrowed.steps = calloc(plan->pub.n_steps + 1, sizeof *borrowed.steps);
     if (borrowed.steps == NULL)
         return MP2ML_ERR_MEMORY;
-    memcpy(borrowed.steps, plan->pub.steps, plan->pub.n_steps * sizeof *borrowed.steps);
+    memcpy(borrowed.steps, as_planned(plan)->steps, plan->pub.n_steps * sizeof *borrowed.steps);
     struct plan view = plan_view(plan, &borrowed);
     struct ot_ledger ledger = {.k_ss = plan->pub.k_ss};
     for (unsigned s = 0; s < plan->pub.n_steps; s++)

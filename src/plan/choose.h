@@ -34,10 +34,12 @@ double plan_step_seconds(const struct plan *plan, unsigned step, const struct co
                          const struct plan_situation *situation);
 
 MUST_CHECK mp2ml_status plan_public_copy(struct plan_public *out, const struct plan_public *in);
-/* *plan with other public steps; borrows everything, never freed. */
+/* *plan with other public steps; borrows everything, never freed. Choices are made anew from the steps
+ * as planned. */
 static inline struct plan plan_view(const struct plan *plan, const struct plan_public *pub)
 {
     struct plan view = *plan;
+    view.planned = plan->planned != NULL ? plan->planned : &plan->pub;
     view.pub = *pub;
     return view;
 }

@@ -169,6 +169,8 @@ void plan_options_init(struct plan_options *o);
 
 struct plan {
     struct plan_public pub;
+    const struct plan_public
+        *planned;             /* of a view (plan_view): pub of the plan it is of; else NULL */
     struct linear *linear;    /* [n_steps], empty but for LINEAR; RELU: b and bi, or empty */
     struct plan_range *range; /* [n_steps], of LINEAR and INPUT steps; ranges.c */
     struct plan_options options;
