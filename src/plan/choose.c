@@ -60,6 +60,11 @@ mp2ml_status plan_public_copy(struct plan_public *out, const struct plan_public 
 
 /* ---- alternatives ---------------------------------------------------------------------------- */
 
+static size_t block_images(const struct plan_situation *situation)
+{
+    return situation->images < situation->block ? situation->images : situation->block;
+}
+
 static const struct plan_public *as_planned(const struct plan *plan)
 {
     return plan->planned != NULL ? plan->planned : &plan->pub;
@@ -88,12 +93,33 @@ static bool alternative(struct plan_step *out, const struct plan *plan, unsigned
     return true;
 }
 
+double plan_alternative_seconds(const struct plan *plan, unsigned s, unsigned i,
+                                const struct plan_situation *situation)
+{
+    struct plan_step step;
+    const struct plan_step *kept = plan->pub.steps;
+    struct plan view = plan_view(plan, &plan->pub);
+    struct ot_ledger ledger = {.k_ss = plan->pub.k_ss};
+    if ((!step_has_engine(kept[s].kind) && kept[s].kind != STEP_LINEAR) ||
+        !alternative(&step, plan, s, i, situation))
+        return NAN;
+    view.pub.steps = malloc(plan->pub.n_steps * sizeof *view.pub.steps);
+    if (view.pub.steps == NULL)
+        return NAN;
+    memcpy(view.pub.steps, kept, plan->pub.n_steps * sizeof *kept);
+    view.pub.steps[s] = step;
+    const struct cost c =
+        plan_step_cost(&view, s, block_images(situation), situation->plain, &ledger);
+    const double seconds = plan_step_seconds(&view, s, &c, situation);
+    free(view.pub.steps);
+    return seconds;
+}
+
 /* The fastest alternative of step s in view->pub, whose other steps are chosen or as planned. */
 static void choose_step(struct plan *view, const struct plan *plan, unsigned s,
                         struct ot_ledger *ledger, const struct plan_situation *situation)
 {
-    const size_t images =
-        situation->images < situation->block ? situation->images : situation->block;
+    const size_t images = block_images(situation);
     struct plan_step best = as_planned(plan)->steps[s];
     struct ot_ledger best_ledger = *ledger;
     double least = INFINITY;

@@ -53,6 +53,10 @@ static inline bool step_has_engine(enum step_kind kind)
     return kind == STEP_RELU || kind == STEP_MAX || kind == STEP_ARGMAX;
 }
 
+/* Expected seconds of step s for a block, alone, in layout or engine i (the enum's value); NAN where it
+ * has none. */
+double plan_alternative_seconds(const struct plan *plan, unsigned s, unsigned i,
+                                const struct plan_situation *situation);
 /* The choice for the situation beside what each layout and engine would cost; malloced text. */
 MUST_CHECK mp2ml_status plan_compare(char **out, const struct plan *plan,
                                      const struct plan_situation *situation);

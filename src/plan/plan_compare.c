@@ -2,6 +2,7 @@
  *
  * The planner's choice beside its alternatives, for people and for programs. */
 #include <jansson.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -74,6 +75,27 @@ static void print_rows(FILE *f, const struct row *rows)
                           (unsigned long long)rows[r].cost.flights);
 }
 
+/* Step by step: what each layout or engine takes; the choice may differ from the least where the step
+ * before has left transfers. */
+static void print_steps(FILE *f, const struct plan *plan, const struct plan_situation *situation)
+{
+    static const char *const names[2][2] = {{"batch", "image"}, {"gmw", "yao"}};
+    (void)fprintf(f, "\n%4s %-8s %9s  seconds of the step alone, for a block\n", "step", "kind",
+                  "values");
+    for (unsigned s = 0; s < plan->pub.n_steps; s++) {
+        const struct plan_step *step = &plan->pub.steps[s];
+        if (step->kind != STEP_LINEAR && !step_has_engine(step->kind))
+            continue;
+        (void)fprintf(f, "%4u %-8s %9u ", s, step_kind_name(step->kind), step->count);
+        for (unsigned i = 0; i < 2; i++) {
+            const double seconds = plan_alternative_seconds(plan, s, i, situation);
+            if (isfinite(seconds))
+                (void)fprintf(f, " %s %.4g", names[step->kind != STEP_LINEAR][i], seconds);
+        }
+        (void)fprintf(f, "  %s\n", plan->notes[s].nodes);
+    }
+}
+
 mp2ml_status plan_compare(char **out, const struct plan *plan,
                           const struct plan_situation *situation)
 {
@@ -88,6 +110,7 @@ mp2ml_status plan_compare(char **out, const struct plan *plan,
     if (f == NULL)
         return MP2ML_ERR_MEMORY;
     print_rows(f, rows);
+    print_steps(f, plan, situation);
     bool failed = ferror(f) != 0;
     if (fclose(f) != 0 || failed) {
         free(text);
