@@ -21,8 +21,8 @@ static mp2ml_model *label, *logits;
 static int load(void **state)
 {
     (void)state;
-    label = attack_model("argmax");
-    logits = attack_model("logits");
+    label = attack_model(ATTACK_GMW, "argmax");
+    logits = attack_model(ATTACK_GMW, "logits");
     return 0;
 }
 
