@@ -618,6 +618,84 @@ static void test_norms(void **state)
     net_done(&net, plan);
 }
 
+/* The largest packings go first where polynomials do not fit; the others stay. */
+static void test_within(void **state)
+{
+    struct net net;
+    (void)state;
+    net_init(&net, 32);
+    int x = net_relu(&net, net_dense(&net, net_input(&net, DIMS(20)), 400));
+    x = net_relu(&net, net_dense(&net, x, 300));
+    struct plan *plan = packed_plan(&net, net_dense(&net, x, 5), 14, 16);
+    const uint64_t large = packed_bytes(plan->packed[3]);
+    const uint64_t others = packed_bytes(plan->packed[1]) + packed_bytes(plan->packed[5]);
+    assert_int_equal(large, plan->packed[3]->n_polys * 2048 * 8);
+    plan_pack_within(plan, large + others);
+    assert_non_null(plan->packed[3]);
+    plan_pack_within(plan, large + others - 1);
+    assert_null(plan->packed[3]);
+    assert_true(plan->packed[1] != NULL && plan->packed[5] != NULL);
+    plan_pack_within(plan, 0);
+    assert_true(plan->packed[1] == NULL && plan->packed[5] == NULL);
+    net_done(&net, plan);
+}
+
+/* Every weight drawn from -most .. most, and the norms that go with it. */
+static void set_weights(struct linear *lin, struct net *net, int most)
+{
+    for (size_t i = 0; i < lin->n_weights; i++)
+        lin->wi[i] = (int16_t)lrint(net_random(net) * most);
+    for (size_t g = 0; g < lin->n_groups; g++)
+        for (uint32_t r = 0; r < lin->groups[g].rows; r++) {
+            const struct linear_group *group = &lin->groups[g];
+            double square = 0;
+            for (uint32_t c = 0; c < group->cols; c++) {
+                const double w = lin->wi[group->weights_at + (size_t)r * group->cols + c];
+                square += w * w;
+            }
+            lin->norm2[lin->out_index[group->out_at + r]] = (float)sqrt(square);
+        }
+}
+
+/* Where the norm binds, a packing shows on which side of one size the weights are, and no more. */
+static void test_sizes_of_weights(void **state)
+{
+    static const struct {
+        int most;
+        bool large; /* root mean square = most / sqrt(3) */
+    } cases[] = {{1, false},   {40, false},  {250, false}, {440, false},
+                 {1023, true}, {1000, true}, {700, true},  {600, true}};
+    struct net net;
+    (void)state;
+    net_init(&net, 31);
+    int x = net_relu(&net, net_dense(&net, net_input(&net, DIMS(20)), 845));
+    x = net_relu(&net, net_dense(&net, x, 200));
+    struct plan *plan = packed_plan(&net, net_dense(&net, x, 5), 18, 18);
+    struct packed *first[2] = {NULL, NULL};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct packed *p = NULL;
+        set_weights(&plan->linear[3], &net, cases[i].most);
+        assert_int_equal(packed_new(&p, plan, 3), MP2ML_OK);
+        assert_non_null(p);
+        assert_true(ckks_norm_fits(ckks_params(p->set), p->norm2, 18));
+        const struct packed *like = first[cases[i].large];
+        if (like == NULL) {
+            first[cases[i].large] = p;
+            continue;
+        }
+        assert_int_equal(p->set, like->set);
+        assert_int_equal(p->places.in_cts, like->places.in_cts);
+        assert_int_equal(p->places.out_cts, like->places.out_cts);
+        assert_int_equal(p->n_products, like->n_products);
+        packed_free(p);
+    }
+    assert_true(first[0]->set != first[1]->set || /* the norm does bind */
+                first[0]->places.out_cts != first[1]->places.out_cts);
+    packed_free(first[0]);
+    packed_free(first[1]);
+    net_done(&net, plan);
+}
+
 /* While a model is loaded, the map of a convolution has the taps of one channel, not of all; that of
  * a dense layer has those of one row. */
 static void test_shared_taps(void **state)
@@ -710,6 +788,8 @@ int main(void)
         cmocka_unit_test(test_networks),
         cmocka_unit_test(test_values_decide_nothing),
         cmocka_unit_test(test_norms),
+        cmocka_unit_test(test_sizes_of_weights),
+        cmocka_unit_test(test_within),
         cmocka_unit_test(test_shared_taps),
         cmocka_unit_test(test_numbers),
         cmocka_unit_test(test_too_large),

@@ -16,6 +16,7 @@ struct cost {
     uint64_t memory;          /* bytes of working memory at the larger party, while it runs */
     double client_seconds;    /* rough, one core, this machine's kernels */
     double server_seconds;
+    double ot_seconds; /* of either's, what extending transfers takes */
 };
 
 enum cost_way { COST_NOWHERE, COST_TO_SERVER, COST_TO_CLIENT };
@@ -41,6 +42,7 @@ static inline void cost_add(struct cost *sum, const struct cost *c)
     sum->memory = sum->memory > c->memory ? sum->memory : c->memory;
     sum->client_seconds += c->client_seconds;
     sum->server_seconds += c->server_seconds;
+    sum->ot_seconds += c->ot_seconds;
 }
 
 #endif

@@ -39,7 +39,8 @@ void ot_cost_reserve(struct cost *sum, struct ot_ledger *ledger, uint64_t from_s
     c.memory =
         (ledger->from_server + ledger->from_client + 2 * OT_WIDTH) * 16 +
         (ledger->from_server > ledger->from_client ? ledger->from_server : ledger->from_client) / 8;
-    c.client_seconds = c.server_seconds = (double)(s + r) * seconds_each(ledger->k_ss);
+    c.ot_seconds = (double)(s + r) * seconds_each(ledger->k_ss);
+    c.client_seconds = c.server_seconds = c.ot_seconds;
     while (s > 0 || r > 0) {
         const size_t send = ot_piece(s), recv = ot_piece(r);
         /* The receiver of transfers sends the corrections; both parties send first. */

@@ -69,6 +69,11 @@ struct ckks;
 MUST_CHECK mp2ml_status packed_new(struct packed **out, const struct plan *plan, unsigned s);
 /* plan->packed[s] of every linear step, as scaled now; may be called again. */
 MUST_CHECK mp2ml_status plan_pack(struct plan *plan);
+/* Bytes of the polynomials that a server keeps once it has multiplied by them. */
+uint64_t packed_bytes(const struct packed *packed);
+/* Gives up packings, the largest first, until the polynomials of the others fit; their steps stay in
+ * the layout batch. */
+void plan_pack_within(struct plan *plan, uint64_t most_bytes);
 void packed_free(struct packed *packed);
 /* The polynomials of step s with its weights as they are, transformed for ck, which is of
  * packed->set; made by the first call, then shared by all threads until packed_free. */

@@ -15,6 +15,13 @@
 
 #define MOST_TILES 64u /* along one axis */
 
+/* How large weights are taken to be, on the root mean square. Norms decide how many weights may share
+ * a ciphertext, and a client sees how many do: so the norm is not that of the weights but the one that
+ * as many weights of the first size would have and, only where that is too small for the weights there
+ * are, of the last, which no weight exceeds. One bit of a step's weights shows. */
+#define USUAL_WEIGHT (CKKS_MAX_WEIGHT / 4.0)
+static const double weight_sizes[] = {USUAL_WEIGHT, CKKS_MAX_WEIGHT};
+
 static uint32_t quotient(uint32_t a, uint32_t b) /* rounded up */
 {
     return (a + b - 1) / b;
@@ -24,9 +31,15 @@ struct candidates {
     const struct packing_map *map;
     const struct plan_step *step;
     const struct ckks_params *params;
+    double weight; /* of weight_sizes */
     bool opened, improved;
     struct packing_choice *best;
 };
+
+static double square_of(const struct candidates *cs, const struct packing_row *row)
+{
+    return (double)row->n_taps * cs->weight * cs->weight;
+}
 
 static double price(const struct candidates *cs, double in, double out, double products)
 {
@@ -128,7 +141,7 @@ static bool count_polys(const struct candidates *cs, const struct packing_choice
             const struct packing_row *row = &map->rows[m];
             first = row->first < first ? row->first : first;
             last = row->last > last ? row->last : last;
-            square += row->square;
+            square += square_of(cs, row);
         }
         if (!norm_is_legal(cs, square))
             return false;
@@ -168,7 +181,7 @@ static void consider_diagonal(struct candidates *cs, struct packing_choice *c, u
         c->outs = quotient(n_outs, c->out_cts);
         c->planes = f;
         c->in_cts = c->out_cts * chunks;
-        if (norm_is_legal(cs, cs->map->rows[0].square))
+        if (norm_is_legal(cs, square_of(cs, &cs->map->rows[0])))
             keep_if_best(cs, c, tiles, chunks, tiles * c->in_cts);
     }
     c->diagonal = false;
@@ -199,20 +212,57 @@ static void consider_tiles(struct candidates *cs, uint32_t tiles_y, uint32_t til
         consider_diagonal(cs, &c, room);
 }
 
-bool packing_choose(struct packing_choice *best, const struct packing_map *map,
-                    const struct plan_step *step, bool opened)
+/* All candidates for weights of one size. */
+static void consider_all(struct candidates *cs)
 {
-    struct candidates cs = {.map = map, .step = step, .opened = opened, .best = best};
-    for (unsigned set = opened ? CKKS_S2 : CKKS_S1; set <= CKKS_S2; set++) {
-        cs.params = ckks_params(set);
-        if (step->l > cs.params->max_l || step->k < cs.params->min_k || step->k > cs.params->max_k)
+    const struct packing_map *map = cs->map;
+    const struct plan_step *step = cs->step;
+    for (unsigned set = cs->opened ? CKKS_S2 : CKKS_S1; set <= CKKS_S2; set++) {
+        cs->params = ckks_params(set);
+        if (step->l > cs->params->max_l || step->k < cs->params->min_k ||
+            step->k > cs->params->max_k)
             continue;
         for (uint32_t y = 1; y <= map->out_h && y <= MOST_TILES; y++)
             for (uint32_t x = 1; x <= map->out_w && x <= MOST_TILES; x++)
                 /* The same tiles as one fewer would give are not tried twice. */
                 if ((y == 1 || quotient(map->out_h, y) != quotient(map->out_h, y - 1)) &&
                     (x == 1 || quotient(map->out_w, x) != quotient(map->out_w, x - 1)))
-                    consider_tiles(&cs, y, x);
+                    consider_tiles(cs, y, x);
     }
-    return cs.improved;
+}
+
+/* Sums of squares of integers are exact. */
+double packing_norm2(const struct packing_map *map, const struct packing_choice *c)
+{
+    double most = map->rows[0].square; /* diagonal: the same for every out */
+    for (uint32_t m = 0; !c->diagonal && m < map->n_outs;) {
+        uint32_t end = c->outs < map->n_outs - m ? m + c->outs : map->n_outs;
+        double square = 0;
+        for (; m < end; m++)
+            square += map->rows[m].square;
+        most = fmax(most, square);
+    }
+    return sqrt(most);
+}
+
+bool packing_choose(struct packing_choice *best, const struct packing_map *map,
+                    const struct plan_step *step, bool opened)
+{
+    for (size_t i = 0; i < sizeof weight_sizes / sizeof *weight_sizes; i++) {
+        struct packing_choice found = {.seconds = INFINITY};
+        struct candidates cs = {
+            .map = map, .step = step, .weight = weight_sizes[i], .opened = opened, .best = &found};
+        consider_all(&cs);
+        if (!cs.improved)
+            continue;
+        const double norm2 = packing_norm2(map, &found);
+        cs.params = ckks_params(found.set);
+        if (!norm_is_legal(&cs, norm2 * norm2))
+            continue;
+        if (found.seconds >= best->seconds)
+            return false;
+        *best = found;
+        return true;
+    }
+    return false;
 }

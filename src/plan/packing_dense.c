@@ -55,7 +55,7 @@ mp2ml_status packing_dense(struct packing_map *map, const struct linear *lin)
             map->planes[plane[v]] = (struct packing_plane){(uint32_t)v, 1, 1, 0, 0};
     for (size_t g = 0; g < lin->n_groups; g++) {
         const struct linear_group *group = &lin->groups[g];
-        struct packing_row range = {.first = UINT32_MAX};
+        struct packing_row range = {.first = UINT32_MAX, .n_taps = group->cols};
         for (size_t c = 0; c < group->cols; c++) {
             uint32_t p = plane[lin->in_index[group->in_at + c]];
             range.first = p < range.first ? p : range.first;

@@ -160,25 +160,11 @@ static void place_outputs(struct make *k, uint32_t tile)
 
 /* ---- numbers --------------------------------------------------------------------------------- */
 
-/* Largest 2-norm of the weights of one output ciphertext. Sums of squares of integers are exact. */
-static double norm2_of(const struct packing_map *map, const struct packing_choice *c)
-{
-    double most = map->rows[0].square; /* diagonal: the same for every out */
-    for (uint32_t m = 0; !c->diagonal && m < map->n_outs;) {
-        uint32_t end = c->outs < map->n_outs - m ? m + c->outs : map->n_outs;
-        double square = 0;
-        for (; m < end; m++)
-            square += map->rows[m].square;
-        most = fmax(most, square);
-    }
-    return sqrt(most);
-}
-
 static mp2ml_status set_numbers(struct packed *packed, const struct packing_map *map,
                                 const struct packing_choice *choice)
 {
     packed->set = choice->set;
-    packed->norm2 = norm2_of(map, choice);
+    packed->norm2 = packing_norm2(map, choice);
     packed->choice = malloc(sizeof *packed->choice);
     if (packed->choice == NULL)
         return MP2ML_ERR_MEMORY;
@@ -260,4 +246,29 @@ mp2ml_status plan_pack(struct plan *plan)
         TRY(packed_new(&plan->packed[s], plan, s));
     }
     return MP2ML_OK;
+}
+
+uint64_t packed_bytes(const struct packed *packed)
+{
+    const struct ckks_params *params = ckks_params(packed->set);
+    return (uint64_t)packed->n_polys * params->primes * params->n * sizeof(uint64_t);
+}
+
+void plan_pack_within(struct plan *plan, uint64_t most_bytes)
+{
+    for (;;) {
+        uint64_t sum = 0;
+        unsigned largest = 0;
+        uint64_t most = 0;
+        for (unsigned s = 0; s < plan->pub.n_steps; s++) {
+            const uint64_t bytes = plan->packed[s] != NULL ? packed_bytes(plan->packed[s]) : 0;
+            sum += bytes;
+            largest = bytes > most ? s : largest;
+            most = bytes > most ? bytes : most;
+        }
+        if (sum <= most_bytes)
+            return;
+        packed_free(plan->packed[largest]);
+        plan->packed[largest] = NULL;
+    }
 }

@@ -83,6 +83,9 @@ MUST_CHECK mp2ml_status packing_dense_fill(struct packing_map *map, const struct
 MUST_CHECK mp2ml_status packing_conv(struct packing_map *map, bool *found, const struct plan *plan,
                                      unsigned s, unsigned ways);
 
+/* Largest 2-norm of the weights of one output ciphertext. */
+double packing_norm2(const struct packing_map *map, const struct packing_choice *c);
+
 /* Improves *best (best->seconds = INFINITY: nothing yet); true when it did. */
 bool packing_choose(struct packing_choice *best, const struct packing_map *map,
                     const struct plan_step *step, bool opened);

@@ -47,7 +47,9 @@ struct cost plan_cost(const struct plan *plan, size_t images, uint64_t plain)
 
 /* ---- seconds --------------------------------------------------------------------------------- */
 
-#define FLIGHT_SECONDS 25e-6 /* a party wakes up, on any link */
+#define FLIGHT_SECONDS 25e-6 /* a party wakes up, on this machine */
+#define FAR_SECONDS 80e-6    /* and for a frame that came over a network */
+#define STEP_SECONDS 15e-6   /* system calls and what else every step costs */
 
 static double most(double a, double b)
 {
@@ -79,8 +81,25 @@ static double linear_seconds(const struct plan *plan, const struct plan_step *st
                  out_frames = (double)((outputs + out - 1) / out);
     const double ahead =
         step->layout == PLAN_IMAGE ? 0.5 : (double)params->n / (double)(params->n + images);
+    /* A group of images in the layout image is answered when all of it has come. */
+    const double answers = step->layout == PLAN_IMAGE ? 1 : out_frames;
     return most(flow(t->client / 2, t->up, 0, in_frames), t->server * ahead) +
-           flow(t->server * (1 - ahead), t->down, t->client / 2, out_frames);
+           flow(t->server * (1 - ahead), t->down, t->client / 2, answers);
+}
+
+#define OT_STRIP 43690.0 /* transfers that travel together, about */
+#define YAO_FRAME 1024.0 /* values of a frame of GARBLED */
+
+/* The client extends transfers, the server follows strip by strip; then it garbles and the client
+ * follows frame by frame. */
+static double yao_seconds(const struct plan_step *step, size_t images, const struct cost *cost,
+                          const struct plan_situation *situation, const struct step_times *t)
+{
+    const double client_ot = cost->ot_seconds * situation->client_speed;
+    const double server_ot = cost->ot_seconds * situation->server_speed;
+    const double frames = ceil((double)step->count * (double)images / YAO_FRAME);
+    return flow(client_ot, t->up, server_ot, ceil((double)cost->ots_from_server / OT_STRIP) + 1) +
+           flow(t->server - server_ot, t->down, t->client - client_ot, frames);
 }
 
 double plan_step_seconds(const struct plan *plan, unsigned s, const struct cost *cost,
@@ -97,12 +116,14 @@ double plan_step_seconds(const struct plan *plan, unsigned s, const struct cost 
     /* GMW's frames cross: two flights, one way's time. */
     const bool crossing = step_has_engine(step->kind) && step->engine == MPC_GMW;
     const double flights = crossing ? (double)((cost->flights + 1) / 2) : (double)cost->flights;
-    const double wait = flights * (situation->network.rtt_s / 2 + FLIGHT_SECONDS);
+    const double each = situation->network.rtt_s > 0 ? FAR_SECONDS : FLIGHT_SECONDS;
+    const double wait =
+        flights * (situation->network.rtt_s / 2 + each) + (cost->flights > 0 ? STEP_SECONDS : 0);
     const double blocks = (double)(((size_t)step->count * images + MPC_BLOCK - 1) / MPC_BLOCK);
     if (step->kind == STEP_LINEAR && cost->flights > 0)
         return wait + linear_seconds(plan, step, images, &t);
     if (step_has_engine(step->kind) && step->engine == MPC_YAO)
-        return wait + flow(t.server, t.down, t.client, blocks) + t.up;
+        return wait + yao_seconds(step, images, cost, situation, &t);
     return wait + flow(most(t.client, t.server), most(t.up, t.down), 0, blocks);
 }
 

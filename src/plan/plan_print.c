@@ -207,6 +207,17 @@ static void print_leaks(FILE *f, const struct plan *plan)
                           s, opened_leak(plan, s));
 }
 
+/* Of the polynomials of the steps in layout image. */
+static uint64_t image_bytes(const struct plan *plan)
+{
+    uint64_t sum = 0;
+    for (unsigned s = 0; s < plan->pub.n_steps; s++)
+        if (plan->pub.steps[s].kind == STEP_LINEAR && plan->pub.steps[s].layout == PLAN_IMAGE &&
+            plan->packed != NULL && plan->packed[s] != NULL)
+            sum += packed_bytes(plan->packed[s]);
+    return sum;
+}
+
 static void print_all(FILE *f, const struct plan *plan, const struct plan_situation *situation)
 {
     print_tensors(f, plan);
@@ -239,6 +250,10 @@ static void print_all(FILE *f, const struct plan *plan, const struct plan_situat
         (void)fprintf(f, "over a network, with k_ss 8: %.1f KB an image\n",
                       (double)(less.bytes_to_server + less.bytes_to_client) / n / 1000);
     }
+    const uint64_t polys = image_bytes(plan);
+    if (polys > 0)
+        (void)fprintf(f, "the server keeps %.1f MiB of weights for the layout image\n",
+                      (double)polys / 1048576.0);
     print_leaks(f, plan);
 }
 
@@ -406,6 +421,7 @@ static json_t *json_all(const struct plan *plan, const struct plan_situation *si
     (void)json_object_set_new(totals, "images", json_count(images));
     json_cost(totals, &c);
     (void)json_object_set_new(totals, "seconds", json_number(plan_seconds(plan, situation)));
+    (void)json_object_set_new(totals, "image_weight_bytes", json_count(image_bytes(plan)));
     (void)json_object_set_new(totals, "multiply_adds", json_count(multiply_adds(plan, images)));
     (void)json_object_set_new(o, "inputs", inputs);
     (void)json_object_set_new(o, "outputs", outputs);

@@ -404,7 +404,10 @@ static const struct option_row option_table[] = {
     {{"threads", "N", "all processors",
       "threads of the kernels; half the processors if the peer is on this machine", S | C, 0},
      set_threads},
-    {{"max-memory", "SIZE", "4G", "limit for the work memory of one session", S | C, 0},
+    {{"max-memory", "SIZE", "4G",
+      "limit for the work memory of one session, and for the weights of a model in the layout "
+      "image",
+      S | C, 0},
      set_max_memory},
     {{"max-batch", "N", "1000000", "largest number of images in one request", S, 0}, set_max_batch},
     {{"max-clients", "N", "16", "clients served at the same time", S, 0}, set_max_clients},

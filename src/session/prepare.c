@@ -40,6 +40,14 @@ static mp2ml_status read_calibration(mp2ml_array *a, const struct graph *graph,
     return MP2ML_OK;
 }
 
+/* The polynomials of all packings stay with the model, for all sessions. */
+static mp2ml_status pack(struct plan *plan, uint64_t most_bytes)
+{
+    TRY(plan_pack(plan));
+    plan_pack_within(plan, most_bytes);
+    return MP2ML_OK;
+}
+
 static mp2ml_status plan_model(struct mp2ml_model *m, const struct mp2ml_options *o,
                                mp2ml_error *err)
 {
@@ -68,7 +76,7 @@ static mp2ml_status plan_model(struct mp2ml_model *m, const struct mp2ml_options
     if (status == MP2ML_OK)
         status = choose_bits(m->plan, o->bits, o->sign_bits, err);
     if (status == MP2ML_OK && !o->hide_geometry && o->layout != 1 + PLAN_BATCH)
-        status = plan_pack(m->plan);
+        status = pack(m->plan, o->max_memory);
     if (m->plan)
         m->plan->options.progress = NULL;
     array_wipe(&samples);

@@ -99,8 +99,11 @@ static size_t memory_need(size_t *region, size_t *offset, uint32_t *last_use,
     for (unsigned s = 0; s < pub->n_steps; s++) {
         size_t scratch = step_scratch(pub, s, party, plain, images);
         most = scratch > most ? scratch : most;
-        if (is_packed(pub, &pub->steps[s], plain) &&
-            !size_add(&total, total, step_image_map_need(&pub->steps[s], party)))
+        if (!is_packed(pub, &pub->steps[s], plain))
+            continue;
+        scratch = step_image_map_scratch(&pub->steps[s]);
+        most = scratch > most ? scratch : most;
+        if (!size_add(&total, total, step_image_map_need(&pub->steps[s], party)))
             return SIZE_MAX;
     }
     if (most == SIZE_MAX || total == SIZE_MAX || !size_add(&total, total, most))

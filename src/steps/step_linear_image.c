@@ -16,7 +16,8 @@
 
 /* ---- places -------------------------------------------------------------------------------- */
 
-/* Sorts the places of boxes by position; every position occurs once. */
+/* Sorts the places of boxes by position; every position occurs once. What is needed meanwhile goes
+ * back to the arena. */
 static mp2ml_status places_take(struct image_places *out, struct arena *arena,
                                 const struct packing_box *boxes, uint32_t n_boxes, uint32_t cts,
                                 size_t n)
@@ -25,12 +26,13 @@ static mp2ml_status places_take(struct image_places *out, struct arena *arena,
     out->first = arena_take(arena, (size_t)cts + 1, sizeof(*out->first));
     out->value = arena_take(arena, places, sizeof(*out->value));
     out->coefficient = arena_take(arena, places, sizeof(*out->coefficient));
-    uint32_t *value = malloc((places + 1) * sizeof(*value));
-    uint32_t *position = malloc((places + 1) * sizeof(*position));
-    uint32_t *at = calloc(positions + 1, sizeof(*at)); /* place + 1, or 0 */
-    mp2ml_status status = MP2ML_ERR_MEMORY;
+    const size_t mark = arena_mark(arena);
+    uint32_t *value = arena_take(arena, places, sizeof(*value));
+    uint32_t *position = arena_take(arena, places, sizeof(*position));
+    uint32_t *at = arena_take(arena, positions, sizeof(*at)); /* place + 1, or 0 */
     if (!out->first || !out->value || !out->coefficient || !value || !position || !at)
-        goto out;
+        return MP2ML_ERR_MEMORY;
+    memset(at, 0, positions * sizeof(*at));
     packing_expand(value, position, boxes, n_boxes);
     for (size_t i = 0; i < places; i++)
         at[position[i]] = (uint32_t)i + 1;
@@ -45,12 +47,25 @@ static mp2ml_status places_take(struct image_places *out, struct arena *arena,
             }
     }
     out->first[cts] = filled;
-    status = MP2ML_OK;
-out:
-    free(value);
-    free(position);
-    free(at);
-    return status;
+    arena_rewind(arena, mark);
+    return MP2ML_OK;
+}
+
+/* What places_take gives back. */
+static size_t places_scratch(const struct packing_box *boxes, uint32_t n_boxes, uint32_t cts,
+                             size_t n)
+{
+    return 2 * arena_need(packing_places(boxes, n_boxes), sizeof(uint32_t)) +
+           arena_need(cts * n, sizeof(uint32_t));
+}
+
+size_t step_image_map_scratch(const struct plan_step *step)
+{
+    const struct packing *p = &step->packing;
+    const size_t n = ckks_params(step->set)->n;
+    const size_t in = places_scratch(p->in, p->n_in, p->in_cts, n);
+    const size_t out = places_scratch(p->out, p->n_out, p->out_cts, n);
+    return in > out ? in : out;
 }
 
 static size_t places_need(const struct packing_box *boxes, uint32_t n_boxes, uint32_t cts)

@@ -195,6 +195,8 @@ size_t step_image_scratch(const struct plan_public *pub, const struct plan_step 
 /* The map's arrays come from the arena (step_image_map_need bytes) and stay for the run's life; bias of
  * `lin`, NULL at the client. */
 size_t step_image_map_need(const struct plan_step *step, enum party party);
+/* Arena bytes that taking a map needs beside it for a moment. */
+size_t step_image_map_scratch(const struct plan_step *step);
 MUST_CHECK mp2ml_status step_image_map_take(struct image_map *map, struct arena *arena,
                                             const struct plan_step *step, const struct linear *lin);
 /* Uniform k-bit masks r, and this party's share -r. */

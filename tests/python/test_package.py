@@ -181,9 +181,9 @@ def test_simulated_network(server, model, images):
     assert np.abs(y - model.eval_float(images)).max() <= tolerance(model)
     # TCP and hello; the request, its plan, and every linear step wait for the other side.
     assert stats.setup_seconds >= 2 * rtt and stats.predict_seconds >= 3 * rtt
-    # With bytes and flights the same, no more is lost than one way for each flight.
-    assert stats.flights - stats.setup_flights == near.flights - near.setup_flights
-    assert stats.bytes_to_server == near.bytes_to_server
+    # The server has seen the round trip: few flights, and no more is lost than one way for each.
+    assert stats.engine == "yao"
+    assert stats.flights - stats.setup_flights <= near.flights - near.setup_flights
     flights = stats.flights - stats.setup_flights
     assert near.predict_seconds < 3 * rtt
     assert stats.predict_seconds <= flights * rtt / 2 + 2 * near.predict_seconds + 1
