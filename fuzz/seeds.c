@@ -304,7 +304,7 @@ static void ckks(void)
         snprintf(name, sizeof name, "ones-%u", what);
         put("ckks", name, head, 4, ones, sizeof ones);
     }
-    for (uint8_t what = 8; what < 28; what++) { /* layout image; from 24 on the end of bodies */
+    for (uint8_t what = 8; what < 28; what++) {  /* layout image; from 24 on the end of bodies */
         const uint8_t head[4] = {what, 0, 6, 3}; /* 2 ciphertexts, 7 results each of odd k */
         char name[16];
         if (what >= 12 && what < 24)

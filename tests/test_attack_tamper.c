@@ -83,13 +83,12 @@ static const struct place checked[] = {
     {PARTY_SERVER, FRAME_OT_EXTEND, 0, 4, ATTACK_ONLY_GMW},
 };
 
-/* The Yao engine changes nothing before the plan is known: two trials there. */
+/* The Yao engine changes nothing before the plan is known: one trial there. */
 static unsigned trials_of(const struct place *place, unsigned form)
 {
     if ((place->forms >> form & 1) == 0)
         return 0;
-    return form == ATTACK_YAO && place->type < FRAME_ACCEPT && place->trials > 2 ? 2
-                                                                                 : place->trials;
+    return form == ATTACK_YAO && place->type < FRAME_REQUEST ? 1 : place->trials;
 }
 
 /* A correction changed where it meets the sender's offset goes unnoticed with chance 2^-k_ss, and
