@@ -177,12 +177,10 @@ static void account_first(struct bench *b, struct bench_result *r, const mp2ml_c
 {
     mp2ml_stats s = mp2ml_client_stats(client);
     const bool simulated = s.simulated_network[0] != '\0';
-    r->first_bytes_to_server =
-        (double)(s.bytes_to_server - s.setup_bytes_to_server - s.asking_bytes_to_server -
-                 s.prepare_bytes_to_server);
-    r->first_bytes_to_client =
-        (double)(s.bytes_to_client - s.setup_bytes_to_client - s.asking_bytes_to_client -
-                 s.prepare_bytes_to_client);
+    r->first_bytes_to_server = (double)(s.bytes_to_server - s.setup_bytes_to_server -
+                                        s.asking_bytes_to_server - s.prepare_bytes_to_server);
+    r->first_bytes_to_client = (double)(s.bytes_to_client - s.setup_bytes_to_client -
+                                        s.asking_bytes_to_client - s.prepare_bytes_to_client);
     snprintf(r->layout, sizeof(r->layout), "%s", s.layout);
     snprintf(r->engine, sizeof(r->engine), "%s", s.engine);
     snprintf(b->network, sizeof(b->network), "%s", simulated ? s.simulated_network : "loopback");

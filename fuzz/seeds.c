@@ -304,6 +304,16 @@ static void ckks(void)
         snprintf(name, sizeof name, "ones-%u", what);
         put("ckks", name, head, 4, ones, sizeof ones);
     }
+    for (uint8_t what = 8; what < 28; what++) {  /* layout image; from 24 on the end of bodies */
+        const uint8_t head[4] = {what, 0, 6, 3}; /* 2 ciphertexts, 7 results each of odd k */
+        char name[16];
+        if (what >= 12 && what < 24)
+            continue;
+        snprintf(name, sizeof name, "image-%u", what);
+        put("ckks", name, head, 4, some, sizeof some);
+        snprintf(name, sizeof name, "image-ones-%u", what);
+        put("ckks", name, head, 4, ones, sizeof ones);
+    }
     /* q1 = 2^41 - 2^16 + 1 and q1 - 1: the least refused and the largest taken */
     put("ckks", "q", "\x02\x00\x00\x00\x01\x00\xff\xff\xff\x01", 10, "", 0);
     put("ckks", "q-1", "\x02\x00\x00\x00\x00\x00\xff\xff\xff\x01", 10, "", 0);
@@ -330,6 +340,48 @@ static void ot(void)
     frame[9] = 0x20; /* says 8192 bytes */
     put("ot", "identity", "\x06\x00", 2, frame, FRAME_HEADER_BYTES + 64);
     free(frame);
+}
+
+/* Honest calls, then ones with a bit in a table, in a row, and in the last byte's padding. */
+static void yao(void)
+{
+    static const uint8_t difference[2] = {0, 0x10};
+    uint8_t last[2048] = {0};
+    memset(last + sizeof last - 1, 0x80, 1);
+    for (uint8_t what = 0; what < 16; what++) {
+        const uint8_t head[6] = {what, 9, 11, 5, 0, 0}, far[6] = {what, 9, 11, 6, 0x40, 4};
+        char name[24];
+        snprintf(name, sizeof name, "honest-%u", what);
+        put("yao", name, head, sizeof head, "", 0);
+        snprintf(name, sizeof name, "early-%u", what);
+        put("yao", name, head, sizeof head, difference, sizeof difference);
+        snprintf(name, sizeof name, "late-%u", what);
+        put("yao", name, far, sizeof far, difference, sizeof difference);
+    }
+    /* choices of one value of 13 bits: 3 bits of padding */
+    put("yao", "padding-choice", "\x04\x09\x00\x00\x01\x00", 6, "\x80", 1);
+    /* one value of 4 bits: tables of 80 bytes, then rows of 19 bits */
+    put("yao", "padding-row", "\x00\x00\x00\x00\x52\x00", 6, "\x80", 1);
+    /* positions of one window of 4: all of the frame, with the padding behind rows of 3 bits */
+    memset(last, 0xff, sizeof last);
+    put("yao", "padding-garbled", "\x02\x00\x00\x00\x00\x00", 6, last, sizeof last);
+}
+
+/* Honest bodies; a bit late, all bits of the first bytes; padding of the result (8 bytes). */
+static void steps(void)
+{
+    static const uint8_t ones[8] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
+    for (uint8_t what = 0; what < 16; what++) {
+        const uint8_t head[3] = {what, 0, 0}, far[3] = {what, 0xff, 0xff};
+        char name[24];
+        snprintf(name, sizeof name, "honest-%u", what);
+        put("steps", name, head, sizeof head, "", 0);
+        snprintf(name, sizeof name, "bit-%u", what);
+        put("steps", name, far, sizeof far, "\x20", 1);
+        snprintf(name, sizeof name, "ones-%u", what);
+        put("steps", name, head, sizeof head, ones, sizeof ones);
+    }
+    put("steps", "padding", "\x06\x07\x00", 3, "\x80", 1);
 }
 
 static void rest(void)
@@ -371,6 +423,8 @@ int main(int argc, char **argv)
     session();
     ckks();
     ot();
+    steps();
+    yao();
     rest();
     return 0;
 }

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,7 +15,9 @@
 #endif
 
 #include "attack_session.h"
+#include "base/bytes.h"
 #include "graphdef_writer.h"
+#include "plan/choose.h"
 
 /* ---- the model ------------------------------------------------------------------------------ */
 
@@ -42,12 +45,13 @@ static void write_model(struct gd_writer *w)
     gd_finish(w);
 }
 
-mp2ml_model *attack_model(const char *reveal)
+mp2ml_model *attack_model(enum attack_form form, const char *reveal)
 {
-    return attack_model_in("batch", reveal);
+    return form == ATTACK_GMW ? attack_model_in("batch", "gmw", reveal)
+                              : attack_model_in("image", "yao", reveal);
 }
 
-mp2ml_model *attack_model_in(const char *layout, const char *reveal)
+mp2ml_model *attack_model_in(const char *layout, const char *engine, const char *reveal)
 {
     struct gd_writer w = {0};
     mp2ml_model *model = NULL;
@@ -57,7 +61,7 @@ mp2ml_model *attack_model_in(const char *layout, const char *reveal)
     if (mp2ml_options_set(o, "reveal", reveal, &err) != MP2ML_OK ||
         mp2ml_options_set(o, "bits", "13", &err) != MP2ML_OK ||
         mp2ml_options_set(o, "layout", layout, &err) != MP2ML_OK ||
-        mp2ml_options_set(o, "nonlinear", "gmw", &err) != MP2ML_OK ||
+        mp2ml_options_set(o, "nonlinear", engine, &err) != MP2ML_OK ||
         mp2ml_model_parse(&model, w.file.data, w.file.size, "attack", o, &err) != MP2ML_OK)
         fail_msg("%s", err.text);
     mp2ml_options_free(o);
@@ -81,10 +85,18 @@ static void one_thread(void)
 #endif
 }
 
+/* As the server chooses for these images: the options leave nothing open, so both halves agree. */
+static mp2ml_status bare_plan(struct plan_public *chosen, const struct attack *a)
+{
+    struct plan_situation situation = a->model->situation;
+    situation.images = situation.block = a->images;
+    return plan_choose(chosen, a->model->plan, &situation);
+}
+
 static mp2ml_status bare_half(struct job *job, enum party party)
 {
     struct attack *a = job->attack;
-    const struct plan *plan = a->model->plan;
+    struct plan_public chosen = {0};
     struct link *link = NULL;
     struct session *s = NULL;
     struct run *run = NULL;
@@ -105,8 +117,9 @@ static mp2ml_status bare_half(struct job *job, enum party party)
         goto out;
     if (a->skip_check)
         ot_test_skip_check(s->ot);
-    TRY_OUT(run_new(&run, party, link, s->mpc, s->prg, &s->keys, &plan->pub,
-                    party == PARTY_CLIENT ? NULL : plan, a->plain, a->images));
+    TRY_OUT(bare_plan(&chosen, a));
+    TRY_OUT(run_new(&run, party, link, s->mpc, s->prg, &s->keys, &chosen,
+                    party == PARTY_CLIENT ? NULL : a->model->plan, a->plain, a->images));
     for (size_t i = 0; i < a->requests && status == MP2ML_OK; i++) {
         if (a->reset_counters)
             memset(s->keys.c1_counter, 0, sizeof s->keys.c1_counter);
@@ -116,6 +129,7 @@ out:
     if (status != MP2ML_OK && link != NULL)
         link_abort(link);
     run_free(run);
+    plan_public_wipe(&chosen);
     session_free(s);
     link_free(link);
     class_names_wipe(&hello->classes);
@@ -144,6 +158,27 @@ static void *serve(void *argument)
     return NULL;
 }
 
+/* Keys and pools are gone, and stay so. */
+static void stays_failed(mp2ml_client *client, const struct job *job)
+{
+    mp2ml_error err = {MP2ML_OK, ""};
+    assert_null(client->session);
+    assert_int_equal(
+        mp2ml_client_predict(client, job->attack->images, job->inputs, job->outputs, &err),
+        MP2ML_ERR_FAILED);
+}
+
+static mp2ml_status prepare(mp2ml_client *client, const struct job *job)
+{
+    const struct attack *a = job->attack;
+    mp2ml_error err = {MP2ML_OK, ""};
+    size_t made;
+    mp2ml_status status = mp2ml_client_prepare(client, a->ahead, a->images, &made, &err);
+    if (status != MP2ML_OK && status != MP2ML_ERR_REFUSED)
+        stays_failed(client, job);
+    return status;
+}
+
 static mp2ml_status ask(struct job *job)
 {
     struct attack *a = job->attack;
@@ -152,10 +187,14 @@ static mp2ml_status ask(struct job *job)
     mp2ml_error err = {MP2ML_OK, ""};
     options_init(&options);
     options.threads = 1;
+    options.precompute = true;
+    options.timeout_s = (unsigned)a->timeout_s;
     mp2ml_status status = client_over_channel(&client, job->channel, &options, &err);
     options_wipe(&options);
     TRY(status);
     status = mp2ml_client_set_plain(client, 0, a->plain, &err);
+    if (status == MP2ML_OK && a->ahead > 0)
+        status = prepare(client, job);
     for (size_t i = 0; i < a->requests && status == MP2ML_OK; i++) {
         status = mp2ml_client_predict(client, a->images, job->inputs, job->outputs, &err);
         if (status != MP2ML_OK) {
@@ -164,10 +203,7 @@ static mp2ml_status ask(struct job *job)
             assert_true(err.text[0] != '\0');
             if (status == MP2ML_ERR_REFUSED)
                 continue;
-            assert_null(client->session); /* keys and pools are gone, and stay so */
-            assert_int_equal(
-                mp2ml_client_predict(client, a->images, job->inputs, job->outputs, &err),
-                MP2ML_ERR_FAILED);
+            stays_failed(client, job);
         }
     }
     mp2ml_client_free(client);
@@ -178,16 +214,19 @@ void attack_run(struct attack *a)
 {
     struct relay relay;
     pthread_t server;
-    float x[8 * ATTACK_INPUTS];
+    float x[ATTACK_IMAGES * ATTACK_INPUTS];
     const float *inputs[1] = {x};
     float *outputs[1] = {a->out};
     a->images = a->images == 0 ? 1 : a->images;
     a->requests = a->requests == 0 ? 1 : a->requests;
-    assert_true(a->images <= 8);
-    for (size_t i = 0; i < 8 * (size_t)ATTACK_INPUTS; i++)
+    a->timeout_s = a->timeout_s == 0 ? 60 : a->timeout_s;
+    assert_true(a->images <= ATTACK_IMAGES);
+    for (size_t i = 0; i < ATTACK_IMAGES * (size_t)ATTACK_INPUTS; i++)
         x[i] = a->fill;
     one_thread();
     relay_start(&relay, a->fn, a->context);
+    for (unsigned p = 0; p < 2; p++)
+        channel_set_timeout(relay.end[p], a->timeout_s * 1000);
     struct job job[2] = {{a, relay.end[0], NULL, NULL}, {a, relay.end[1], inputs, outputs}};
     assert_int_equal(pthread_create(&server, NULL, serve, &job[0]), 0);
     if (is_bare(a)) {
@@ -290,4 +329,67 @@ void edit_flip(struct edit *e, struct relay *r, const struct relay_piece *piece)
     if (byte != NULL)
         *byte ^= e->mask;
     relay_pass(r, e->from, piece->bytes, piece->size);
+}
+
+void edit_flip_end(struct edit *e, struct relay *r, const struct relay_piece *piece)
+{
+    uint8_t *byte = piece_byte(piece, piece->whole - 1 - e->at);
+    assert_true(e->at + FRAME_HEADER_BYTES < piece->whole);
+    if (byte != NULL)
+        *byte ^= e->mask;
+    relay_pass(r, e->from, piece->bytes, piece->size);
+}
+
+void edit_write(struct edit *e, struct relay *r, const struct relay_piece *piece)
+{
+    const size_t at = e->at == SIZE_MAX ? piece->whole - e->other_size : FRAME_HEADER_BYTES + e->at;
+    for (size_t i = 0; i < e->other_size; i++) {
+        uint8_t *byte = piece_byte(piece, at + i);
+        if (byte != NULL)
+            *byte = e->other[i];
+    }
+    relay_pass(r, e->from, piece->bytes, piece->size);
+}
+
+void edit_length(struct edit *e, struct relay *r, const struct relay_piece *piece)
+{
+    const size_t length = piece->whole - FRAME_HEADER_BYTES;
+    const bool last = piece->offset + piece->size == piece->whole, longer = e->mask != 0;
+    if (piece->offset == 0)
+        store_u64(piece->bytes + 8, longer ? length + 1 : length - 1);
+    relay_pass(r, e->from, piece->bytes, piece->size - (!longer && last));
+    if (longer && last)
+        relay_pass(r, e->from, (const uint8_t[1]){0}, 1);
+}
+
+const char *edit_name(char text[96], const struct edit *e)
+{
+    static const struct {
+        int code;
+        const char *name;
+    } types[] = {
+#define ROW(name, code, what) {(code), #name},
+        FRAME_TYPE_MAP(ROW)
+#undef ROW
+    };
+    const char *name = "?";
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++)
+        if (types[i].code == (int)e->type)
+            name = types[i].name;
+    (void)snprintf(text, 96, "%s %u of the %s, byte %zu, mask %02x", name, e->number,
+                   e->from == PARTY_CLIENT ? "client" : "server", e->at, e->mask);
+    return text;
+}
+
+void attack_edited(struct attack *a, struct edit *e)
+{
+    a->fn = attack_edit;
+    a->context = e;
+    e->seen = 0;
+    e->inside = e->done = false;
+    attack_run(a);
+    if (!e->done) {
+        char text[96];
+        fail_msg("never met: %s", edit_name(text, e));
+    }
 }

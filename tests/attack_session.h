@@ -10,11 +10,16 @@
 
 #define ATTACK_INPUTS 16
 #define ATTACK_OUTPUTS 3
+#define ATTACK_IMAGES 64 /* of a request, at most */
 
 /* 4x4 pixels, convolution, ReLU, maximum pool, dense layer. */
-mp2ml_model *attack_model(const char *reveal);
-/* The same with every linear step in the layout "batch" (as above) or "image". */
-mp2ml_model *attack_model_in(const char *layout, const char *reveal);
+mp2ml_model *attack_model_in(const char *layout, const char *engine, const char *reveal);
+/* What a server may choose, for tables of attacks: GMW and layout batch, or Yao and layout image. */
+enum attack_form { ATTACK_GMW, ATTACK_YAO, ATTACK_FORMS };
+#define ATTACK_ONLY_GMW (1U << ATTACK_GMW)
+#define ATTACK_ONLY_YAO (1U << ATTACK_YAO)
+#define ATTACK_BOTH (ATTACK_ONLY_GMW | ATTACK_ONLY_YAO)
+mp2ml_model *attack_model(enum attack_form form, const char *reveal);
 
 struct attack {
     const mp2ml_model *model;
@@ -22,6 +27,8 @@ struct attack {
     void *context;
     size_t images;   /* of a request; 0 = 1 */
     size_t requests; /* 0 = 1 */
+    size_t ahead;    /* requests that the client prepares first, linear steps too; 0 = none */
+    int timeout_s;   /* of both sides; 0 = 60 */
     bool plain;      /* the input travels in the clear */
     float fill;      /* every input value */
     /* controls; then both sides are bare halves, and requests are blocks of one plan */
@@ -30,8 +37,8 @@ struct attack {
     bool reset_counters; /* both sides start every request at block 0 of the c1 stream */
     bool only_handshake; /* both sides end behind it */
     /* results */
-    mp2ml_status status[2];        /* by party */
-    float out[8 * ATTACK_OUTPUTS]; /* of the last request */
+    mp2ml_status status[2];                    /* by party */
+    float out[ATTACK_IMAGES * ATTACK_OUTPUTS]; /* of the last request */
     struct relay_seen seen[2];
 };
 /* Runs the session to its end, whatever it is. */
@@ -65,6 +72,16 @@ struct edit {
 void attack_edit(void *context, struct relay *r, enum party from, const struct relay_piece *piece);
 /* A struct edit's fn: byte `at` of the body (modulo its length) ^= mask. */
 void edit_flip(struct edit *e, struct relay *r, const struct relay_piece *piece);
+/* The same, `at` bytes before the last one. */
+void edit_flip_end(struct edit *e, struct relay *r, const struct relay_piece *piece);
+/* `other` over the body from byte `at` on; SIZE_MAX: over its end. */
+void edit_write(struct edit *e, struct relay *r, const struct relay_piece *piece);
+/* A body that is one byte shorter, or longer where mask is not 0, and a header that says so. */
+void edit_length(struct edit *e, struct relay *r, const struct relay_piece *piece);
+/* What the edit was, for messages. */
+const char *edit_name(char text[96], const struct edit *e);
+/* A session with this edit, which it must meet. The rest of *a is the caller's. */
+void attack_edited(struct attack *a, struct edit *e);
 /* byte `at` of the frame, if the piece has it, else NULL. */
 uint8_t *piece_byte(const struct relay_piece *piece, size_t at);
 

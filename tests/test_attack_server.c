@@ -21,8 +21,8 @@ static mp2ml_model *label, *logits;
 static int load(void **state)
 {
     (void)state;
-    label = attack_model("argmax");
-    logits = attack_model("logits");
+    label = attack_model(ATTACK_GMW, "argmax");
+    logits = attack_model(ATTACK_GMW, "logits");
     return 0;
 }
 
@@ -362,6 +362,16 @@ static void ring_between_steps(struct plan_public *pub)
     step_of(pub, STEP_MAX, 0)->k++;
 }
 
+static void unknown_engine(struct plan_public *pub)
+{
+    step_of(pub, STEP_MAX, 0)->engine = MPC_ENGINE_COUNT;
+}
+
+static void unknown_layout(struct plan_public *pub)
+{
+    step_of(pub, STEP_LINEAR, 0)->layout = PLAN_LAYOUT_COUNT;
+}
+
 static const struct {
     const char *name;
     void (*spoil)(struct plan_public *pub);
@@ -386,6 +396,8 @@ static const struct {
     {"no values", no_count, 1, 0},
     {"kind 200", unknown_kind, 1, 0},
     {"rings that disagree", ring_between_steps, 1, 0},
+    {"engine 2", unknown_engine, 1, 0},
+    {"layout 2", unknown_layout, 1, 0},
     {"blocks of 0", NULL, 0, 0},
     {"blocks of 2049", NULL, 2049, 0},
     {"a byte too many", NULL, 1, -1},

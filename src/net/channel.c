@@ -203,7 +203,8 @@ static mp2ml_status write_both(struct channel *c, const uint8_t **data, size_t *
         const size_t taken = done < queued ? done : queued;
         if (taken > 0)
             net_queue_drop(&c->out, taken);
-        *data += done - taken;
+        if (done > taken) /* else *data may be NULL */
+            *data += done - taken;
         *n -= done - taken;
         *moved += done;
     }
