@@ -150,12 +150,8 @@ mp2ml_status plan_choose(struct plan_public *out, const struct plan *plan,
     borrowed.steps = calloc(plan->pub.n_steps + 1, sizeof *borrowed.steps);
     if (borrowed.steps == NULL)
         return MP2ML_ERR_MEMORY;
-<<<<<<< HEAD
-    memcpy(borrowed.steps, as_planned(plan)->steps, plan->pub.n_steps * sizeof *borrowed.steps);
-=======
     for (unsigned s = 0; s < plan->pub.n_steps; s++) /* of none steps may be NULL */
-        borrowed.steps[s] = plan->pub.steps[s];
->>>>>>> attacks
+        borrowed.steps[s] = as_planned(plan)->steps[s];
     struct plan view = plan_view(plan, &borrowed);
     struct ot_ledger ledger = {.k_ss = plan->pub.k_ss};
     for (unsigned s = 0; s < plan->pub.n_steps; s++)
