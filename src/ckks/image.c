@@ -168,9 +168,7 @@ static void answer_row_c0(const struct ckks *ck, const struct ckks_image *image,
     const size_t n = ring->n;
     for (unsigned p = 0; p < ring->primes; p++) {
         uint64_t *c0 = C0 + p * n;
-        if (bu == NULL)
-            memset(c0, 0, n * sizeof *c0);
-        row_products(ck, image, p, c0, bu != NULL ? bu + p * n : c0, in, row);
+        row_products(ck, image, p, c0, bu != NULL ? bu + p * n : NULL, in, row);
         ring_intt(ring, p, c0);
         for (size_t i = 0; i < used; i++)
             c0[i] = c0[at[i]];

@@ -101,12 +101,15 @@ mp2ml_status prepare_idle(struct shapes *shapes, struct session *s, uint64_t max
     return status == MP2ML_ERR_MEMORY ? MP2ML_OK : status; /* then without */
 }
 
-void prepare_idle_use(struct shapes *shapes, struct shape *shape)
+bool prepare_idle_use(struct shapes *shapes, struct shape *shape)
 {
-    if (shapes->idle && shapes->last == shape && precompute_idle_fits(shapes->idle, shape->run))
+    const bool fits =
+        shapes->idle && shapes->last == shape && precompute_idle_fits(shapes->idle, shape->run);
+    if (fits)
         precompute_use(shapes->idle, shape->run);
     else
         prepare_idle_drop(shapes);
+    return fits;
 }
 
 void prepare_idle_drop(struct shapes *shapes)

@@ -258,8 +258,10 @@ MUST_CHECK mp2ml_status prepare_make(struct shapes *shapes, struct shape *shape,
  * within the memory limit, until something arrives. Nothing where the client is quick or the shape has
  * items. */
 MUST_CHECK mp2ml_status prepare_idle(struct shapes *shapes, struct session *s, uint64_t max_memory);
-/* The request that came: its run takes them where they are for just this, else they are wiped. */
-void prepare_idle_use(struct shapes *shapes, struct shape *shape);
+/* The request that came: its run takes them where they are for just this, else they are wiped. True
+ * when it does. */
+bool prepare_idle_use(struct shapes *shapes, struct shape *shape);
+/* After the request, and before whatever is not this request. */
 void prepare_idle_drop(struct shapes *shapes);
 MUST_CHECK mp2ml_status prepare_answer_send(struct link *link, size_t requests, bool precompute);
 /* ERR_PROTOCOL for more than was asked for. */
@@ -272,6 +274,7 @@ struct serve_counts {
     uint64_t images;
     uint64_t plain_requests; /* with an input in the clear */
     uint64_t prepared;       /* requests for which work was done ahead */
+    uint64_t idle;           /* requests that found halves made while nothing arrived */
 };
 /* All requests of one connection, until the client leaves (OK) or something fails. */
 mp2ml_status serve_connection(struct channel *channel, const struct mp2ml_model *model,

@@ -397,6 +397,7 @@ void precompute_use(struct precomputed *p, struct run *run)
 void precompute_reuse(struct precomputed *p)
 {
     p->reuse = true;
+    p->next = 0;
 }
 #endif
 

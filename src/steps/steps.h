@@ -124,7 +124,8 @@ size_t precompute_next(const struct precomputed *p);
  * for the caller to reset. Its words are wiped as they serve. */
 void precompute_use(struct precomputed *p, struct run *run);
 #ifdef MP2ML_TEST_HOOKS
-/* Control: every use is of item 0. Both parties must do the same. */
+/* Control: every use from now on is of item 0, as often as there are items, and again after another call.
+ * Both parties must do the same. */
 void precompute_reuse(struct precomputed *p);
 #endif
 
