@@ -331,7 +331,7 @@ static mp2ml_status linear_in_the_clear(struct run *run, unsigned s)
 bool step_interrupted(struct run *run)
 {
     if (run->idle && !run->interrupted)
-        run->interrupted = !channel_is_quiet(link_channel(run->link), 0);
+        run->interrupted = !channel_is_quiet(link_channel(run->link));
     return run->interrupted;
 }
 
