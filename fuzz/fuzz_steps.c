@@ -202,7 +202,7 @@ static void feed(struct sides *s, enum kind kind, unsigned step, const uint8_t *
 }
 
 /* Keys hold pointers in locked memory, where LeakSanitizer does not look. */
-const char *__lsan_default_suppressions(void);
+__attribute__((visibility("default"))) const char *__lsan_default_suppressions(void);
 const char *__lsan_default_suppressions(void)
 {
     return "leak:sides_of\nleak:run_honestly\nleak:CRYPTO_zalloc\nleak:CRYPTO_strndup\n";

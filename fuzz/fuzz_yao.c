@@ -219,7 +219,7 @@ static void judge(const struct call *c, const mp2ml_status status[2])
 }
 
 /* Keys hold pointers in locked memory, where LeakSanitizer does not look. */
-const char *__lsan_default_suppressions(void);
+__attribute__((visibility("default"))) const char *__lsan_default_suppressions(void);
 const char *__lsan_default_suppressions(void)
 {
     return "leak:both_new\nleak:set_up\nleak:ot_pool_room\nleak:CRYPTO_zalloc\nleak:CRYPTO_"

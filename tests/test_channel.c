@@ -282,6 +282,32 @@ static void timeouts(void **state)
     channel_free(b);
 }
 
+/* Quiet is neither a byte that has arrived, nor an end, nor one that cancels. */
+static void quiet(void **state)
+{
+    (void)state;
+    struct channel *a, *b;
+    uint8_t byte = 7, got = 0;
+    new_pair(&a, &b);
+    assert_true(channel_is_quiet(a));
+    assert_int_equal(channel_send(b, &byte, 1), MP2ML_OK);
+    assert_int_equal(channel_flush(b), MP2ML_OK);
+    assert_false(channel_is_quiet(a));
+    assert_false(channel_is_quiet(a)); /* it is still there */
+    assert_true(channel_is_quiet(b));
+    assert_int_equal(channel_recv(a, &got, 1), MP2ML_OK);
+    assert_int_equal(got, byte);
+    assert_true(channel_is_quiet(a));
+    channel_cancel(b);
+    assert_false(channel_is_quiet(b));
+    assert_int_equal(channel_recv(b, &got, 1), MP2ML_ERR_CANCELLED);
+    channel_free(b);
+    assert_false(channel_is_quiet(a));
+    assert_int_equal(channel_recv(a, &got, 1), MP2ML_ERR_CLOSED);
+    assert_false(channel_is_quiet(a));
+    channel_free(a);
+}
+
 static void *cancel_later(void *context)
 {
     sleep_ms(50);
@@ -512,6 +538,7 @@ int main(void)
         cmocka_unit_test(last_words),
         cmocka_unit_test(timeouts),
         cmocka_unit_test(cancel),
+        cmocka_unit_test(quiet),
         cmocka_unit_test(tick),
         cmocka_unit_test(signals),
         cmocka_unit_test(connect_refused),

@@ -27,6 +27,13 @@ struct both_runs {
     bool no_masks; /* control: see struct run */
     size_t ahead;  /* items that are precomputed first; the block uses the last. 0: none */
     bool halves;   /* of them halves of linear steps only */
+    size_t idle;   /* bytes of what the server makes alone while the client waits; 0: nothing */
+    long hurry_us; /* idle: the client does not wait for the end of it, but so long; 0: it does */
+    size_t idle_bytes;    /* of them in use */
+    uint64_t idle_blocks; /* of c1, for whose steps there are halves */
+    unsigned
+        more;   /* idle: blocks behind the first, of the same inputs, whose shares are not kept */
+    bool reuse; /* control: they use the first's idle halves */
     mp2ml_status status[2];
     struct link_stats stats;   /* of the block alone, at the client */
     size_t memory[2], peak[2]; /* what run_memory says, and what was used of it */

@@ -345,6 +345,16 @@ mp2ml_status channel_recv(struct channel *c, void *data, size_t n)
     return MP2ML_OK;
 }
 
+bool channel_is_quiet(struct channel *c)
+{
+    size_t moved = 0;
+    if (channel_enter(c) != MP2ML_OK || net_queue_size(&c->out) > 0 || net_queue_size(&c->in) > 0)
+        return false;
+    if (read_queue(c, &moved) != MP2ML_OK) /* the next call says so */
+        return false;
+    return moved == 0 && c->read_failure == MP2ML_OK;
+}
+
 void channel_push(struct channel *c)
 {
     size_t moved = 0;
