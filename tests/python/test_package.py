@@ -215,7 +215,14 @@ def test_a_dict_for_one_input_and_its_names(client, model, images):
         assert np.abs(y - model.eval_float({name: images[:1]})).max() <= tolerance(model)
 
 
-def test_plain_is_stated_and_does_not_stick(client, model, images):
+def test_plain_is_stated_and_does_not_stick(images):
+    model = mp2ml.Model(CRYPTONETS, reveal="logits", layout="batch", nonlinear="gmw")
+    with mp2ml.Server(model, port=0) as server, \
+            mp2ml.Client("localhost", server.port) as client:
+        check_plain(client, model, images)
+
+
+def check_plain(client, model, images):
     received = [client.stats.bytes_to_client]
     for plain in (False, True, ["import/input"], False, True, []):
         y = client.predict(images[:1], plain=plain)

@@ -165,8 +165,10 @@ def test_plan(program: str) -> None:
     plan = json.loads(done(run(program, "plan", MODEL, "--json", "--batch", 10)))
     assert {"inputs", "outputs", "layout", "steps", "totals", "leaks"} <= plan.keys()
     assert plan["inputs"][0]["name"] == "input" and plan["inputs"][0]["shape"] == [-1, 28, 28, 1]
-    assert plan["layout"] in ("batch", "image")
-    more = json.loads(done(run(program, "plan", MODEL, "--json", "--batch", 2100)))
+    assert plan["layout"] in ("batch", "image", "mixed")
+    batch = ("--layout", "batch")
+    plan = json.loads(done(run(program, "plan", MODEL, "--json", "--batch", 10, *batch)))
+    more = json.loads(done(run(program, "plan", MODEL, "--json", "--batch", 2100, *batch)))
     linear = [step for step in plan["steps"] if step["kind"] == "linear"]
     # 645 weights lie outside of the picture.
     assert [step["products"] for step in linear] == [169 * 5 * 25 - 645, 845 * 100, 100 * 10]
