@@ -86,6 +86,24 @@ static inline struct ckks_image *image_run_weights(const struct image_run *s,
     return image;
 }
 
+/* The answers c0s of rows first, first + 1, ... again, from b*u at the places in use: the same. */
+static inline void image_run_picked(const struct image_run *s, struct fixture *f,
+                                    const struct ckks_image *image, const uint64_t *c0s,
+                                    const uint64_t *in, uint64_t *bu, size_t first, size_t rows)
+{
+    const size_t before = ckks_places_before(&s->places, first);
+    const size_t used = ckks_places_before(&s->places, first + rows) - before;
+    uint64_t *picked = fixture_alloc(used * f->params->primes, sizeof(uint64_t));
+    uint64_t *same = fixture_alloc(used, sizeof(uint64_t));
+    ckks_image_pick(f->ck, &s->places, picked, bu, first, rows);
+    assert_int_equal(ckks_image_answer_picked(f->ck, f->arena, image, &s->places, same, in, picked,
+                                              s->bias, s->r + before, s->l, s->k, first, rows),
+                     MP2ML_OK);
+    assert_memory_equal(same, c0s, used * sizeof *same);
+    free(picked);
+    free(same);
+}
+
 /* The server's half: bodies in, bodies out, in two frames where there are rows for it. */
 static inline void image_run_server(struct image_run *s, struct fixture *f, const uint64_t *c1)
 {
@@ -114,6 +132,7 @@ static inline void image_run_server(struct image_run *s, struct fixture *f, cons
                                               bu + first * words, s->bias, s->r + from, s->l, s->k,
                                               first, rows),
                          MP2ML_OK);
+        image_run_picked(s, f, image, c0s + from, x, bu + first * words, first, rows);
     }
     ckks_image_out_write(params, s->ct_out, s->c1s, c0s, s->k, out, s->images * s->used);
     ckks_image_free(image);

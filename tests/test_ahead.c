@@ -408,50 +408,94 @@ static void masked_values_say_nothing(void **state)
 
 /* ---- halves ------------------------------------------------------------------------------------ */
 
+/* Residues of the client's ciphertexts of the first linear step, of one image. */
+static size_t first_residues(const struct pair *p)
+{
+    const struct plan_step *step = &p->client->last_plan->steps[1];
+    assert_int_equal(step->kind, STEP_LINEAR);
+    assert_int_equal(step->set, CKKS_S1);
+    return step->layout == PLAN_IMAGE ? step->packing.in_cts * ckks_params(step->set)->n : PIXELS;
+}
+
 /* Ciphertexts of requests whose halves were made ahead, all of one input. */
 static void encrypted_requests(struct pair *p, bool reuse)
 {
     pair_start(p, false, 64, 0);
     assert_int_equal(prepare(p, 4, 1), 4);
+    const size_t n = first_residues(p);
     if (reuse)
         precompute_reuse(p->client->shapes.at[0].ahead);
     p->watched = FRAME_CT_IN;
     p->bits = 41;
-    p->masked = calloc(4 * PIXELS + 64, sizeof(uint64_t));
+    p->masked = calloc(4 * n + 64, sizeof(uint64_t));
     for (unsigned i = 0; i < 4; i++)
         ask(p, 1, 1, 0);
-    assert_int_equal(p->n_masked, 4 * PIXELS);
+    assert_int_equal(p->n_masked, 4 * n);
+    assert_int_equal(mp2ml_client_stats(p->client).prepared_used, 4);
 }
 
 static unsigned equal_residues(const struct pair *p)
 {
+    const size_t n = p->n_masked / 4;
     unsigned equal = 0;
-    for (size_t i = PIXELS; i < p->n_masked; i++)
-        equal += p->masked[i] == p->masked[i - PIXELS];
+    for (size_t i = n; i < p->n_masked; i++)
+        equal += p->masked[i] == p->masked[i - n];
     return equal;
 }
 
-static void zeros_serve_once(void **state)
+static void check_zeros(void)
 {
-    (void)state;
     struct pair fresh, reused;
-    assert_int_equal(model->plan->pub.steps[1].set, CKKS_S1);
     encrypted_requests(&fresh, false);
     encrypted_requests(&reused, true);
     const unsigned equal = equal_residues(&fresh), control = equal_residues(&reused);
     assert_int_equal(equal, 0);
-    assert_true(control >= 2 * PIXELS);
+    assert_true(control >= 2 * first_residues(&fresh));
     assert_true(chi_square(&fresh) < 420);
     privacy_report(2, "residues that repeat where zeros were encrypted ahead", equal, 1, control);
     pair_end(&fresh, MP2ML_OK);
     pair_end(&reused, MP2ML_OK);
 }
 
-/* Blocks of the c1 stream that items hold are never taken again, neither by requests without items
- * nor by those of another shape, whatever their order, and both parties agree: all results are right. */
-static void items_own_their_blocks(void **state)
+/* The model in the layout image, for a test that swaps it in. */
+static mp2ml_model *in_images(void)
+{
+    mp2ml_options *o = make_options("reveal=logits", "layout=image", "nonlinear=gmw", NULL);
+    mp2ml_model *m = bundled_model("cryptonets-relu-mnist.pb", o);
+    mp2ml_options_free(o);
+    return m;
+}
+
+static void zeros_serve_once(void **state)
 {
     (void)state;
+    mp2ml_model *batch = model;
+    check_zeros();
+    model = in_images();
+    check_zeros();
+    mp2ml_model_free(model);
+    model = batch;
+}
+
+/* Blocks that a request of so many images takes. */
+static void count_blocks(uint64_t blocks[STEPS_SETS], const mp2ml_client *client, size_t images)
+{
+    for (unsigned i = 0; i < SESSION_SHAPES; i++) {
+        const struct plan_public *pub = client->shapes.at[i].pub;
+        for (unsigned s = 0; pub && client->shapes.at[i].images == images && s < pub->n_steps;
+             s++) {
+            const struct plan_step *step = &pub->steps[s];
+            if (step->kind == STEP_LINEAR)
+                blocks[step->set] += step->layout == PLAN_IMAGE ? step->packing.in_cts * images
+                                                                : plan_step_inputs(pub, step);
+        }
+    }
+}
+
+/* Blocks of the c1 stream that items hold are never taken again, neither by requests without items
+ * nor by those of another shape, whatever their order, and both parties agree: all results are right. */
+static void check_blocks(void)
+{
     struct pair p;
     pair_start(&p, false, 64, 0);
     assert_int_equal(prepare(&p, 2, 1), 2);
@@ -463,14 +507,25 @@ static void items_own_their_blocks(void **state)
     ask(&p, 1, -1, 5);
     assert_int_equal(mp2ml_client_stats(p.client).prepared_used, 3);
     const uint64_t *counter = p.client->session->keys.c1_counter;
-    const struct plan_public *pub = &model->plan->pub;
-    uint64_t of_request[STEPS_SETS] = {0};
-    for (unsigned s = 0; s < pub->n_steps; s++)
-        if (pub->steps[s].kind == STEP_LINEAR)
-            of_request[pub->steps[s].set] += plan_step_inputs(pub, &pub->steps[s]);
-    for (unsigned set = 1; set < STEPS_SETS; set++) /* three items and two requests without */
-        assert_int_equal(counter[set], 5 * of_request[set]);
+    uint64_t blocks[STEPS_SETS] = {
+        0}; /* of three items and two requests without, by their images */
+    static const size_t images[] = {1, 1, 2, 2, 1};
+    for (unsigned i = 0; i < 5; i++)
+        count_blocks(blocks, p.client, images[i]);
+    for (unsigned set = 1; set < STEPS_SETS; set++)
+        assert_int_equal(counter[set], blocks[set]);
     pair_end(&p, MP2ML_OK);
+}
+
+static void items_own_their_blocks(void **state)
+{
+    (void)state;
+    mp2ml_model *batch = model;
+    check_blocks();
+    model = in_images();
+    check_blocks();
+    mp2ml_model_free(model);
+    model = batch;
 }
 
 /* Frames of preparing are as many and as long for other weights, and nothing of an input is there. */

@@ -7,12 +7,13 @@
 #include "steps_fixture.h"
 
 static void run_model_ahead(const char *file, const char *reveal, size_t images, uint64_t plain,
-                            size_t ahead, bool halves)
+                            size_t ahead, bool halves, size_t idle)
 {
     mp2ml_options *o = make_options(reveal, "threads=1", NULL);
     mp2ml_model *model = bundled_model(file, o);
     struct both_runs both = {.model = model, .plain = plain, .ahead = ahead};
     both.halves = halves;
+    both.idle = idle;
     size_t in = model->inputs[0].count, out = model->outputs[0].count;
     float *x = malloc(images * in * sizeof(float)), *y = malloc(images * out * sizeof(float));
     fill_uniform(x, images * in, 0, 1, images);
@@ -40,7 +41,7 @@ static void run_model_ahead(const char *file, const char *reveal, size_t images,
 
 static void run_model(const char *file, const char *reveal, size_t images, uint64_t plain)
 {
-    run_model_ahead(file, reveal, images, plain, 0, false);
+    run_model_ahead(file, reveal, images, plain, 0, false, 0);
 }
 
 /* The same with linear steps that were made ahead: other steps and the sums of all are as always,
@@ -48,16 +49,19 @@ static void run_model(const char *file, const char *reveal, size_t images, uint6
 static void linear_steps_ahead(void **state)
 {
     (void)state;
-    run_model_ahead("cryptonets-relu-mnist.pb", "reveal=logits", 1, 0, 1, false);
-    run_model_ahead("cryptonets-relu-mnist.pb", "reveal=logits", 1, 0, 2, true);
-    run_model_ahead("cryptonets-relu-mnist.pb", "reveal=logits", 9, 1, 1, true);
-    run_model_ahead("mlp-maxpool-mnist.pb", "reveal=logits", 100, 0, 2, true);
-    run_model_ahead("cryptonets-relu-mnist.pb", "reveal=logits", 3, 0, 5, false);
-    run_model_ahead("cryptonets-relu-mnist.pb", "reveal=argmax", 37, 0, 3, false);
-    run_model_ahead("cryptonets-relu-mnist.pb", "reveal=logits", 9, 1, 2, false);
-    run_model_ahead("mlp-maxpool-mnist.pb", "reveal=logits", 3, 0, 2, false);
-    run_model_ahead("mlp-maxpool-mnist.pb", "reveal=logits", 200, 0, 1,
-                    false); /* frames of MASKED */
+    run_model_ahead("cryptonets-relu-mnist.pb", "reveal=logits", 1, 0, 1, false, 0);
+    run_model_ahead("cryptonets-relu-mnist.pb", "reveal=logits", 1, 0, 2, true, 0);
+    run_model_ahead("cryptonets-relu-mnist.pb", "reveal=logits", 9, 1, 1, true, 0);
+    run_model_ahead("mlp-maxpool-mnist.pb", "reveal=logits", 100, 0, 2, true, 0);
+    run_model_ahead("cryptonets-relu-mnist.pb", "reveal=logits", 3, 0, 5, false, 0);
+    run_model_ahead("cryptonets-relu-mnist.pb", "reveal=argmax", 37, 0, 3, false, 0);
+    run_model_ahead("cryptonets-relu-mnist.pb", "reveal=logits", 9, 1, 2, false, 0);
+    run_model_ahead("mlp-maxpool-mnist.pb", "reveal=logits", 3, 0, 2, false, 0);
+    run_model_ahead("mlp-maxpool-mnist.pb", "reveal=logits", 200, 0, 1, false,
+                    0); /* frames of MASKED */
+    run_model_ahead("cryptonets-relu-mnist.pb", "reveal=logits", 1, 0, 0, false, SIZE_MAX);
+    run_model_ahead("cryptonets-relu-mnist.pb", "reveal=logits", 9, 1, 0, false, SIZE_MAX);
+    run_model_ahead("mlp-maxpool-mnist.pb", "reveal=logits", 20, 0, 0, false, 8 << 20);
 }
 
 static void dense_network_one_image(void **state)

@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 #include <pthread.h>
+#include <semaphore.h>
 
 #include "two_parties.h"
 
@@ -60,6 +61,7 @@ struct half {
     struct channel *channel;
     const float *const *inputs;
     float *const *outputs;
+    sem_t *made; /* idle work is done */
 };
 
 static void keep_shares(void *context, const struct run *run, unsigned step)
@@ -88,6 +90,39 @@ static mp2ml_status make_ahead(struct precomputed **out, const struct half *half
     return status;
 }
 
+/* The server's work of its own, which the client waits for. */
+static mp2ml_status make_idle(struct precomputed **out, const struct half *half, struct run *run)
+{
+    struct both_runs *both = half->both;
+    if (half->party == PARTY_CLIENT) {
+        (void)!sem_wait(half->made);
+        return MP2ML_OK;
+    }
+    const struct run_keys keys = *run->keys;
+    mp2ml_status status = precompute_idle(out, run, both->images, both->idle);
+    assert_memory_equal(keys.c1_counter, run->keys->c1_counter, sizeof(keys.c1_counter));
+    (void)!sem_post(half->made);
+    both->idle_bytes = precompute_bytes(*out);
+    if (*out)
+        precompute_use(*out, run);
+    return status;
+}
+
+static mp2ml_status run_again(struct precomputed **ahead, const struct half *half, struct run *run)
+{
+    run->tap = NULL;
+    run->ahead = NULL;
+    if (*ahead && half->both->reuse) {
+        precompute_reuse(*ahead);
+        precompute_use(*ahead, run);
+    } else if (!half->both->reuse) {
+        precompute_free(*ahead);
+        *ahead = NULL;
+        TRY(make_idle(ahead, half, run));
+    }
+    return run_block(run, half->both->images, half->inputs, half->outputs);
+}
+
 static mp2ml_status run_half(struct half *half)
 {
     struct both_runs *both = half->both;
@@ -113,9 +148,13 @@ static mp2ml_status run_half(struct half *half)
         link_set_tap(link, both->tap, both->tap_context);
     if (both->ahead > 0)
         TRY_OUT(make_ahead(&ahead, half, s, run));
+    if (both->idle > 0)
+        TRY_OUT(make_idle(&ahead, half, run));
     struct link_stats before = link_stats(link);
     TRY_OUT(run_block(run, both->images, half->inputs, half->outputs));
     struct link_stats after = link_stats(link);
+    for (unsigned i = 0; i < both->more; i++)
+        TRY_OUT(run_again(&ahead, half, run));
     both->memory[half->party] = run_memory(&plan->pub, half->party, both->plain, both->images);
     both->peak[half->party] = arena_peak(run->arena);
     if (client) {
@@ -145,9 +184,11 @@ static void *run_half_thread(void *argument)
 void both_runs_block(struct both_runs *both, size_t images, const float *const *inputs,
                      float *const *outputs)
 {
-    struct half server = {both, PARTY_SERVER, NULL, NULL, NULL};
-    struct half client = {both, PARTY_CLIENT, NULL, inputs, outputs};
+    sem_t made;
+    struct half server = {both, PARTY_SERVER, NULL, NULL, NULL, &made};
+    struct half client = {both, PARTY_CLIENT, NULL, inputs, outputs, &made};
     pthread_t thread;
+    assert_int_equal(sem_init(&made, 0, 0), 0);
     both->images = images;
     for (int p = 0; p < 2; p++)
         both->shares[p] = calloc(both->model->plan->pub.n_steps, sizeof(uint64_t *));
@@ -155,6 +196,7 @@ void both_runs_block(struct both_runs *both, size_t images, const float *const *
     assert_int_equal(pthread_create(&thread, NULL, run_half_thread, &server), 0);
     run_half_thread(&client);
     pthread_join(thread, NULL);
+    sem_destroy(&made);
 }
 
 uint64_t *both_runs_sum(const struct both_runs *both, unsigned step)

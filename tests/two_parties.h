@@ -24,9 +24,14 @@ struct both_runs {
     uint64_t **shares[2]; /* [party][step] -> [value][image] */
     link_tap tap;         /* sees the client's frames; may be NULL */
     void *tap_context;
-    bool no_masks; /* control: see struct run */
-    size_t ahead;  /* items that are precomputed first; the block uses the last. 0: none */
-    bool halves;   /* of them halves of linear steps only */
+    bool no_masks;     /* control: see struct run */
+    size_t ahead;      /* items that are precomputed first; the block uses the last. 0: none */
+    bool halves;       /* of them halves of linear steps only */
+    size_t idle;       /* bytes of what the server makes alone while the client waits; 0: nothing */
+    size_t idle_bytes; /* of them in use */
+    unsigned
+        more;   /* idle: blocks behind the first, of the same inputs, whose shares are not kept */
+    bool reuse; /* control: they use the first's idle halves */
     mp2ml_status status[2];
     struct link_stats stats;   /* of the block alone, at the client */
     size_t memory[2], peak[2]; /* what run_memory says, and what was used of it */

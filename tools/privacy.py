@@ -19,7 +19,7 @@ import check_symbols
 import tree
 
 PROGRAMS = ("test_ckks_privacy", "test_ckks_image_privacy", "test_attack_keys", "test_mpc_privacy",
-            "test_yao_privacy", "test_privacy", "test_ahead", "test_structure",
+            "test_yao_privacy", "test_privacy", "test_ahead", "test_idle", "test_structure",
             "test_ckks_linear", "test_ckks_image", "test_exact_steps", "test_attack_tamper",
             "test_attack_image", "test_attack_order", "test_attack_server", "test_secret")
 ITEMS = (1, 2, 3, 4, 5, 6, 7, 8, 10)

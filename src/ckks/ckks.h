@@ -184,6 +184,18 @@ MUST_CHECK mp2ml_status ckks_image_answer_c0(const struct ckks *ck, struct arena
                                              const uint64_t *in, const uint64_t *bu,
                                              const uint64_t *bias, const uint64_t *r, unsigned l,
                                              unsigned k, size_t first, size_t rows);
+/* Of b*u, for a first half that is kept: picked[primes*(results before a row)] is the row's
+ * [primes][results], at the places in use. bu, as the first half left it, is overwritten. CT: nothing
+ * leaks. */
+void ckks_image_pick(const struct ckks *ck, const struct ckks_places *places, uint64_t *picked,
+                     uint64_t *bu, size_t first, size_t rows);
+/* The second half of it: the same result as from bu. picked begins with row `first`. */
+MUST_CHECK mp2ml_status ckks_image_answer_picked(const struct ckks *ck, struct arena *arena,
+                                                 const struct ckks_image *image,
+                                                 const struct ckks_places *places, uint64_t *c0s,
+                                                 const uint64_t *in, const uint64_t *picked,
+                                                 const uint64_t *bias, const uint64_t *r,
+                                                 unsigned l, unsigned k, size_t first, size_t rows);
 /* Client: y = c0' + round((c1'*s mod 2^(k+g)) / 2^g) mod 2^k at the places of the rows first,
  * first + 1, ...; the arrays begin with row `first`. y may be c0s. CT: nothing leaks. */
 MUST_CHECK mp2ml_status ckks_image_decode(const struct ckks *ck, const struct ckks_secret *s,

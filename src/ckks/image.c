@@ -131,30 +131,60 @@ out:
     return status;
 }
 
+/* bu[primes][n], NTT domain, to picked[primes][used]. CT: fixed work; at is public. */
+static void pick_row(const struct ring *ring, uint64_t *picked, uint64_t *bu, const uint16_t *at,
+                     size_t used)
+{
+    for (unsigned p = 0; p < ring->primes; p++) {
+        uint64_t *t = bu + p * ring->n;
+        ring_intt(ring, p, t);
+        for (size_t i = 0; i < used; i++)
+            picked[p * used + i] = t[at[i]];
+    }
+}
+
+void ckks_image_pick(const struct ckks *ck, const struct ckks_places *places, uint64_t *picked,
+                     uint64_t *bu, size_t first, size_t rows)
+{
+    const size_t words = ckks_words(ck->params), before = ckks_places_before(places, first);
+    CKKS_PARALLEL_FOR(rows * words)
+    for (size_t j = 0; j < rows; j++) {
+        const size_t ct = (first + j) % places->cts;
+        const uint32_t from = places->first[ct], used = places->first[ct + 1] - from;
+        const size_t to = ckks_places_before(places, first + j) - before;
+        pick_row(ck->ring, picked + ck->params->primes * to, bu + j * words,
+                 places->coefficient + from, used);
+    }
+}
+
 /* c0s[used] of the coefficients at[used], ascending, so that they can be moved down in C0[primes][n],
- * which is scratch. CT: fixed work; at is public. */
+ * which is scratch. bu, or NULL; then picked. CT: fixed work; at is public. */
 static void answer_row_c0(const struct ckks *ck, const struct ckks_image *image, uint64_t *c0s,
-                          uint64_t *C0, const uint64_t *in, const uint64_t *bu, const uint16_t *at,
-                          size_t used, const uint64_t *bias, unsigned l, unsigned k, size_t row)
+                          uint64_t *C0, const uint64_t *in, const uint64_t *bu,
+                          const uint64_t *picked, const uint16_t *at, size_t used,
+                          const uint64_t *bias, unsigned l, unsigned k, size_t row)
 {
     const struct ring *ring = ck->ring;
     const size_t n = ring->n;
     for (unsigned p = 0; p < ring->primes; p++) {
         uint64_t *c0 = C0 + p * n;
-        row_products(ck, image, p, c0, bu + p * n, in, row);
+        row_products(ck, image, p, c0, bu != NULL ? bu + p * n : NULL, in, row);
         ring_intt(ring, p, c0);
         for (size_t i = 0; i < used; i++)
             c0[i] = c0[at[i]];
+        for (size_t i = 0; i < used && picked != NULL; i++)
+            c0[i] = modulus_add(&ring->prime[p].mod, c0[i], picked[p * used + i]);
     }
     ck->kernels->encode_add(&ring->rns, C0, n, bias, l, used);
     ck->kernels->switch_bits(&ring->rns, c0s, C0, n, k, used);
 }
 
-mp2ml_status ckks_image_answer_c0(const struct ckks *ck, struct arena *arena,
-                                  const struct ckks_image *image, const struct ckks_places *places,
-                                  uint64_t *c0s, const uint64_t *in, const uint64_t *bu,
-                                  const uint64_t *bias, const uint64_t *r, unsigned l, unsigned k,
-                                  size_t first, size_t rows)
+/* Either bu or picked is NULL. */
+static mp2ml_status answer_c0(const struct ckks *ck, struct arena *arena,
+                              const struct ckks_image *image, const struct ckks_places *places,
+                              uint64_t *c0s, const uint64_t *in, const uint64_t *bu,
+                              const uint64_t *picked, const uint64_t *bias, const uint64_t *r,
+                              unsigned l, unsigned k, size_t first, size_t rows)
 {
     const size_t words = ckks_words(ck->params), mark = arena_mark(arena);
     const size_t before = ckks_places_before(places, first);
@@ -170,15 +200,36 @@ mp2ml_status ckks_image_answer_c0(const struct ckks *ck, struct arena *arena,
         for (size_t j = 0; j < m; j++) {
             const size_t row = first + i + j, ct = row % places->cts;
             const uint32_t from = places->first[ct], n_used = places->first[ct + 1] - from;
-            answer_row_c0(ck, image, c0s + ckks_places_before(places, row) - before, C0 + j * words,
-                          in, bu + (i + j) * words, places->coefficient + from, n_used, bias + from,
-                          l, k, row);
+            const size_t to = ckks_places_before(places, row) - before;
+            answer_row_c0(ck, image, c0s + to, C0 + j * words, in,
+                          bu != NULL ? bu + (i + j) * words : NULL,
+                          picked != NULL ? picked + ck->params->primes * to : NULL,
+                          places->coefficient + from, n_used, bias + from, l, k, row);
         }
     }
     for (size_t i = 0; i < used; i++)
         c0s[i] = (c0s[i] + r[i]) & mask;
     arena_rewind(arena, mark);
     return MP2ML_OK;
+}
+
+mp2ml_status ckks_image_answer_c0(const struct ckks *ck, struct arena *arena,
+                                  const struct ckks_image *image, const struct ckks_places *places,
+                                  uint64_t *c0s, const uint64_t *in, const uint64_t *bu,
+                                  const uint64_t *bias, const uint64_t *r, unsigned l, unsigned k,
+                                  size_t first, size_t rows)
+{
+    return answer_c0(ck, arena, image, places, c0s, in, bu, NULL, bias, r, l, k, first, rows);
+}
+
+mp2ml_status ckks_image_answer_picked(const struct ckks *ck, struct arena *arena,
+                                      const struct ckks_image *image,
+                                      const struct ckks_places *places, uint64_t *c0s,
+                                      const uint64_t *in, const uint64_t *picked,
+                                      const uint64_t *bias, const uint64_t *r, unsigned l,
+                                      unsigned k, size_t first, size_t rows)
+{
+    return answer_c0(ck, arena, image, places, c0s, in, NULL, picked, bias, r, l, k, first, rows);
 }
 
 /* ---- the client ------------------------------------------------------------------------------ */

@@ -79,6 +79,46 @@ mp2ml_status prepare_make(struct shapes *shapes, struct shape *shape, struct ses
     return channel_flush(link_channel(s->link));
 }
 
+/* ---- while the server waits ------------------------------------------------------------------ */
+
+#define QUIET_MS 2                      /* a client that is quicker than that is not waited for */
+#define IDLE_BYTES ((uint64_t)64 << 20) /* quickly wiped */
+
+mp2ml_status prepare_idle(struct shapes *shapes, struct session *s, uint64_t max_memory)
+{
+    const struct shape *shape = shapes->last;
+    if (shapes->idle || !shape || !shape->run || shape->images > shape->block ||
+        precompute_left(shape->ahead) > 0 || !channel_is_quiet(link_channel(s->link), QUIET_MS))
+        return MP2ML_OK;
+    const uint64_t kept = shapes_memory(shapes, s->party);
+    if (kept >= max_memory)
+        return MP2ML_OK;
+    const uint64_t room = max_memory - kept;
+    TRACE(link_trace(s->link), AHEAD, 1);
+    shape->run->ahead = NULL;
+    mp2ml_status status = precompute_idle(&shapes->idle, shape->run, (size_t)shape->images,
+                                          (size_t)(room < IDLE_BYTES ? room : IDLE_BYTES));
+    return status == MP2ML_ERR_MEMORY ? MP2ML_OK : status; /* then without */
+}
+
+bool prepare_idle_use(struct shapes *shapes, struct shape *shape)
+{
+    const bool fits =
+        shapes->idle && shapes->last == shape && precompute_idle_fits(shapes->idle, shape->run);
+    if (fits)
+        precompute_use(shapes->idle, shape->run);
+    else
+        prepare_idle_drop(shapes);
+    return fits;
+}
+
+void prepare_idle_drop(struct shapes *shapes)
+{
+    precompute_free(shapes->idle);
+    shapes->idle = NULL;
+    shapes->last = NULL;
+}
+
 /* ---- PREPARED -------------------------------------------------------------------------------- */
 
 #define PREPARED_BYTES 5

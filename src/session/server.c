@@ -135,11 +135,14 @@ static mp2ml_status find_shape(struct shape **out, struct shapes *shapes, struct
 }
 
 /* The client names the next item, of which both parties know the number, or none. */
-static mp2ml_status use_item(struct shape *shape, const struct request *request)
+static mp2ml_status use_item(struct shapes *shapes, struct shape *shape,
+                             const struct request *request, uint64_t *idle)
 {
     shape->run->ahead = NULL;
-    if (request->item == 0)
+    if (request->item == 0) {
+        *idle += prepare_idle_use(shapes, shape);
         return MP2ML_OK;
+    }
     if (!request->again || precompute_left(shape->ahead) == 0 ||
         precompute_next(shape->ahead) != request->item - 1)
         return MP2ML_ERR_PROTOCOL;
@@ -149,16 +152,21 @@ static mp2ml_status use_item(struct shape *shape, const struct request *request)
 
 static mp2ml_status serve_request(struct session *s, struct shapes *shapes,
                                   const struct mp2ml_model *model, const struct mp2ml_options *o,
-                                  const struct request *request)
+                                  const struct request *request, uint64_t *idle)
 {
     struct shape *shape = NULL;
+    if (!request->again || request->item > 0 || shapes_find(shapes, request) != shapes->last)
+        prepare_idle_drop(shapes); /* before this request needs memory, or the shape's place */
     TRY(find_shape(&shape, shapes, s, model, o, request));
-    TRY(use_item(shape, request));
+    TRY(use_item(shapes, shape, request, idle));
     for (uint64_t done = 0; done < request->images; done += shape->block) {
         uint64_t left = request->images - done;
         TRY(run_block(shape->run, left < shape->block ? (size_t)left : shape->block, NULL, NULL));
     }
     run_forget(shape->run);
+    shape->run->ahead = NULL;
+    prepare_idle_drop(shapes);
+    shapes->last = shape;
     return MP2ML_OK;
 }
 
@@ -167,6 +175,7 @@ static mp2ml_status serve_prepare(struct session *s, struct shapes *shapes,
                                   const struct request *request, uint64_t *prepared)
 {
     struct shape *shape = NULL;
+    prepare_idle_drop(shapes);
     TRY(find_shape(&shape, shapes, s, model, o, request));
     size_t n = request->requests < o->max_prepared ? request->requests : (size_t)o->max_prepared;
     n = prepare_limit(shape, PARTY_SERVER, n, request->precompute, o->max_memory);
@@ -183,6 +192,7 @@ static mp2ml_status serve_next(bool *gone, struct session *s, struct shapes *sha
     const struct plan_public *pub = &model->plan->pub;
     struct request request;
     enum refusal refusal;
+    TRY(prepare_idle(shapes, s, o->max_memory));
     mp2ml_status status =
         request_recv(s->link, &request, pub->inputs, pub->n_inputs, o->max_batch, &refusal);
     *gone = status == MP2ML_ERR_CLOSED;
@@ -193,7 +203,7 @@ static mp2ml_status serve_next(bool *gone, struct session *s, struct shapes *sha
         return send_refusal(s->link, refusal);
     if (request.prepare)
         return serve_prepare(s, shapes, model, o, &request, &counts->prepared);
-    TRY(serve_request(s, shapes, model, o, &request));
+    TRY(serve_request(s, shapes, model, o, &request, &counts->idle));
     counts->images += request.images;
     counts->plain_requests += request.plain != 0;
     return MP2ML_OK;
@@ -294,6 +304,9 @@ static void *work(void *argument)
     if (counts.prepared > 0)
         log_line(&log, "client %llu: %llu requests prepared", (unsigned long long)w->number,
                  (unsigned long long)counts.prepared);
+    if (counts.idle > 0)
+        log_line(&log, "client %llu: %llu requests met work done while waiting for them",
+                 (unsigned long long)w->number, (unsigned long long)counts.idle);
     log_line(&log, "client %llu: %s; %llu images, %.2f s, %llu bytes in, %llu bytes out",
              (unsigned long long)w->number, status == MP2ML_OK ? "done" : mp2ml_status_text(status),
              (unsigned long long)counts.images, session_seconds() - started,

@@ -224,7 +224,9 @@ struct shape {
 };
 struct shapes {
     struct shape at[SESSION_SHAPES];
-    unsigned next; /* the place of the oldest */
+    unsigned next;      /* the place of the oldest */
+    struct shape *last; /* server: of the last request that was served; NULL: another frame came */
+    struct precomputed *idle; /* server: made for it while nothing arrived; owned, or NULL */
 };
 /* NULL when there is none. */
 struct shape *shapes_find(struct shapes *shapes, const struct request *request);
@@ -234,6 +236,8 @@ struct shape *shapes_add(struct shapes *shapes, const struct request *request,
 /* Makes shape->run unless it is there. `plan` as run_new takes it. */
 MUST_CHECK mp2ml_status shapes_run(struct shapes *shapes, struct shape *shape, struct session *s,
                                    const struct plan *plan, uint64_t max_memory);
+/* Bytes of kept runs and of all that was made ahead. */
+uint64_t shapes_memory(const struct shapes *shapes, enum party party);
 /* Kept runs go where `more` bytes would not fit beside them. */
 void shapes_make_room(struct shapes *shapes, enum party party, size_t more, uint64_t max_memory);
 /* After a failure: plans stay for the receipt, memory of values goes. */
@@ -250,6 +254,15 @@ size_t prepare_limit(const struct shape *shape, enum party party, size_t request
 MUST_CHECK mp2ml_status prepare_make(struct shapes *shapes, struct shape *shape, struct session *s,
                                      const struct plan *plan, size_t requests, bool precompute,
                                      uint64_t max_memory);
+/* Server, before it waits for a frame: halves of one more request of shapes->last, without a message,
+ * within the memory limit, until something arrives. Nothing where the client is quick or the shape has
+ * items. */
+MUST_CHECK mp2ml_status prepare_idle(struct shapes *shapes, struct session *s, uint64_t max_memory);
+/* The request that came: its run takes them where they are for just this, else they are wiped. True
+ * when it does. */
+bool prepare_idle_use(struct shapes *shapes, struct shape *shape);
+/* After the request, and before whatever is not this request. */
+void prepare_idle_drop(struct shapes *shapes);
 MUST_CHECK mp2ml_status prepare_answer_send(struct link *link, size_t requests, bool precompute);
 /* ERR_PROTOCOL for more than was asked for. */
 MUST_CHECK mp2ml_status prepare_answer_recv(struct link *link, const struct request *asked,
@@ -261,6 +274,7 @@ struct serve_counts {
     uint64_t images;
     uint64_t plain_requests; /* with an input in the clear */
     uint64_t prepared;       /* requests for which work was done ahead */
+    uint64_t idle;           /* requests that found halves made while nothing arrived */
 };
 /* All requests of one connection, until the client leaves (OK) or something fails. */
 mp2ml_status serve_connection(struct channel *channel, const struct mp2ml_model *model,

@@ -41,6 +41,18 @@ struct shape *shapes_add(struct shapes *shapes, const struct request *request,
     return shape;
 }
 
+uint64_t shapes_memory(const struct shapes *shapes, enum party party)
+{
+    uint64_t sum = precompute_bytes(shapes->idle);
+    for (unsigned i = 0; i < SESSION_SHAPES; i++) {
+        const struct shape *shape = &shapes->at[i];
+        sum += precompute_bytes(shape->ahead);
+        if (shape->run)
+            sum += run_memory(shape->pub, party, shape->plain, shape->block);
+    }
+    return sum;
+}
+
 void shapes_make_room(struct shapes *shapes, enum party party, size_t more, uint64_t max_memory)
 {
     uint64_t kept = more;
@@ -71,6 +83,7 @@ mp2ml_status shapes_run(struct shapes *shapes, struct shape *shape, struct sessi
 
 void shapes_drop_runs(struct shapes *shapes)
 {
+    prepare_idle_drop(shapes);
     for (unsigned i = 0; i < SESSION_SHAPES; i++) {
         run_free(shapes->at[i].run);
         shapes->at[i].run = NULL;
@@ -81,6 +94,7 @@ void shapes_drop_runs(struct shapes *shapes)
 
 void shapes_wipe(struct shapes *shapes)
 {
+    prepare_idle_drop(shapes);
     for (unsigned i = 0; i < SESSION_SHAPES; i++)
         shape_wipe(&shapes->at[i]);
     shapes->next = 0;

@@ -13,9 +13,12 @@
  *
  * Many requests are made ready as one batch: item i owns images i*images ... of it.
  *
- * Of the other linear steps in the batch layout, halves are made that need no message: the client's
- * encryptions of zero, to which E(x) is added later, and the server's c1' and b*u. Each takes blocks
- * of the c1 stream of its own. */
+ * Of the other linear steps, halves are made that need no message: the client's encryptions of zero,
+ * to which E(x) is added later, and the server's c1' and b*u. Each takes blocks of the c1 stream of its
+ * own.
+ *
+ * A server that waits makes such halves without having been asked (precompute_idle), for the blocks
+ * that a request would take next. Only a request that takes just these uses them. */
 #include <assert.h>
 #include <stdlib.h>
 
@@ -26,16 +29,17 @@ struct precomputed {
     enum party party;
     const struct plan_public *pub; /* kept */
     uint64_t plain;
-    size_t images, items, total;                /* of an item; items; images * items */
-    size_t next;                                /* items before this one are used */
-    bool has[PLAN_MAX_STEPS];                   /* the step is made ahead */
-    bool half[PLAN_MAX_STEPS];                  /* its halves are */
-    size_t half_at[PLAN_MAX_STEPS], half_words; /* of an item: where a step's begin; all */
-    uint64_t *halves;      /* [item]: zeros [input][primes][images], or c1s [output][N] and
-                                    bu [output][primes][images], step after step */
-    size_t *rho_at, *y_at; /* [n_steps]: the first value of a step */
-    uint64_t *rho, *y;     /* [value][total]; rho is the client's alone; y: either's share */
-    struct arena *arena;   /* of both */
+    size_t images, items, total;      /* of an item; items; images * items */
+    size_t next;                      /* items before this one are used */
+    bool has[PLAN_MAX_STEPS];         /* the step is made ahead */
+    bool half[PLAN_MAX_STEPS];        /* its halves are */
+    uint64_t *halves[PLAN_MAX_STEPS]; /* [item]: zeros, or c1s and then bu, as steps.h states */
+    size_t *rho_at, *y_at;            /* [n_steps]: the first value of a step */
+    uint64_t *rho, *y;   /* [value][total]; rho is the client's alone; y: either's share */
+    struct arena *arena; /* of all three */
+    size_t bytes;        /* of the arena */
+    bool idle;
+    uint64_t from[STEPS_SETS], to[STEPS_SETS]; /* idle: c1 blocks before and behind the halves */
 #ifdef MP2ML_TEST_HOOKS
     bool reuse;
 #endif
@@ -59,30 +63,33 @@ static void mark_ahead(bool ahead[PLAN_MAX_STEPS], const struct plan_public *pub
     }
 }
 
+/* Words of c1' of a step of an item: the server's halves begin with it. */
+static size_t c1s_size(const struct plan_step *step, size_t images)
+{
+    const size_t n = ckks_params(step->set)->n;
+    return step->layout == PLAN_IMAGE ? step->packing.out_cts * n * images : step->count * n;
+}
+
 /* Words of the halves of step s of an item. Numbers were checked with the plan. */
 static size_t half_size(const struct plan_public *pub, unsigned s, enum party party, size_t images)
 {
     const struct plan_step *step = &pub->steps[s];
     const struct ckks_params *params = ckks_params(step->set);
-    return party == PARTY_CLIENT ? plan_step_inputs(pub, step) * params->primes * images
-                                 : step->count * (params->n + params->primes * images);
+    const bool image = step->layout == PLAN_IMAGE;
+    if (party == PARTY_CLIENT)
+        return (image ? step->packing.in_cts * params->n : plan_step_inputs(pub, step)) *
+               params->primes * images;
+    return c1s_size(step, images) + step->count * params->primes * images;
 }
 
-/* Marks the other linear steps and places their halves; returns the words of an item. */
-static size_t mark_halves(bool half[PLAN_MAX_STEPS], size_t at[PLAN_MAX_STEPS],
-                          const bool ahead[PLAN_MAX_STEPS], const struct plan_public *pub,
-                          enum party party, uint64_t plain, size_t images)
+/* Marks the other linear steps. */
+static void mark_halves(bool half[PLAN_MAX_STEPS], const bool ahead[PLAN_MAX_STEPS],
+                        const struct plan_public *pub, uint64_t plain)
 {
-    size_t words = 0;
     for (unsigned s = 0; s < pub->n_steps; s++) {
         const struct plan_step *step = &pub->steps[s];
-        half[s] = step->kind == STEP_LINEAR && step->layout == PLAN_BATCH && !ahead[s] &&
-                  !step_is_plain(pub, step, plain);
-        at[s] = words;
-        if (half[s] && !size_add(&words, words, half_size(pub, s, party, images)))
-            return SIZE_MAX;
+        half[s] = step->kind == STEP_LINEAR && !ahead[s] && !step_is_plain(pub, step, plain);
     }
-    return words;
 }
 
 /* Values per image of all steps made ahead; SIZE_MAX on overflow. */
@@ -105,22 +112,29 @@ static size_t array_need(size_t values, size_t times)
                                                              : SIZE_MAX;
 }
 
+/* *sum += an array; false on overflow. */
+static bool add_need(size_t *sum, size_t values, size_t times)
+{
+    const size_t need = array_need(values, times);
+    return need != SIZE_MAX && size_add(sum, *sum, need);
+}
+
 size_t precompute_memory(const struct plan_public *pub, enum party party, uint64_t plain,
                          size_t images, size_t items, bool linear)
 {
     bool ahead[PLAN_MAX_STEPS], half[PLAN_MAX_STEPS];
-    size_t at[PLAN_MAX_STEPS], total, need[3] = {0, 0, 0}, sum = 0;
+    size_t total, sum = 0;
     if (!size_mul(&total, images, items))
         return SIZE_MAX;
     mark_ahead(ahead, pub, plain, linear);
-    need[0] = array_need(count_values(ahead, pub, false), total);
+    mark_halves(half, ahead, pub, plain);
+    bool fits = add_need(&sum, count_values(ahead, pub, false), total);
     if (party == PARTY_CLIENT)
-        need[1] = array_need(count_values(ahead, pub, true), total);
-    need[2] = array_need(mark_halves(half, at, ahead, pub, party, plain, images), items);
-    for (unsigned i = 0; i < 3; i++)
-        if (need[i] == SIZE_MAX || !size_add(&sum, sum, need[i]))
-            return SIZE_MAX;
-    return sum;
+        fits = fits && add_need(&sum, count_values(ahead, pub, true), total);
+    for (unsigned s = 0; s < pub->n_steps && fits; s++)
+        if (half[s])
+            fits = add_need(&sum, half_size(pub, s, party, images), items);
+    return fits ? sum : SIZE_MAX;
 }
 
 void precompute_free(struct precomputed *p)
@@ -133,6 +147,18 @@ void precompute_free(struct precomputed *p)
     free(p);
 }
 
+size_t precompute_bytes(const struct precomputed *p)
+{
+    return p ? p->bytes : 0;
+}
+
+static mp2ml_status take_half(struct precomputed *p, unsigned s)
+{
+    const size_t words = half_size(p->pub, s, p->party, p->images);
+    p->halves[s] = arena_take(p->arena, words * p->items, sizeof(uint64_t));
+    return p->halves[s] ? MP2ML_OK : MP2ML_ERR_MEMORY;
+}
+
 static mp2ml_status take_arrays(struct precomputed *p, bool linear)
 {
     const struct plan_public *pub = p->pub;
@@ -143,8 +169,9 @@ static mp2ml_status take_arrays(struct precomputed *p, bool linear)
     if (!p->rho_at || !p->y_at || need == SIZE_MAX)
         return MP2ML_ERR_MEMORY;
     mark_ahead(p->has, pub, p->plain, linear);
-    p->half_words = mark_halves(p->half, p->half_at, p->has, pub, p->party, p->plain, p->images);
+    mark_halves(p->half, p->has, pub, p->plain);
     TRY(arena_new(&p->arena, need));
+    p->bytes = need;
     for (unsigned s = 0; s < pub->n_steps; s++) {
         p->rho_at[s] = rho;
         p->y_at[s] = y;
@@ -156,9 +183,10 @@ static mp2ml_status take_arrays(struct precomputed *p, bool linear)
     p->y = arena_take(p->arena, y * p->total, sizeof(*p->y));
     if (p->party == PARTY_CLIENT)
         p->rho = arena_take(p->arena, rho * p->total, sizeof(*p->rho));
-    p->halves = arena_take(p->arena, p->half_words * p->items, sizeof(*p->halves));
-    bool all = p->y && p->halves && (p->rho || p->party == PARTY_SERVER);
-    return all ? MP2ML_OK : MP2ML_ERR_MEMORY;
+    for (unsigned s = 0; s < pub->n_steps; s++)
+        if (p->half[s])
+            TRY(take_half(p, s));
+    return p->y && (p->rho || p->party == PARTY_SERVER) ? MP2ML_OK : MP2ML_ERR_MEMORY;
 }
 
 /* ---- ahead ----------------------------------------------------------------------------------- */
@@ -195,22 +223,24 @@ static mp2ml_status make_step(struct precomputed *p, struct run *run, unsigned s
 /* Where the halves of a step of an item begin. */
 static uint64_t *half_of(const struct precomputed *p, size_t item, unsigned s)
 {
-    return p->halves + item * p->half_words + p->half_at[s];
+    return p->halves[s] + item * half_size(p->pub, s, p->party, p->images);
+}
+
+static mp2ml_status make_half(struct precomputed *p, struct run *run, size_t item, unsigned s)
+{
+    uint64_t *at = half_of(p, item, s);
+    return p->party == PARTY_CLIENT
+               ? step_linear_zeros(run, s, at)
+               : step_linear_c1_halves(run, s, at, at + c1s_size(&p->pub->steps[s], p->images));
 }
 
 static mp2ml_status make_halves(struct precomputed *p, struct run *run)
 {
     run->images = p->images;
     for (size_t i = 0; i < p->items; i++)
-        for (unsigned s = 0; s < p->pub->n_steps; s++) {
-            if (!p->half[s])
-                continue;
-            uint64_t *at = half_of(p, i, s);
-            const size_t n = ckks_params(p->pub->steps[s].set)->n;
-            TRY(p->party == PARTY_CLIENT
-                    ? step_linear_zeros(run, s, at)
-                    : step_linear_c1_halves(run, s, at, at + p->pub->steps[s].count * n));
-        }
+        for (unsigned s = 0; s < p->pub->n_steps; s++)
+            if (p->half[s])
+                TRY(make_half(p, run, i, s));
     return MP2ML_OK;
 }
 
@@ -223,15 +253,11 @@ static mp2ml_status make_all(struct precomputed *p, struct run *run)
     return make_halves(p, run);
 }
 
-mp2ml_status precompute_new(struct precomputed **out, struct run *run, size_t images, size_t items,
-                            bool linear)
+static struct precomputed *new_for(struct run *run, size_t images, size_t items)
 {
-    *out = NULL;
-    assert(images >= 1 && items >= 1 && !run->ahead);
-    assert((linear ? images * items : images) <= run->max_images);
     struct precomputed *p = calloc(1, sizeof(*p));
     if (!p)
-        return MP2ML_ERR_MEMORY;
+        return NULL;
     p->party = run->party;
     p->pub = run->pub;
     p->plain = run->plain;
@@ -239,6 +265,18 @@ mp2ml_status precompute_new(struct precomputed **out, struct run *run, size_t im
     p->items = items;
     p->total = images * items;
     run->trace = link_trace(run->link);
+    return p;
+}
+
+mp2ml_status precompute_new(struct precomputed **out, struct run *run, size_t images, size_t items,
+                            bool linear)
+{
+    *out = NULL;
+    assert(images >= 1 && items >= 1 && !run->ahead);
+    assert((linear ? images * items : images) <= run->max_images);
+    struct precomputed *p = new_for(run, images, items);
+    if (!p)
+        return MP2ML_ERR_MEMORY;
     mp2ml_status status = take_arrays(p, linear);
     if (status == MP2ML_OK)
         status = make_all(p, run);
@@ -250,6 +288,82 @@ mp2ml_status precompute_new(struct precomputed **out, struct run *run, size_t im
     *out = p;
     return MP2ML_OK;
 }
+
+/* ---- while a server waits -------------------------------------------------------------------- */
+
+/* Marks the steps from the first on whose halves fit the budget; returns their bytes. */
+static size_t mark_idle(struct precomputed *p, size_t budget)
+{
+    const bool none[PLAN_MAX_STEPS] = {false};
+    size_t sum = 0, with = 0;
+    bool fits = true;
+    mark_halves(p->half, none, p->pub, p->plain);
+    for (unsigned s = 0; s < p->pub->n_steps; s++) {
+        if (!p->half[s])
+            continue;
+        fits =
+            fits && add_need(&with, half_size(p->pub, s, p->party, p->images), 1) && with <= budget;
+        p->half[s] = fits;
+        sum = fits ? with : sum;
+    }
+    return sum;
+}
+
+/* In the order in which a request takes blocks of c1; what was not completed is unmarked. Memory is
+ * taken step by step: to free it, which must not take long either, wipes what was taken. */
+static mp2ml_status make_idle(struct precomputed *p, struct run *run)
+{
+    mp2ml_status status = MP2ML_OK;
+    run->images = p->images;
+    for (unsigned s = 0; s < p->pub->n_steps; s++) {
+        if (!p->half[s])
+            continue;
+        if (status == MP2ML_OK && !step_interrupted(run))
+            status = take_half(p, s);
+        if (status == MP2ML_OK && !run->interrupted)
+            status = make_half(p, run, 0, s);
+        p->half[s] = status == MP2ML_OK && !run->interrupted;
+        if (p->half[s])
+            memcpy(p->to, run->keys->c1_counter, sizeof(p->to));
+    }
+    return status;
+}
+
+mp2ml_status precompute_idle(struct precomputed **out, struct run *run, size_t images,
+                             size_t budget)
+{
+    struct run_keys *keys = run->keys, own = *keys; /* the session's counters stay */
+    *out = NULL;
+    assert(run->party == PARTY_SERVER && images >= 1 && images <= run->max_images && !run->ahead);
+    struct precomputed *p = new_for(run, images, 1);
+    if (!p)
+        return MP2ML_ERR_MEMORY;
+    p->idle = true;
+    p->bytes = mark_idle(p, budget);
+    memcpy(p->from, own.c1_counter, sizeof(p->from));
+    memcpy(p->to, own.c1_counter, sizeof(p->to));
+    mp2ml_status status = p->bytes > 0 ? arena_new(&p->arena, p->bytes) : MP2ML_OK;
+    run->keys = &own;
+    run->idle = true;
+    run->interrupted = false;
+    if (status == MP2ML_OK)
+        status = make_idle(p, run);
+    run->keys = keys;
+    run->idle = run->interrupted = false;
+    if (status != MP2ML_OK || memcmp(p->from, p->to, sizeof(p->from)) == 0) {
+        precompute_free(p);
+        return status;
+    }
+    *out = p;
+    return MP2ML_OK;
+}
+
+bool precompute_idle_fits(const struct precomputed *p, const struct run *run)
+{
+    return memcmp(p->from, run->keys->c1_counter, sizeof(p->from)) == 0;
+}
+
+/* ---- use ------------------------------------------------------------------------------------- */
 
 bool precompute_has(const struct precomputed *p, unsigned step)
 {
@@ -271,6 +385,8 @@ void precompute_use(struct precomputed *p, struct run *run)
     assert(p->next < p->items);
     run->ahead = p;
     run->item = p->next++;
+    if (p->idle) /* here the request takes their blocks, of its first steps */
+        memcpy(run->keys->c1_counter, p->to, sizeof(p->to));
 #ifdef MP2ML_TEST_HOOKS
     if (p->reuse)
         run->item = 0;
@@ -281,6 +397,7 @@ void precompute_use(struct precomputed *p, struct run *run)
 void precompute_reuse(struct precomputed *p)
 {
     p->reuse = true;
+    p->next = 0;
 }
 #endif
 
@@ -313,7 +430,7 @@ bool precompute_c1(const struct run *run, unsigned s, uint64_t **c1s, uint64_t *
     if (!at)
         return false;
     *c1s = at;
-    *bu = at + run->pub->steps[s].count * ckks_params(run->pub->steps[s].set)->n;
+    *bu = at + c1s_size(&run->pub->steps[s], run->images);
     return true;
 }
 

@@ -6,9 +6,9 @@
  *   C->S  CT_IN  ...   c0 of every input, plan_ct_in_per_frame to a frame
  *   S->C  CT_OUT ...   c1', c0' of every output, plan_ct_out_per_frame to a frame
  *
- * The layout image is in step_linear_image.c. c1 never travels: both parties take it from the session's stream, and the server begins with it
- * before anything has arrived. Where all operands are inputs
- * in the clear nothing is encrypted: the server computes, shares (x', 0). */
+ * The layout image is in step_linear_image.c. c1 never travels: both parties take it from the
+ * session's stream, and the server begins with it before anything has arrived. Where all operands are
+ * inputs in the clear nothing is encrypted: the server computes, shares (x', 0). */
 #include "steps/steps.h"
 
 #include <stdlib.h>
@@ -39,6 +39,8 @@ static mp2ml_status encrypt_inputs(struct run *run, unsigned s, const struct ckk
 mp2ml_status step_linear_zeros(struct run *run, unsigned s, uint64_t *zeros)
 {
     const struct plan_step *step = &run->pub->steps[s];
+    if (step->layout == PLAN_IMAGE)
+        return step_image_zeros(run, s, zeros);
     const struct ckks *ck = run->keys->ckks[step->set];
     const size_t inputs = plan_step_inputs(run->pub, step), mark = arena_mark(run->arena);
     const size_t per = plan_ct_in_per_frame(step, run->images);
@@ -244,19 +246,27 @@ static size_t frame_outputs(const struct answers *a, const struct plan_step *ste
     return left < a->per ? left : a->per;
 }
 
+/* c1s and bu of count <= per outputs. */
+static mp2ml_status answer_c1_of(struct run *run, unsigned s, const struct answers *a,
+                                 uint64_t *c1s, uint64_t *bu, size_t first, size_t count)
+{
+    const struct plan_step *step = &run->pub->steps[s];
+    TRACE(run->trace, PRODUCT, count);
+    multiply_rows(a->ck, &run->linear[s], &run->rows[s], a->C1, a->c1, first, count,
+                  ckks_params_of(a->ck)->n);
+    TRACE_NEXT(SWITCH, count);
+    return ckks_answer_c1(a->ck, run->keys->pk[step->set], run->prg, run->arena, c1s, bu, a->C1,
+                          step->k, count, run->images);
+}
+
 /* c1' and b*u of a frame's outputs into its slot, or into the first where it was not ahead. */
 static mp2ml_status answer_c1(struct run *run, unsigned s, const struct answers *a, size_t frame)
 {
-    const struct plan_step *step = &run->pub->steps[s];
     const struct ckks_params *params = ckks_params_of(a->ck);
-    const size_t slot = frame < a->slots ? frame : 0, count = frame_outputs(a, step, frame);
-    TRACE(run->trace, PRODUCT, count);
-    multiply_rows(a->ck, &run->linear[s], &run->rows[s], a->C1, a->c1, frame * a->per, count,
-                  params->n);
-    TRACE_NEXT(SWITCH, count);
-    return ckks_answer_c1(
-        a->ck, run->keys->pk[step->set], run->prg, run->arena, a->c1s + slot * a->per * params->n,
-        a->bu + slot * a->per * params->primes * run->images, a->C1, step->k, count, run->images);
+    const size_t slot = frame < a->slots ? frame : 0;
+    return answer_c1_of(run, s, a, a->c1s + slot * a->per * params->n,
+                        a->bu + slot * a->per * params->primes * run->images, frame * a->per,
+                        frame_outputs(a, &run->pub->steps[s], frame));
 }
 
 static mp2ml_status answer_c0(struct run *run, unsigned s, const struct answers *a, size_t frame)
@@ -318,19 +328,30 @@ static mp2ml_status linear_in_the_clear(struct run *run, unsigned s)
     return MP2ML_OK;
 }
 
-/* c1 of all inputs, from the stream, then c1' and b*u of the first `slots` frames. */
-static mp2ml_status answers_begin(struct run *run, unsigned s, struct answers *a, uint64_t *c1)
+bool step_interrupted(struct run *run)
 {
-    const struct plan_step *step = &run->pub->steps[s];
+    if (run->idle && !run->interrupted)
+        run->interrupted = !channel_is_quiet(link_channel(run->link), 0);
+    return run->interrupted;
+}
+
+size_t step_piece(const struct run *run, size_t left)
+{
+    const size_t most = run->idle ? IDLE_PIECE : left;
+    return left < most ? left : most;
+}
+
+mp2ml_status step_expand_c1(struct run *run, unsigned set, uint64_t *c1, size_t count)
+{
     struct run_keys *keys = run->keys;
-    const size_t inputs = plan_step_inputs(run->pub, step);
-    TRACE(run->trace, EXPAND_C1, inputs);
-    TRY(ckks_expand_c1(a->ck, keys->c1_stream[step->set], keys->c1_counter[step->set], run->arena,
-                       c1, inputs));
-    TRACE_PAUSE();
-    keys->c1_counter[step->set] += inputs;
-    for (size_t f = 0; f < a->slots; f++)
-        TRY(answer_c1(run, s, a, f));
+    const struct ckks_params *params = ckks_params_of(keys->ckks[set]);
+    TRACE(run->trace, EXPAND_C1, count);
+    for (size_t done = 0, n; done < count && !step_interrupted(run); done += n) {
+        n = step_piece(run, count - done);
+        TRY(ckks_expand_c1(keys->ckks[set], keys->c1_stream[set], keys->c1_counter[set], run->arena,
+                           c1 + done * params->n * params->primes, n));
+        keys->c1_counter[set] += n;
+    }
     return MP2ML_OK;
 }
 
@@ -342,17 +363,22 @@ static size_t count_frames(const struct answers *a, const struct plan_step *step
 mp2ml_status step_linear_c1_halves(struct run *run, unsigned s, uint64_t *c1s, uint64_t *bu)
 {
     const struct plan_step *step = &run->pub->steps[s];
+    if (step->layout == PLAN_IMAGE)
+        return step_image_c1_halves(run, s, c1s, bu);
     const struct ckks *ck = run->keys->ckks[step->set];
     const size_t mark = arena_mark(run->arena);
     uint64_t *c1 = arena_take(run->arena, plan_step_inputs(run->pub, step),
                               ckks_params_of(ck)->n * ckks_params_of(ck)->primes * sizeof(*c1));
     struct answers a = {.c1 = c1};
     mp2ml_status status = c1 ? answers_take(&a, run, s) : MP2ML_ERR_MEMORY;
-    if (status == MP2ML_OK) {
-        a.c1s = c1s;
-        a.bu = bu;
-        a.slots = count_frames(&a, step);
-        status = answers_begin(run, s, &a, c1);
+    if (status == MP2ML_OK)
+        status = step_expand_c1(run, step->set, c1, plan_step_inputs(run->pub, step));
+    for (size_t done = 0, count; status == MP2ML_OK && done < step->count && !step_interrupted(run);
+         done += count) {
+        const size_t left = step->count - done;
+        count = step_piece(run, left < a.per ? left : a.per);
+        status = answer_c1_of(run, s, &a, c1s + done * ckks_params_of(ck)->n,
+                              bu + done * ckks_params_of(ck)->primes * run->images, done, count);
     }
     arena_rewind(run->arena, mark);
     return status;
@@ -379,7 +405,9 @@ mp2ml_status step_linear_server(struct run *run, unsigned s)
     if (ahead)
         a.slots = frames;
     else
-        TRY(answers_begin(run, s, &a, c1));
+        TRY(step_expand_c1(run, step->set, c1, inputs));
+    for (size_t f = 0; f < a.slots && !ahead; f++)
+        TRY(answer_c1(run, s, &a, f));
     TRY(recv_inputs(run, s, ck, c0));
     for (size_t f = 0; f < frames; f++) {
         if (f >= a.slots)

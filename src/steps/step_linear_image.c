@@ -194,20 +194,43 @@ static size_t frame_of(const struct image_step *a, size_t cts, size_t done)
 
 /* ---- client -------------------------------------------------------------------------------- */
 
+/* An encryption of zero made ahead, or NULL; done: ciphertexts of the group before it. */
+static uint64_t *zeros_of(const struct image_step *a, size_t done)
+{
+    uint64_t *zeros = precompute_zeros(a->run, a->s);
+    const size_t before = a->first * a->step->packing.in_cts + done;
+    return zeros ? zeros + before * a->params->primes * a->params->n : NULL;
+}
+
+/* c0[count] of a->x: of encryptions of zero where they were made ahead. */
+static mp2ml_status encrypt_inputs(struct image_step *a, uint64_t *c0, size_t done, size_t count)
+{
+    const unsigned set = a->step->set;
+    const size_t n = a->params->n, words = count * a->params->primes * n;
+    struct run_keys *keys = a->run->keys;
+    uint64_t *zeros = zeros_of(a, done);
+    if (zeros) {
+        memcpy(c0, zeros, words * sizeof(*c0));
+        secret_wipe(zeros, words * sizeof(*c0));
+        ckks_add_plain(a->ck, c0, a->x, a->step->l, count, n);
+        return MP2ML_OK;
+    }
+    TRY(ckks_encrypt(a->ck, keys->secret[set], keys->c1_stream[set], keys->c1_counter[set],
+                     a->run->prg, a->run->arena, c0, a->x, a->step->l, count, n));
+    keys->c1_counter[set] += count;
+    return MP2ML_OK;
+}
+
 static mp2ml_status send_group(struct image_step *a, uint64_t *c0)
 {
     struct run *run = a->run;
-    const unsigned set = a->step->set;
     const size_t n = a->params->n, cts = a->group * a->step->packing.in_cts;
     for (size_t done = 0, count; done < cts; done += count) {
         count = frame_of(a, cts, done);
         TRACE(run->trace, GATHER, count * n);
         fill_inputs(a, done, count);
         TRACE_NEXT(ENCRYPT, count);
-        TRY(ckks_encrypt(a->ck, run->keys->secret[set], run->keys->c1_stream[set],
-                         run->keys->c1_counter[set], run->prg, run->arena, c0, a->x, a->step->l,
-                         count, n));
-        run->keys->c1_counter[set] += count;
+        TRY(encrypt_inputs(a, c0, done, count));
         const size_t bytes = ckks_ct_in_bytes(a->params, count, n);
         TRACE_NEXT(PACK, bytes);
         ckks_ct_in_write(a->params, a->body, c0, count, n);
@@ -215,6 +238,29 @@ static mp2ml_status send_group(struct image_step *a, uint64_t *c0)
         TRY(frame_send(run->link, FRAME_CT_IN, (uint16_t)a->s, a->body, bytes));
     }
     return MP2ML_OK;
+}
+
+mp2ml_status step_image_zeros(struct run *run, unsigned s, uint64_t *zeros)
+{
+    const struct plan_step *step = &run->pub->steps[s];
+    const struct frame_size f = frame_size(step, run->images);
+    struct run_keys *keys = run->keys;
+    const struct ckks *ck = keys->ckks[step->set];
+    const struct ckks_params *params = ckks_params_of(ck);
+    const size_t cts = run->images * step->packing.in_cts, mark = arena_mark(run->arena);
+    uint64_t *x = arena_take(run->arena, f.in * params->n, sizeof(*x)); /* zero */
+    mp2ml_status status = x ? MP2ML_OK : MP2ML_ERR_MEMORY;
+    for (size_t done = 0, count; done < cts && status == MP2ML_OK; done += count) {
+        count = at_most(cts - done, f.in);
+        TRACE(run->trace, ENCRYPT, count);
+        status =
+            ckks_encrypt(ck, keys->secret[step->set], keys->c1_stream[step->set],
+                         keys->c1_counter[step->set], run->prg, run->arena,
+                         zeros + done * params->primes * params->n, x, step->l, count, params->n);
+        keys->c1_counter[step->set] += count;
+    }
+    arena_rewind(run->arena, mark);
+    return status;
 }
 
 /* c1s and c0s are those of one frame. */
@@ -262,8 +308,9 @@ mp2ml_status step_image_client(struct run *run, unsigned s)
 /* ---- server -------------------------------------------------------------------------------- */
 
 struct image_answers {
-    uint64_t *in;              /* [group*in_cts][primes][N], NTT domain: c1, then c0 */
-    uint64_t *c1s, *bu;        /* [group*out_cts][N], [group*out_cts][primes][N] */
+    uint64_t *in;       /* [group*in_cts][primes][N], NTT domain: c1, then c0 */
+    uint64_t *c1s, *bu; /* [group*out_cts][N], [group*out_cts][primes][N] */
+    uint64_t *picked;   /* made ahead, in place of bu; else NULL. c1s is not the arena's then */
     uint64_t *c0s, *r, *share; /* [frame.results] */
 };
 
@@ -274,6 +321,7 @@ static mp2ml_status answers_take(struct image_answers *w, const struct image_ste
     const size_t n = a->params->n, words = n * a->params->primes, word = sizeof(uint64_t);
     const size_t group = plan_image_group(a->step, a->run->images);
     struct arena *arena = a->run->arena;
+    w->picked = NULL;
     w->in = arena_take(arena, group * p->in_cts, words * word);
     w->c1s = arena_take(arena, group * p->out_cts, n * word);
     w->bu = arena_take(arena, group * p->out_cts, words * word);
@@ -285,18 +333,60 @@ static mp2ml_status answers_take(struct image_answers *w, const struct image_ste
 }
 
 /* c1' and b*u of the whole group. */
-static mp2ml_status answer_c1(const struct image_step *a, const struct image_answers *w)
+static mp2ml_status answer_c1(const struct image_step *a, struct image_answers *w)
 {
     struct run *run = a->run;
     const unsigned set = a->step->set;
     const size_t in = a->group * a->step->packing.in_cts, out = a->group * a->places.cts;
-    TRACE(run->trace, EXPAND_C1, in);
-    TRY(ckks_expand_c1(a->ck, run->keys->c1_stream[set], run->keys->c1_counter[set], run->arena,
-                       w->in, in));
-    run->keys->c1_counter[set] += in;
-    TRACE_NEXT(SWITCH, out);
+    if (precompute_c1(run, a->s, &w->c1s, &w->picked)) {
+        w->c1s += a->first * a->places.cts * a->params->n;
+        w->picked += a->first * a->step->count * a->params->primes;
+        return MP2ML_OK;
+    }
+    TRY(step_expand_c1(run, set, w->in, in));
+    TRACE(run->trace, SWITCH, out);
     return ckks_image_answer_c1(a->ck, run->keys->pk[set], run->prg, run->arena, run->polys[a->s],
                                 w->c1s, w->bu, w->in, a->step->k, 0, out);
+}
+
+/* The same for a group of images of run->images, to be kept. in and bu are scratch: bu of a piece. */
+static mp2ml_status group_halves(struct run *run, unsigned s, const struct ckks_places *places,
+                                 uint64_t *c1s, uint64_t *picked, uint64_t *in, uint64_t *bu,
+                                 size_t images)
+{
+    const struct plan_step *step = &run->pub->steps[s];
+    const struct ckks *ck = run->keys->ckks[step->set];
+    const struct ckks_params *params = ckks_params_of(ck);
+    const size_t cts = images * places->cts;
+    TRY(step_expand_c1(run, step->set, in, images * step->packing.in_cts));
+    for (size_t done = 0, rows; done < cts && !step_interrupted(run); done += rows) {
+        rows = step_piece(run, cts - done);
+        TRACE(run->trace, SWITCH, rows);
+        TRY(ckks_image_answer_c1(ck, run->keys->pk[step->set], run->prg, run->arena, run->polys[s],
+                                 c1s + done * params->n, bu, in, step->k, done, rows));
+        ckks_image_pick(ck, places, picked + ckks_places_before(places, done) * params->primes, bu,
+                        done, rows);
+    }
+    return MP2ML_OK;
+}
+
+mp2ml_status step_image_c1_halves(struct run *run, unsigned s, uint64_t *c1s, uint64_t *picked)
+{
+    const struct plan_step *step = &run->pub->steps[s];
+    const struct ckks_params *params = ckks_params(step->set);
+    const struct ckks_places places = results_of(run, s);
+    const size_t most = plan_image_group(step, run->images), mark = arena_mark(run->arena);
+    const size_t words = params->n * params->primes * sizeof(uint64_t);
+    uint64_t *in = arena_take(run->arena, most * step->packing.in_cts, words);
+    uint64_t *bu = arena_take(run->arena, most * places.cts, words);
+    mp2ml_status status = in && bu ? MP2ML_OK : MP2ML_ERR_MEMORY;
+    for (size_t first = 0, group; first < run->images && status == MP2ML_OK; first += group) {
+        group = at_most(run->images - first, most);
+        status = group_halves(run, s, &places, c1s + first * places.cts * params->n,
+                              picked + first * step->count * params->primes, in, bu, group);
+    }
+    arena_rewind(run->arena, mark);
+    return status;
 }
 
 /* c0 of the group, plus E(this party's share), in the NTT domain. */
@@ -330,6 +420,30 @@ static mp2ml_status draw_frame(struct image_step *a, const struct image_answers 
     return MP2ML_OK;
 }
 
+static mp2ml_status answer_c0(const struct image_step *a, const struct image_answers *w,
+                              size_t before, size_t done, size_t rows)
+{
+    const struct ckks_params *p = a->params;
+    const uint64_t *bias = a->run->maps[a->s].bias;
+    struct arena *arena = a->run->arena;
+    if (w->picked)
+        return ckks_image_answer_picked(a->ck, arena, a->run->polys[a->s], &a->places, w->c0s,
+                                        w->in, w->picked + before * p->primes, bias, w->r,
+                                        a->step->l, a->step->k, done, rows);
+    return ckks_image_answer_c0(a->ck, arena, a->run->polys[a->s], &a->places, w->c0s, w->in,
+                                w->bu + done * p->primes * p->n, bias, w->r, a->step->l, a->step->k,
+                                done, rows);
+}
+
+/* What was made ahead serves once. */
+static void wipe_halves(const struct image_step *a, const struct image_answers *w)
+{
+    if (!w->picked)
+        return;
+    secret_wipe(w->c1s, a->group * a->places.cts * a->params->n * sizeof(*w->c1s));
+    secret_wipe(w->picked, a->group * a->step->count * a->params->primes * sizeof(*w->picked));
+}
+
 static mp2ml_status send_outputs(struct image_step *a, const struct image_answers *w)
 {
     struct run *run = a->run;
@@ -341,9 +455,7 @@ static mp2ml_status send_outputs(struct image_step *a, const struct image_answer
         const size_t bytes = ckks_image_out_bytes(a->params, a->step->k, rows, used);
         TRACE(run->trace, PRODUCT, rows);
         TRY(draw_frame(a, w, before, used));
-        TRY(ckks_image_answer_c0(a->ck, run->arena, run->polys[a->s], &a->places, w->c0s, w->in,
-                                 w->bu + done * a->params->primes * n, run->maps[a->s].bias, w->r,
-                                 a->step->l, a->step->k, done, rows));
+        TRY(answer_c0(a, w, before, done, rows));
         TRACE_NEXT(PACK, bytes);
         ckks_image_out_write(a->params, a->body, w->c1s + done * n, w->c0s, a->step->k, rows, used);
         TRACE_PAUSE();
@@ -365,6 +477,7 @@ mp2ml_status step_image_server(struct run *run, unsigned s)
         TRY(answer_c1(&a, &w));
         TRY(recv_inputs(&a, &w));
         TRY(send_outputs(&a, &w));
+        wipe_halves(&a, &w);
         step_report(run, s, (double)(a.first + a.group) / (double)run->images);
     }
     return MP2ML_OK;

@@ -6,7 +6,8 @@
  *   step_input.c    quantise; a plain input travels here
  *   step_linear.c   encrypt, multiply, switch, decode; its twin in step_linear_clear.c; the same
  *                   in the layout image in step_linear_image.c
- *   precompute.c    linear steps made ahead of a request, and what is left of them in it
+ *   precompute.c    linear steps or their halves made ahead of a request, and what is left of them in
+ *                   it
  *   step_nonlinear.c ReLU, re-entry, max, argmax, products on shares
  *   step_output.c   open to the client, turn into floats, softmax and what else may end a network
  *
@@ -64,6 +65,8 @@ struct run {
     size_t images;              /* of the current block */
     struct precomputed *ahead;  /* its linear steps are there already; else NULL. Not owned */
     size_t item;                /* which of them */
+    bool idle;                  /* works only until something arrives: step_interrupted */
+    bool interrupted;           /* something did; what was being made is not complete */
     const float *const *inputs; /* client: [tensor] -> [image][count] of this block */
     float *const *outputs;      /* client: [tensor] -> [image][count] */
     run_progress progress;
@@ -97,11 +100,19 @@ size_t run_memory(const struct plan_public *pub, enum party party, uint64_t plai
 /* Makes ahead what `items` requests of `images` images need of linear steps, through `run`, which is
  * only used for the call. Both parties make the same call. linear: whole steps, in one batch, for
  * which run has room for images*items; but for those that read inputs in the clear alone, and those
- * whose values are opened. Of the others, or of all: halves that need no message, in the layout batch.
- * Bytes of precompute_memory. Keeps run->pub. */
+ * whose values are opened. Of the others, or of all: halves that need no message. Bytes of precompute_memory. Keeps run->pub. */
 MUST_CHECK mp2ml_status precompute_new(struct precomputed **out, struct run *run, size_t images,
                                        size_t items, bool linear);
+/* Server, alone, while nothing arrives: halves of the steps of the next request of `images` images,
+ * from the first step on, as many as fit budget bytes and get ready before something does. They belong
+ * to the blocks of c1 that come next, which stay next: none is taken before precompute_use. *out is
+ * NULL where no step got ready. Keeps run->pub. */
+MUST_CHECK mp2ml_status precompute_idle(struct precomputed **out, struct run *run, size_t images,
+                                        size_t budget);
+/* Whether the blocks of c1 that they belong to are still the next ones. */
+bool precompute_idle_fits(const struct precomputed *p, const struct run *run);
 void precompute_free(struct precomputed *p);
+size_t precompute_bytes(const struct precomputed *p); /* 0 for NULL */
 size_t precompute_memory(const struct plan_public *pub, enum party party, uint64_t plain,
                          size_t images, size_t items, bool linear); /* SIZE_MAX on overflow */
 /* The whole step is there. */
@@ -113,7 +124,8 @@ size_t precompute_next(const struct precomputed *p);
  * for the caller to reset. Its words are wiped as they serve. */
 void precompute_use(struct precomputed *p, struct run *run);
 #ifdef MP2ML_TEST_HOOKS
-/* Control: every use is of item 0. Both parties must do the same. */
+/* Control: every use from now on is of item 0, as often as there are items, and again after another call.
+ * Both parties must do the same. */
 void precompute_reuse(struct precomputed *p);
 #endif
 
@@ -181,15 +193,25 @@ mp2ml_status step_masked_server(struct run *run, unsigned step);
 size_t step_masked_scratch(const struct plan_public *pub, const struct plan_step *step,
                            size_t images);
 /* The halves of a step, made now: encryptions of zero [input][primes][images]; c1' [output][N] and b*u
- * [output][primes][images]. Layout batch. */
+ * [output][primes][images]. Layout image: [image*in_cts + ct][primes][N]; [image*out_cts + ct][N] and b*u
+ * as ckks_image_pick leaves it. The c1 halves may be interrupted. */
 mp2ml_status step_linear_zeros(struct run *run, unsigned step, uint64_t *zeros);
 mp2ml_status step_linear_c1_halves(struct run *run, unsigned step, uint64_t *c1s, uint64_t *bu);
 /* The same of the item that this block uses, which the step wipes as it goes; NULL, false: none. */
 uint64_t *precompute_zeros(const struct run *run, unsigned step);
 bool precompute_c1(const struct run *run, unsigned step, uint64_t **c1s, uint64_t **bu);
+/* c1 of the next `count` blocks. May be interrupted. */
+MUST_CHECK mp2ml_status step_expand_c1(struct run *run, unsigned set, uint64_t *c1, size_t count);
+/* Idle work asks step_interrupted before every piece of IDLE_PIECE ciphertexts (well below a
+ * millisecond), other work never is and has one piece. */
+#define IDLE_PIECE 2
+bool step_interrupted(struct run *run);
+size_t step_piece(const struct run *run, size_t left);
 /* step_linear_image.c: the halves of a linear step in that layout whose operands are encrypted. */
 mp2ml_status step_image_client(struct run *run, unsigned step);
 mp2ml_status step_image_server(struct run *run, unsigned step);
+mp2ml_status step_image_zeros(struct run *run, unsigned step, uint64_t *zeros);
+mp2ml_status step_image_c1_halves(struct run *run, unsigned step, uint64_t *c1s, uint64_t *picked);
 size_t step_image_scratch(const struct plan_public *pub, const struct plan_step *step,
                           enum party party, size_t images);
 /* The map's arrays come from the arena (step_image_map_need bytes) and stay for the run's life; bias of
