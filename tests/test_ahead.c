@@ -554,6 +554,102 @@ static void preparing_shows_counts(void **state)
                    trained != other);
 }
 
+/* review2: what was prepared for one shape is enough for it whatever another shape takes. */
+static void two_shapes(void **state)
+{
+    (void)state;
+    struct pair p;
+    pair_start(&p, true, 64, 0);
+    assert_int_equal(prepare(&p, 2, 1), 2);
+    assert_int_equal(prepare(&p, 2, 4), 2);
+    p.parts[FRAME_OT_EXTEND] = 0;
+    for (unsigned i = 0; i < 2; i++)
+        ask(&p, 4, -1, i);
+    for (unsigned i = 0; i < 2; i++)
+        ask(&p, 1, -1, i);
+    assert_int_equal(p.parts[FRAME_OT_EXTEND], 0);
+    pair_end(&p, MP2ML_OK);
+}
+
+/* review2: a request that failed was not answered, and a failed prepare prepared nothing. */
+static void cut(void *context, bool sent, enum frame_type type, uint16_t step, uint8_t *part,
+                size_t length)
+{
+    (void)sent, (void)step, (void)part, (void)length;
+    struct pair *p = context;
+    if (type == p->watched)
+        channel_cancel(p->client->channel);
+}
+
+static void failures_count_nothing(void **state)
+{
+    (void)state;
+    struct pair p;
+    static float x[PIXELS], y[LOGITS];
+    const float *inputs[1] = {x};
+    float *outputs[1] = {y};
+    mp2ml_error err = {MP2ML_OK, ""};
+    size_t made = 7;
+    pair_start(&p, true, 64, 0);
+    p.watched = FRAME_CT_OUT;
+    link_set_tap(p.client->link, cut, &p);
+    assert_int_not_equal(mp2ml_client_prepare(p.client, 3, 1, &made, &err), MP2ML_OK);
+    assert_int_not_equal(mp2ml_client_prepare(p.client, 3, 1, NULL, &err), MP2ML_OK);
+    assert_int_not_equal(mp2ml_client_predict(p.client, 1, inputs, outputs, &err), MP2ML_OK);
+    char *receipt = NULL;
+    assert_int_equal(mp2ml_client_receipt(p.client, &receipt, NULL), MP2ML_OK);
+    mp2ml_free(receipt);
+    print_message("prepare failed, made %zu, stats.prepared %llu\n", made,
+                  (unsigned long long)mp2ml_client_stats(p.client).prepared);
+    const size_t after_prepare = made;
+    mp2ml_client_free(p.client);
+    served_join(&p.served);
+    pair_start(&p, true, 64, 0);
+    link_set_tap(p.client->link, cut, &p);
+    p.watched = FRAME_CT_OUT;
+    assert_int_not_equal(mp2ml_client_predict(p.client, 1, inputs, outputs, &err), MP2ML_OK);
+    const mp2ml_stats s = mp2ml_client_stats(p.client);
+    print_message("predict failed: images %llu, requests (answered) %llu\n",
+                  (unsigned long long)s.images, (unsigned long long)s.requests);
+    mp2ml_client_free(p.client);
+    served_join(&p.served);
+    assert_int_equal(after_prepare, 0);
+    assert_int_equal(s.requests, 0);
+}
+
+static void cut_anywhere(void **state)
+{
+    (void)state;
+    static const enum frame_type types[] = {FRAME_PREPARE, FRAME_ACCEPT, FRAME_PREPARED, FRAME_OT_EXTEND, FRAME_CT_IN, FRAME_CT_OUT, FRAME_MASKED, FRAME_AND_OPEN, FRAME_OPEN, FRAME_REQUEST};
+    static float x[4*PIXELS], y[4*LOGITS];
+    const float *inputs[1] = {x};
+    float *outputs[1] = {y};
+    mp2ml_error err = {MP2ML_OK, ""};
+    for (unsigned pre = 0; pre < 2; pre++)
+        for (unsigned i = 0; i < sizeof types / sizeof *types; i++)
+            for (unsigned when = 0; when < 3; when++) {
+                struct pair p;
+                pair_start(&p, pre != 0, 64, 0);
+                if (when > 0) (void)prepare(&p, 2, 1);
+                if (when > 1) ask(&p, 1, -1, 1);
+                p.watched = types[i];
+                link_set_tap(p.client->link, cut, &p);
+                size_t made;
+                for (unsigned n = 0; n < 3; n++) {
+                    (void)!mp2ml_client_prepare(p.client, 3, 1 + n, &made, &err);
+                    (void)!mp2ml_client_predict(p.client, 1, inputs, outputs, &err);
+                    (void)!mp2ml_client_predict(p.client, 4, inputs, outputs, &err);
+                    char *receipt = NULL;
+                    assert_int_equal(mp2ml_client_receipt(p.client, &receipt, NULL), MP2ML_OK);
+                    mp2ml_free(receipt);
+                    (void)mp2ml_client_stats(p.client);
+                }
+                assert_true(p.client->failed || types[i] == FRAME_MASKED || types[i] == FRAME_CT_IN);
+                mp2ml_client_free(p.client);
+                served_join(&p.served);
+            }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -568,6 +664,9 @@ int main(void)
         cmocka_unit_test(masked_values_say_nothing),
         cmocka_unit_test(zeros_serve_once),
         cmocka_unit_test(items_own_their_blocks),
+        cmocka_unit_test(cut_anywhere),
+        cmocka_unit_test(two_shapes),
+        cmocka_unit_test(failures_count_nothing),
         cmocka_unit_test(preparing_shows_counts),
     };
     return cmocka_run_group_tests(tests, load, unload);
