@@ -244,6 +244,40 @@ static void interrupted_anywhere(void **state)
     }
 }
 
+/* Blocks of c1 of the steps that were complete; the client sends its first frame after so long, or
+ * when all are. */
+static uint64_t blocks_done(mp2ml_model *model, long hurry_us)
+{
+    struct both_runs both = {.model = model, .idle = SIZE_MAX, .hurry_us = hurry_us};
+    float x[PIXELS] = {0}, y[LOGITS];
+    const float *inputs[1] = {x};
+    float *outputs[1] = {y};
+    both_runs_block(&both, 1, inputs, outputs);
+    assert_int_equal(both.status[0], MP2ML_OK);
+    assert_int_equal(both.status[1], MP2ML_OK);
+    both_runs_wipe(&both);
+    return both.idle_blocks;
+}
+
+/* What arrives ends the work before it is done. */
+static void arrival_is_noticed(void **state)
+{
+    (void)state;
+    mp2ml_model *model = load("layout=batch");
+    const uint64_t all = blocks_done(model, 0);
+    const struct plan_public *pub = &model->plan->pub;
+    uint64_t of_request = 0;
+    for (unsigned s = 0; s < pub->n_steps; s++)
+        if (pub->steps[s].kind == STEP_LINEAR)
+            of_request += plan_step_inputs(pub, &pub->steps[s]);
+    assert_int_equal(all, of_request);
+    unsigned early = 0;
+    for (long i = 0; i < 20; i++)
+        early += blocks_done(model, 1 + 200 * i) < all;
+    assert_true(early > 0); /* all of them, unless the machine is busy */
+    mp2ml_model_free(model);
+}
+
 /* Without room beside what is kept the server waits idly. */
 static void within_the_limit(void **state)
 {
@@ -309,8 +343,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(work_is_used),         cmocka_unit_test(something_else_comes),
-        cmocka_unit_test(interrupted_anywhere), cmocka_unit_test(within_the_limit),
-        cmocka_unit_test(halves_serve_once),
+        cmocka_unit_test(interrupted_anywhere), cmocka_unit_test(arrival_is_noticed),
+        cmocka_unit_test(within_the_limit),     cmocka_unit_test(halves_serve_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 #include <pthread.h>
 #include <semaphore.h>
+#include <time.h>
 
 #include "two_parties.h"
 
@@ -95,7 +96,11 @@ static mp2ml_status make_idle(struct precomputed **out, const struct half *half,
 {
     struct both_runs *both = half->both;
     if (half->party == PARTY_CLIENT) {
-        (void)!sem_wait(half->made);
+        const struct timespec t = {0, both->hurry_us * 1000};
+        if (both->hurry_us > 0)
+            nanosleep(&t, NULL);
+        else
+            (void)!sem_wait(half->made);
         return MP2ML_OK;
     }
     const struct run_keys keys = *run->keys;
@@ -103,8 +108,14 @@ static mp2ml_status make_idle(struct precomputed **out, const struct half *half,
     assert_memory_equal(keys.c1_counter, run->keys->c1_counter, sizeof(keys.c1_counter));
     (void)!sem_post(half->made);
     both->idle_bytes = precompute_bytes(*out);
-    if (*out)
-        precompute_use(*out, run);
+    both->idle_blocks = 0;
+    if (!*out)
+        return status;
+    assert_true(precompute_idle_fits(*out, run));
+    precompute_use(*out, run);
+    assert_false(precompute_idle_fits(*out, run)); /* the blocks are taken */
+    for (unsigned set = 1; set < STEPS_SETS; set++)
+        both->idle_blocks += run->keys->c1_counter[set] - keys.c1_counter[set];
     return status;
 }
 

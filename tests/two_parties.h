@@ -24,11 +24,13 @@ struct both_runs {
     uint64_t **shares[2]; /* [party][step] -> [value][image] */
     link_tap tap;         /* sees the client's frames; may be NULL */
     void *tap_context;
-    bool no_masks;     /* control: see struct run */
-    size_t ahead;      /* items that are precomputed first; the block uses the last. 0: none */
-    bool halves;       /* of them halves of linear steps only */
-    size_t idle;       /* bytes of what the server makes alone while the client waits; 0: nothing */
-    size_t idle_bytes; /* of them in use */
+    bool no_masks; /* control: see struct run */
+    size_t ahead;  /* items that are precomputed first; the block uses the last. 0: none */
+    bool halves;   /* of them halves of linear steps only */
+    size_t idle;   /* bytes of what the server makes alone while the client waits; 0: nothing */
+    long hurry_us; /* idle: the client does not wait for the end of it, but so long; 0: it does */
+    size_t idle_bytes;    /* of them in use */
+    uint64_t idle_blocks; /* of c1, for whose steps there are halves */
     unsigned
         more;   /* idle: blocks behind the first, of the same inputs, whose shares are not kept */
     bool reuse; /* control: they use the first's idle halves */

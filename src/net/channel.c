@@ -344,24 +344,14 @@ mp2ml_status channel_recv(struct channel *c, void *data, size_t n)
     return MP2ML_OK;
 }
 
-/* Something is there to be received, or the channel has ended. */
-static bool has_arrived(struct channel *c)
+bool channel_is_quiet(struct channel *c)
 {
     size_t moved = 0;
-    if (net_queue_size(&c->in) > 0 || read_queue(c, &moved) != MP2ML_OK)
-        return true; /* a failure, too: the next call says so */
-    return moved > 0 || c->read_failure != MP2ML_OK;
-}
-
-bool channel_is_quiet(struct channel *c, int wait_ms)
-{
-    if (channel_enter(c) != MP2ML_OK || net_queue_size(&c->out) > 0 || has_arrived(c))
+    if (channel_enter(c) != MP2ML_OK || net_queue_size(&c->out) > 0 || net_queue_size(&c->in) > 0)
         return false;
-    if (wait_ms == 0)
-        return true;
-    struct pollfd fds[2] = {{c->fd, c->read_want, 0}, {c->wake.fd, POLLIN, 0}};
-    TRACE(c->trace, WAIT, 0);
-    return poll(fds, 2, wait_ms) <= 0 || (!net_wake_raised(&c->wake) && !has_arrived(c));
+    if (read_queue(c, &moved) != MP2ML_OK) /* the next call says so */
+        return false;
+    return moved == 0 && c->read_failure == MP2ML_OK;
 }
 
 void channel_push(struct channel *c)

@@ -67,9 +67,9 @@ MUST_CHECK mp2ml_status channel_flush(struct channel *c);
 /* Exactly n bytes. ERR_CLOSED when the peer closed before. Sends what is queued meanwhile. */
 MUST_CHECK mp2ml_status channel_recv(struct channel *c, void *data, size_t n);
 
-/* False when there is something to receive or to send, or the channel has ended or was cancelled; it
- * waits for that, for at most wait_ms. Costs a system call: for work that may wait. */
-bool channel_is_quiet(struct channel *c, int wait_ms);
+/* False when there is something to receive or to send, or the channel has ended or was cancelled: for
+ * whoever works until then. Never waits. */
+bool channel_is_quiet(struct channel *c);
 
 /* Makes the current or next call on the channel return ERR_CANCELLED. Async-signal-safe. */
 void channel_cancel(struct channel *c);

@@ -166,14 +166,13 @@ mp2ml_status prepare_make(struct shapes *shapes, struct shape *shape, struct ses
 
 /* ---- while the server waits ------------------------------------------------------------------ */
 
-#define QUIET_MS 2                      /* a client that is quicker than that is not waited for */
 #define IDLE_BYTES ((uint64_t)64 << 20) /* quickly wiped */
 
 mp2ml_status prepare_idle(struct shapes *shapes, struct session *s, uint64_t max_memory)
 {
     const struct shape *shape = shapes->last;
     if (shapes->idle || !shape || !shape->run || shape->images > shape->block ||
-        shape_left(shape) > 0 || !channel_is_quiet(link_channel(s->link), QUIET_MS))
+        shape_left(shape) > 0 || !channel_is_quiet(link_channel(s->link)))
         return MP2ML_OK;
     const uint64_t kept = shapes_memory(shapes, s->party);
     if (kept >= max_memory)
