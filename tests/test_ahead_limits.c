@@ -60,11 +60,9 @@ static void repeated_prepares(void **state)
     struct request r = {.images = 1, .prepare = true, .again = true, .requests = 1000000};
     for (unsigned i = 0; i < 20; i++) {
         size_t more = 7;
-        bool linear;
         assert_int_equal(request_send(p.client->link, &r, p.client->hello.inputs, 1), MP2ML_OK);
-        assert_int_equal(
-            prepare_answer_recv(p.client->link, &r, &p.client->shapes.at[0], &more, &linear),
-            MP2ML_OK);
+        assert_int_equal(prepare_answer_recv(p.client->link, &r, &p.client->shapes.at[0], &more),
+                         MP2ML_OK);
         assert_int_equal(more, 0);
     }
     ask(&p, 1, -1, 1);
@@ -150,33 +148,55 @@ static void server_is_waited_for(void **state)
     pair_end(&p, MP2ML_ERR_CLOSED);
 }
 
+/* The most that fits, however many are wanted. */
+static size_t check_limit(const struct pair *p, const struct shape *shape, uint64_t most)
+{
+    const struct shapes *all = &p->client->shapes;
+    const size_t fits = prepare_limit(all, shape, PARTY_CLIENT, 64, true, most);
+    for (size_t n = fits; n < 64; n++)
+        assert_int_equal(prepare_limit(all, shape, PARTY_CLIENT, n, true, most), fits);
+    return fits;
+}
+
 /* Items of all shapes, pools and the run that is needed fit the limit together. */
 static void memory_of_all_shapes(void **state)
 {
     (void)state;
+    static const size_t sizes[] = {1, 2, 3, 70};
     struct pair p;
     pair_start(&p, true, 100000, 0);
-    for (size_t n = 1; n <= 4; n++)
-        ask(&p, n, -1, n);
-    const uint64_t run = run_memory(p.client->last_plan, PARTY_CLIENT, 0, 4);
-    const uint64_t most = run + run / 2;
+    for (unsigned i = 0; i < 4; i++)
+        ask(&p, sizes[i], -1, i);
+    const struct shapes *all = &p.client->shapes;
+    const uint64_t run = run_memory(p.client->last_plan, PARTY_CLIENT, 0, 70);
+    const uint64_t most = run + run / 10;
     p.client->options.max_memory = most;
     size_t made = 0;
-    for (size_t n = 1; n <= 4; n++) {
-        const struct request r = {.images = n};
-        struct shape *shape = shapes_find(&p.client->shapes, &r);
-        const struct shapes *all = &p.client->shapes;
-        const size_t fits = prepare_limit(all, shape, PARTY_CLIENT, 64, true, most);
-        assert_int_equal(fits, prepare_limit(all, shape, PARTY_CLIENT, 63, true, most));
-        assert_int_equal(prepare(&p, 64, n), fits);
+    for (unsigned i = 0; i < 4; i++) {
+        const struct request r = {.images = sizes[i]};
+        const size_t fits = check_limit(&p, shapes_find(&p.client->shapes, &r), most);
+        assert_int_equal(prepare(&p, 64, sizes[i]), fits);
         made += fits;
         assert_true(shapes_memory(all, PARTY_CLIENT) <= most);
     }
     assert_true(made > 1 && made < 200);
-    for (size_t n = 1; n <= 4; n++) {
-        ask(&p, n, -1, n);
-        assert_true(shapes_memory(&p.client->shapes, PARTY_CLIENT) <= most);
+    for (unsigned i = 0; i < 8; i++) {
+        ask(&p, sizes[i % 4], -1, i);
+        assert_true(shapes_memory(all, PARTY_CLIENT) <= most);
     }
+    pair_end(&p, MP2ML_OK);
+}
+
+/* --max-prepared counts the items of all shapes. */
+static void number_of_all_shapes(void **state)
+{
+    (void)state;
+    struct pair p;
+    pair_start(&p, true, 2, 0);
+    assert_int_equal(prepare(&p, 2, 1), 2);
+    assert_int_equal(prepare(&p, 2, 3), 0);
+    ask(&p, 1, -1, 1);
+    assert_int_equal(prepare(&p, 2, 3), 1);
     pair_end(&p, MP2ML_OK);
 }
 
@@ -360,17 +380,12 @@ static void cut_anywhere(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(prepare_again),
-        cmocka_unit_test(repeated_prepares),
-        cmocka_unit_test(thrown_away),
-        cmocka_unit_test(items_keep_their_shape),
-        cmocka_unit_test(server_is_waited_for),
-        cmocka_unit_test(memory_of_all_shapes),
-        cmocka_unit_test(less_than_asked),
-        cmocka_unit_test(two_shapes),
-        cmocka_unit_test(failures_count_nothing),
-        cmocka_unit_test(receipt_follows),
-        cmocka_unit_test(cut_anywhere),
+        cmocka_unit_test(prepare_again),        cmocka_unit_test(repeated_prepares),
+        cmocka_unit_test(thrown_away),          cmocka_unit_test(items_keep_their_shape),
+        cmocka_unit_test(server_is_waited_for), cmocka_unit_test(memory_of_all_shapes),
+        cmocka_unit_test(number_of_all_shapes), cmocka_unit_test(less_than_asked),
+        cmocka_unit_test(two_shapes),           cmocka_unit_test(failures_count_nothing),
+        cmocka_unit_test(receipt_follows),      cmocka_unit_test(cut_anywhere),
     };
     return cmocka_run_group_tests(tests, pair_load, pair_unload);
 }

@@ -482,16 +482,15 @@ static mp2ml_status prepare_once(struct mp2ml_client *c, struct shape **shape,
                                  struct request *request, mp2ml_error *err)
 {
     size_t more;
-    bool precompute;
     request->again = *shape != NULL;
     TRY(request_send(c->link, request, c->hello.inputs, c->hello.n_inputs));
     if (!request->again)
         TRY(accept_shape(shape, c, request, err));
-    TRY(prepare_answer_recv(c->link, request, *shape, &more, &precompute));
-    TRY(prepare_make(&c->shapes, *shape, c->session, NULL, more, precompute,
+    TRY(prepare_answer_recv(c->link, request, *shape, &more));
+    TRY(prepare_make(&c->shapes, *shape, c->session, NULL, more, request->precompute,
                      c->options.max_memory));
     c->stats.prepared += more;
-    c->stats.precomputed += precompute ? more : 0;
+    c->stats.precomputed += request->precompute ? more : 0;
     return MP2ML_OK;
 }
 

@@ -214,15 +214,14 @@ mp2ml_status prepare_answer_send(struct link *link, size_t more, bool precompute
 }
 
 mp2ml_status prepare_answer_recv(struct link *link, const struct request *asked,
-                                 const struct shape *shape, size_t *more, bool *precompute)
+                                 const struct shape *shape, size_t *more)
 {
     uint8_t body[PREPARED_BYTES];
     TRY(frame_recv(link, FRAME_PREPARED, 0, body, sizeof(body)));
     *more = load_u32(body);
-    *precompute = body[4] == 1;
-    if (body[4] > 1 || (body[4] == 1 && !asked->precompute))
+    if (body[4] != asked->precompute)
         return MP2ML_ERR_PROTOCOL;
-    const size_t kept = prepare_kept(shape, *precompute);
+    const size_t kept = prepare_kept(shape, asked->precompute);
     const size_t most = asked->requests > kept ? asked->requests - kept : 0;
     return *more <= most ? MP2ML_OK : MP2ML_ERR_PROTOCOL;
 }

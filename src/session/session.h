@@ -290,8 +290,7 @@ void prepare_idle_drop(struct shapes *shapes);
 MUST_CHECK mp2ml_status prepare_answer_send(struct link *link, size_t more, bool precompute);
 /* ERR_PROTOCOL for more than was asked for, with those that stay. */
 MUST_CHECK mp2ml_status prepare_answer_recv(struct link *link, const struct request *asked,
-                                            const struct shape *shape, size_t *more,
-                                            bool *precompute);
+                                            const struct shape *shape, size_t *more);
 
 /* ---- sides --------------------------------------------------------------------------------- */
 
