@@ -180,6 +180,11 @@ static void memory_of_all_shapes(void **state)
         assert_true(shapes_memory(all, PARTY_CLIENT) <= most);
     }
     assert_true(made > 1 && made < 200);
+    const uint64_t there = shapes_memory(all, PARTY_CLIENT);
+    shapes_make_room(&p.client->shapes, PARTY_CLIENT, 0, there);
+    assert_true(shapes_memory(all, PARTY_CLIENT) == there);
+    shapes_make_room(&p.client->shapes, PARTY_CLIENT, 0, there - 1); /* a run goes */
+    assert_true(shapes_memory(all, PARTY_CLIENT) < there);
     for (unsigned i = 0; i < 8; i++) {
         ask(&p, sizes[i % 4], -1, i);
         assert_true(shapes_memory(all, PARTY_CLIENT) <= most);
