@@ -109,6 +109,7 @@ static mp2ml_status make_idle(struct precomputed **out, const struct half *half,
     (void)!sem_post(half->made);
     both->idle_bytes = precompute_bytes(*out);
     both->idle_blocks = 0;
+    assert_int_equal(run->late, 0);
     if (!*out)
         return status;
     assert_true(precompute_idle_fits(*out, run));

@@ -358,8 +358,11 @@ bool step_interrupted(struct run *run)
     return run->interrupted;
 }
 
-size_t step_piece(const struct run *run, size_t left)
+size_t step_piece(struct run *run, size_t left)
 {
+#ifdef MP2ML_TEST_HOOKS
+    run->late += run->interrupted;
+#endif
     const size_t most = run->idle ? IDLE_PIECE : left;
     return left < most ? left : most;
 }

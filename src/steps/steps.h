@@ -76,6 +76,7 @@ struct run {
     void (*tap)(void *context, const struct run *run, unsigned step);
     void *tap_context;
     bool no_masks; /* control: the server's masks r are zero */
+    unsigned late; /* pieces of idle work begun after something was seen to arrive */
 #endif
 };
 
@@ -215,7 +216,7 @@ MUST_CHECK mp2ml_status step_expand_c1(struct run *run, unsigned set, uint64_t *
  * millisecond), other work never is and has one piece. */
 #define IDLE_PIECE 2
 bool step_interrupted(struct run *run);
-size_t step_piece(const struct run *run, size_t left);
+size_t step_piece(struct run *run, size_t left);
 /* step_linear_image.c: the halves of a linear step in that layout whose operands are encrypted. */
 mp2ml_status step_image_client(struct run *run, unsigned step);
 mp2ml_status step_image_server(struct run *run, unsigned step);
