@@ -393,8 +393,8 @@ static mp2ml_status predict(struct mp2ml_client *c, size_t images, const float *
     struct request request = {.images = images, .plain = c->plain};
     struct shape *shape = shapes_find(&c->shapes, &request);
     request.again = shape != NULL;
-    if (shape && shape_left(shape) > 0)
-        request.item = shape_item(shape);
+    if (shape && shapes_items(shape) > 0)
+        request.item = shapes_item(shape);
     c->plain_sent |= request.plain;
     TRY(ask(&shape, c, &request, err));
     c->last_plan = shape->pub;
@@ -405,11 +405,11 @@ static mp2ml_status predict(struct mp2ml_client *c, size_t images, const float *
     shape->run->progress_context = c;
     shape->run->ahead = NULL;
     if (request.item > 0)
-        shape_use(&c->shapes, shape);
+        shapes_use(&c->shapes, shape);
     c->stats.prepared_used += request.item > 0;
     TRY(run_all(c, shape->run, images, shape->block, inputs, outputs));
     run_forget(shape->run);
-    shape_used(shape);
+    shapes_used(shape);
     c->stats.requests++;
     return MP2ML_OK;
 }
@@ -512,7 +512,7 @@ static mp2ml_status prepare(struct mp2ml_client *c, size_t requests, size_t imag
                                             request.precompute, c->options.max_memory));
     if (request.requests > kept)
         TRY(prepare_once(c, &shape, &request, err));
-    *prepared = shape_left(shape) < requests ? shape_left(shape) : requests;
+    *prepared = shapes_items(shape) < requests ? shapes_items(shape) : requests;
     return MP2ML_OK;
 }
 
@@ -556,7 +556,7 @@ mp2ml_stats mp2ml_client_stats(const mp2ml_client *client)
     stats.bytes_to_client = link.bytes_received;
     stats.flights = link.flights;
     for (unsigned i = 0; i < SESSION_SHAPES; i++)
-        stats.prepared_left += shape_left(&client->shapes.at[i]);
+        stats.prepared_left += shapes_items(&client->shapes.at[i]);
     return stats;
 }
 

@@ -23,7 +23,7 @@ uint64_t prepare_transfer_bytes(const struct shape *shape, size_t requests)
 
 size_t prepare_kept(const struct shape *shape, bool precompute)
 {
-    const size_t left = shape_left(shape);
+    const size_t left = shapes_items(shape);
     return left > 0 && precompute_linear(shape->ahead) == precompute ? left : 0;
 }
 
@@ -55,8 +55,9 @@ static uint64_t prepare_memory(const struct shapes *shapes, const struct shape *
     const size_t items =
         precompute_memory(shape->pub, party, shape->plain, (size_t)shape->images, more, precompute);
     uint64_t there = shapes_ahead(shapes);
-    if (shape_left(shape) > prepare_kept(shape, precompute)) /* they go before */
-        there -= precompute_bytes(shape->ahead) + prepare_transfer_bytes(shape, shape_left(shape));
+    if (shapes_items(shape) > prepare_kept(shape, precompute)) /* they go before */
+        there -=
+            precompute_bytes(shape->ahead) + prepare_transfer_bytes(shape, shapes_items(shape));
     const uint64_t sum = plus(there, prepare_transfer_bytes(shape, more));
     return plus(plus(sum, largest_run(shapes, shape, party, more, precompute)),
                 items == SIZE_MAX ? UINT64_MAX : items);
@@ -85,7 +86,7 @@ size_t prepare_grant(const struct shapes *shapes, const struct shape *shape,
                      const struct request *request, const struct mp2ml_options *o)
 {
     const size_t kept = prepare_kept(shape, request->precompute);
-    const uint64_t others = shapes_left(shapes) - shape_left(shape);
+    const uint64_t others = shapes_all_items(shapes) - shapes_items(shape);
     const uint64_t all = o->max_prepared > others ? o->max_prepared - others : 0;
     const uint64_t wanted = request->requests < all ? request->requests : all;
     if (wanted <= kept || shapes->dropped > 2 * o->max_prepared + shapes->used)
@@ -124,7 +125,7 @@ static mp2ml_status reserve(const struct shapes *shapes, const struct shape *of,
     uint64_t all_server = 0, all_client = 0; /* within what prepare_memory found to fit */
     for (unsigned i = 0; i < SESSION_SHAPES; i++) {
         const struct shape *shape = &shapes->at[i];
-        const size_t items = shape_left(shape) + (shape == of ? more : 0);
+        const size_t items = shapes_items(shape) + (shape == of ? more : 0);
         uint64_t from_server, from_client;
         if (items == 0)
             continue;
@@ -157,8 +158,8 @@ mp2ml_status prepare_make(struct shapes *shapes, struct shape *shape, struct ses
     TRACE(link_trace(s->link), AHEAD, more);
     if (more == 0)
         return MP2ML_OK;
-    if (shape_left(shape) > prepare_kept(shape, precompute))
-        shape_drop(shapes, shape);
+    if (shapes_items(shape) > prepare_kept(shape, precompute))
+        shapes_drop_items(shapes, shape);
     TRY(reserve(shapes, shape, s, more));
     TRY(make_items(shapes, shape, s, plan, more, precompute, max_memory));
     return tell_all(s->link, s->party, more, precompute);
@@ -172,7 +173,7 @@ mp2ml_status prepare_idle(struct shapes *shapes, struct session *s, uint64_t max
 {
     const struct shape *shape = shapes->last;
     if (shapes->idle || !shape || !shape->run || shape->images > shape->block ||
-        shape_left(shape) > 0 || !channel_is_quiet(link_channel(s->link)))
+        shapes_items(shape) > 0 || !channel_is_quiet(link_channel(s->link)))
         return MP2ML_OK;
     const uint64_t kept = shapes_memory(shapes, s->party);
     if (kept >= max_memory)

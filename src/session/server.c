@@ -145,9 +145,9 @@ static mp2ml_status use_item(struct shapes *shapes, struct shape *shape,
         *idle += prepare_idle_use(shapes, shape);
         return MP2ML_OK;
     }
-    if (!request->again || shape_left(shape) == 0 || shape_item(shape) != request->item)
+    if (!request->again || shapes_items(shape) == 0 || shapes_item(shape) != request->item)
         return MP2ML_ERR_PROTOCOL;
-    shape_use(shapes, shape);
+    shapes_use(shapes, shape);
     return MP2ML_OK;
 }
 
@@ -165,7 +165,7 @@ static mp2ml_status serve_request(struct session *s, struct shapes *shapes,
         TRY(run_block(shape->run, left < shape->block ? (size_t)left : shape->block, NULL, NULL));
     }
     run_forget(shape->run);
-    shape_used(shape);
+    shapes_used(shape);
     prepare_idle_drop(shapes);
     shapes->last = shape;
     return MP2ML_OK;

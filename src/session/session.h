@@ -195,7 +195,7 @@ struct request {
     uint64_t images;
     uint64_t plain;    /* bit i: input i travels in the clear */
     bool again;        /* as an accepted one of this session: no ACCEPT comes */
-    uint32_t item;     /* shape_item of the prepared item that it uses, 0: none */
+    uint32_t item;     /* shapes_item of the prepared item that it uses, 0: none */
     bool prepare;      /* PREPARE, not REQUEST: */
     uint32_t requests; /* for so many of this shape */
     bool precompute;   /* their linear steps too */
@@ -240,15 +240,15 @@ struct shape *shapes_add(struct shapes *shapes, const struct request *request,
 MUST_CHECK mp2ml_status shapes_run(struct shapes *shapes, struct shape *shape, struct session *s,
                                    const struct plan *plan, uint64_t max_memory);
 /* The shape's items that are left, and the number by which a request names the next one, never 0. */
-size_t shape_left(const struct shape *shape);
-uint32_t shape_item(const struct shape *shape);
-/* The run's next block takes that item. shape_used, behind it: frees what no item needs. */
-void shape_use(struct shapes *shapes, struct shape *shape);
-void shape_used(struct shape *shape);
+size_t shapes_items(const struct shape *shape);
+uint32_t shapes_item(const struct shape *shape);
+/* The run's next block takes that item. shapes_used, behind it: frees what no item needs. */
+void shapes_use(struct shapes *shapes, struct shape *shape);
+void shapes_used(struct shape *shape);
 /* Items of the shape go unused. */
-void shape_drop(struct shapes *shapes, struct shape *shape);
+void shapes_drop_items(struct shapes *shapes, struct shape *shape);
 /* Items of all shapes. */
-uint64_t shapes_left(const struct shapes *shapes);
+uint64_t shapes_all_items(const struct shapes *shapes);
 /* Bytes of all that was made ahead, with transfers in the pools; the same with kept runs. */
 uint64_t shapes_ahead(const struct shapes *shapes);
 uint64_t shapes_memory(const struct shapes *shapes, enum party party);

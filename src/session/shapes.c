@@ -27,32 +27,32 @@ struct shape *shapes_find(struct shapes *shapes, const struct request *request)
     return NULL;
 }
 
-size_t shape_left(const struct shape *shape)
+size_t shapes_items(const struct shape *shape)
 {
     return precompute_left(shape->ahead);
 }
 
-uint32_t shape_item(const struct shape *shape)
+uint32_t shapes_item(const struct shape *shape)
 {
     return (uint32_t)(shape->used % UINT32_MAX) + 1;
 }
 
-void shape_use(struct shapes *shapes, struct shape *shape)
+void shapes_use(struct shapes *shapes, struct shape *shape)
 {
     precompute_use(shape->ahead, shape->run);
     shape->used++;
     shapes->used++;
 }
 
-void shape_used(struct shape *shape)
+void shapes_used(struct shape *shape)
 {
     shape->run->ahead = NULL;
     precompute_trim(&shape->ahead);
 }
 
-void shape_drop(struct shapes *shapes, struct shape *shape)
+void shapes_drop_items(struct shapes *shapes, struct shape *shape)
 {
-    shapes->dropped += shape_left(shape);
+    shapes->dropped += shapes_items(shape);
     precompute_free(shape->ahead);
     shape->ahead = NULL;
 }
@@ -66,7 +66,7 @@ static struct shape *oldest(struct shapes *shapes)
         struct shape *shape = &shapes->at[i];
         if (!shape->pub)
             return shape;
-        const bool busy = shape_left(shape) > 0, found_busy = shape_left(found) > 0;
+        const bool busy = shapes_items(shape) > 0, found_busy = shapes_items(found) > 0;
         if (busy != found_busy ? found_busy : shape->since < found->since)
             found = shape;
     }
@@ -80,7 +80,7 @@ struct shape *shapes_add(struct shapes *shapes, const struct request *request,
     const uint64_t since = shape ? shape->since : ++shapes->accepted;
     if (!shape)
         shape = oldest(shapes);
-    shape_drop(shapes, shape);
+    shapes_drop_items(shapes, shape);
     shape_wipe(shape);
     *shape = (struct shape){.images = request->images,
                             .plain = request->plain,
@@ -90,11 +90,11 @@ struct shape *shapes_add(struct shapes *shapes, const struct request *request,
     return shape;
 }
 
-uint64_t shapes_left(const struct shapes *shapes)
+uint64_t shapes_all_items(const struct shapes *shapes)
 {
     uint64_t sum = 0;
     for (unsigned i = 0; i < SESSION_SHAPES; i++)
-        sum += shape_left(&shapes->at[i]);
+        sum += shapes_items(&shapes->at[i]);
     return sum;
 }
 
@@ -103,8 +103,8 @@ uint64_t shapes_ahead(const struct shapes *shapes)
     uint64_t sum = precompute_bytes(shapes->idle);
     for (unsigned i = 0; i < SESSION_SHAPES; i++) {
         const struct shape *shape = &shapes->at[i];
-        if (shape_left(shape) > 0) /* what prepare_limit found to fit */
-            sum += prepare_transfer_bytes(shape, shape_left(shape));
+        if (shapes_items(shape) > 0) /* what prepare_limit found to fit */
+            sum += prepare_transfer_bytes(shape, shapes_items(shape));
         sum += precompute_bytes(shape->ahead);
     }
     return sum;
