@@ -36,10 +36,11 @@ static void free_words(char **words)
     free(words);
 }
 
-/* mp2ml serve --port=0 --listen=127.0.0.1 --threads=N (what the link asks for; the model's and server's flags) -- MODEL */
+/* mp2ml serve --port=0 --listen=127.0.0.1 --threads=N (what the link and
+ * work ahead ask for; the model's and server's flags) -- MODEL */
 static char **server_words(const struct bench *b)
 {
-    char threads[32], part[sizeof(b->model) + 16];
+    char threads[32], prepared[32], part[sizeof(b->model) + 16];
     size_t n = 0, capacity = b->cli->n_values + 16;
     char **words = calloc(capacity, sizeof(*words));
     if (!words)
@@ -52,6 +53,10 @@ static char **server_words(const struct bench *b)
     words[n++] = flag("reveal", "logits");
     if (b->link)
         words[n++] = flag("network", b->link);
+    if (b->prepare > 0) { /* a limit that was given comes behind and holds */
+        snprintf(prepared, sizeof(prepared), "%zu", b->prepare);
+        words[n++] = flag("max-prepared", prepared);
+    }
     for (size_t i = 0; i < b->cli->n_values; i++) {
         const struct cli_value *v = &b->cli->values[i];
         if (v->info && (v->info->users & (MP2ML_FOR_MODEL | MP2ML_FOR_SERVER)))

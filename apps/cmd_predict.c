@@ -159,7 +159,10 @@ static const struct cli_flag flags[] = {
     {"check", "MODEL", "compare with this model run here; its flags must be those of the server",
      1},
     {"receipt", "FILE", "write what was agreed, sent and could be learned, as JSON", 1},
-    {"prepare", "N", "do work for N such requests ahead (with --precompute: for this one)", 1},
+    {"prepare", "N",
+     "do the work that can be done ahead for N requests like this one, before it; one is made and "
+     "uses its part, so more than 1 only shows what preparing costs (with --precompute: 1)",
+     1},
     {"plain", "NAME|all", "send this input in the clear; repeatable", 1},
     {NULL, NULL, NULL, 0},
 };

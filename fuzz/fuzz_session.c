@@ -110,13 +110,28 @@ static void one_request(struct writer *w, uint8_t byte, uint32_t sequence)
 /* The same server, simpler: the shapes that it accepted, newest first, each with its items. */
 struct told {
     uint8_t key;
-    unsigned left, next;
+    unsigned left, used;
 };
 struct told_server {
     struct told at[SESSION_SHAPES];
     unsigned n;
     uint64_t images;
 };
+
+/* Room for the newest: the oldest without items goes, or else the oldest. */
+static struct told *newest(struct told_server *m)
+{
+    unsigned at = m->n;
+    if (m->n < SESSION_SHAPES)
+        m->n++;
+    else {
+        for (at = SESSION_SHAPES; at > 0 && m->at[at - 1].left > 0;)
+            at--;
+        at = at > 0 ? at - 1 : SESSION_SHAPES - 1;
+    }
+    memmove(m->at + 1, m->at, at * sizeof *m->at);
+    return m->at;
+}
 
 /* False when the request must end the session. */
 static bool model_request(struct told_server *m, uint8_t byte)
@@ -131,21 +146,18 @@ static bool model_request(struct told_server *m, uint8_t byte)
         shape = m->at[i].key == key ? &m->at[i] : shape;
     if (again && shape == NULL)
         return false;
-    if (shape == NULL) {
-        m->n = m->n < SESSION_SHAPES ? m->n + 1 : m->n;
-        memmove(m->at + 1, m->at, (m->n - 1) * sizeof *m->at);
-        shape = m->at;
-    }
+    if (shape == NULL)
+        shape = newest(m);
     if (!again)
         *shape = (struct told){key, 0, 0};
     if (prepare) {
-        *shape = (struct told){key, 2 * item, 0};
+        shape->left = item ? 2 : shape->left; /* what is there counts; nothing drops it */
         return true;
     }
-    if (item && (shape->left == 0 || shape->next != 0))
+    if (item && (shape->left == 0 || shape->used != 0))
         return false;
     shape->left -= item;
-    shape->next += item;
+    shape->used += item;
     m->images += count;
     return true;
 }

@@ -208,9 +208,13 @@ MP2ML_API mp2ml_status mp2ml_client_predict(mp2ml_client *client, size_t images,
 /* Does ahead what `requests` coming requests of `images` images each, in today's forms of inputs,
  * need and what does not depend on their inputs: random oblivious transfers and halves of the linear
  * steps' encryption, or with the option "precompute" whole linear steps, of which a request then
- * costs one message each. What was made for the same shape before and not used is dropped. *prepared (may be NULL) says how
- * many requests it is enough for; the server may do less, or nothing. Requests beyond that work as
- * if nothing had been prepared. Everything serves once and only on this connection. */
+ * costs one message each. What is there already for the same shape and unused counts: only what lacks
+ * is made; but what was made without "precompute" where it is set now, or the other way round, is
+ * dropped. *prepared (may be NULL; 0 after a failure) says how many of the requests it is enough for;
+ * the server may do less, or nothing, and counts what it made for all shapes. Requests beyond that
+ * work as if nothing had been prepared. When the call returns OK both parties are done. Everything
+ * serves once and only on this connection, which the server ends when no call comes for longer than
+ * its option "timeout", 120 s unless it was told otherwise: raise it there for longer pauses. */
 MP2ML_API mp2ml_status mp2ml_client_prepare(mp2ml_client *client, size_t requests, size_t images,
                                             size_t *prepared, mp2ml_error *error) MP2ML_MUST_CHECK;
 
@@ -225,7 +229,7 @@ typedef struct mp2ml_stats { /* of a connection so far */
     double predict_seconds; /* all predictions */
     double prepare_seconds; /* all of mp2ml_client_prepare */
     uint64_t prepare_bytes_to_server, prepare_bytes_to_client, prepare_flights;
-    uint64_t requests;                               /* answered */
+    uint64_t requests;                               /* answered, with a result */
     uint64_t prepared, prepared_used, prepared_left; /* requests that work was done for ahead */
     uint64_t precomputed;                            /* of prepared: with whole linear steps */
     /* Of the last request: "batch", "image", "mixed" or "none"; "gmw", "yao", "mixed" or "none"; ""

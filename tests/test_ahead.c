@@ -12,110 +12,8 @@
 
 #include <cmocka.h>
 
+#include "ahead_pair.h"
 #include "privacy_report.h"
-#include "two_parties.h"
-
-#define PIXELS 784
-#define LOGITS 10
-
-static mp2ml_model *model;
-
-static int load(void **state)
-{
-    (void)state;
-    mp2ml_options *o = make_options("reveal=logits", "layout=batch", "nonlinear=gmw", NULL);
-    model = bundled_model("cryptonets-relu-mnist.pb", o);
-    mp2ml_options_free(o);
-    return 0;
-}
-
-static int unload(void **state)
-{
-    (void)state;
-    mp2ml_model_free(model);
-    return 0;
-}
-
-/* ---- a client and a server ------------------------------------------------------------------ */
-
-struct pair {
-    struct served served;
-    mp2ml_client *client;
-    unsigned parts[256];     /* of frames of each type, both directions */
-    enum frame_type watched; /* MASKED, or CT_IN */
-    uint64_t *masked;        /* values of these frames of the first linear step, or NULL */
-    size_t n_masked, bits;
-    uint64_t bytes[256]; /* of them: a histogram */
-};
-
-static void watch(void *context, bool sent, enum frame_type type, uint16_t step, uint8_t *part,
-                  size_t length)
-{
-    struct pair *p = context;
-    (void)sent;
-    p->parts[type]++;
-    if (type != p->watched || step != 1 || !p->masked)
-        return;
-    size_t at = 0;
-    bits_unpack(p->masked + p->n_masked, part, &at, length * 8 / p->bits, (unsigned)p->bits);
-    p->n_masked += length * 8 / p->bits;
-    for (size_t i = 0; i + 1 < length; i++) /* the last byte has padding */
-        p->bytes[part[i]]++;
-}
-
-static void pair_start(struct pair *p, bool precompute, uint64_t max_prepared, uint64_t memory)
-{
-    struct channel *end = NULL;
-    mp2ml_error err = {MP2ML_OK, ""};
-    mp2ml_options *o = make_options("threads=1", precompute ? "precompute=1" : NULL, NULL);
-    memset(p, 0, sizeof(*p));
-    served_start(&p->served, model, &end);
-    p->served.server_options.max_prepared = max_prepared;
-    if (memory > 0)
-        p->served.server_options.max_memory = memory;
-    if (client_over_channel(&p->client, end, o, &err) != MP2ML_OK)
-        fail_msg("%s", err.text);
-    link_set_tap(p->client->link, watch, p);
-    mp2ml_options_free(o);
-}
-
-static void pair_end(struct pair *p, mp2ml_status status)
-{
-    mp2ml_client_free(p->client);
-    served_join(&p->served);
-    free(p->masked);
-    assert_int_equal(p->served.status, status);
-}
-
-static size_t prepare(struct pair *p, size_t requests, size_t images)
-{
-    mp2ml_error err = {MP2ML_OK, ""};
-    size_t prepared = 0;
-    if (mp2ml_client_prepare(p->client, requests, images, &prepared, &err) != MP2ML_OK)
-        fail_msg("%s", err.text);
-    return prepared;
-}
-
-/* fill < 0: random images, whose logits are checked. */
-static void ask(struct pair *p, size_t n, float fill, uint64_t seed)
-{
-    float *x = malloc(n * PIXELS * sizeof(float));
-    float *y = malloc(n * LOGITS * sizeof(float)), *want = malloc(n * LOGITS * sizeof(float));
-    const float *inputs[1] = {x};
-    float *outputs[1] = {y}, *exact[1] = {want};
-    mp2ml_error err = {MP2ML_OK, ""};
-    fill_uniform(x, n * PIXELS, 0, 1, seed);
-    for (size_t i = 0; i < n * PIXELS && fill >= 0; i++)
-        x[i] = fill;
-    if (mp2ml_client_predict(p->client, n, inputs, outputs, &err) != MP2ML_OK)
-        fail_msg("%s", err.text);
-    assert_int_equal(mp2ml_model_eval_float(model, n, inputs, exact, &err), MP2ML_OK);
-    for (size_t i = 0; i < n * LOGITS && fill < 0; i++)
-        assert_true(fabs((double)y[i] - (double)want[i]) <= mp2ml_model_expected_error(model, 0));
-    free(x);
-    free(y);
-    free(want);
-}
 
 /* ---- what it is good for ---------------------------------------------------------------------- */
 
@@ -200,63 +98,6 @@ static void other_layouts(void **state)
     model = batch;
 }
 
-/* Preparing anew drops what is left; a set of plain inputs is another shape. */
-static void prepare_again(void **state)
-{
-    (void)state;
-    struct pair p;
-    mp2ml_error err;
-    pair_start(&p, true, 64, 0);
-    assert_int_equal(prepare(&p, 5, 1), 5);
-    ask(&p, 1, -1, 1);
-    assert_int_equal(prepare(&p, 2, 1), 2);
-    assert_int_equal(mp2ml_client_stats(p.client).prepared_left, 2);
-    ask(&p, 1, -1, 2);
-    assert_int_equal(mp2ml_client_set_plain(p.client, 0, 1, &err), MP2ML_OK);
-    assert_int_equal(prepare(&p, 2, 1), 2);
-    ask(&p, 1, -1, 3);
-    assert_int_equal(mp2ml_client_set_plain(p.client, 0, 0, &err), MP2ML_OK);
-    ask(&p, 1, -1, 4);
-    assert_int_equal(prepare(&p, 0, 1), 0);
-    ask(&p, 1, -1, 5);
-    assert_int_equal(mp2ml_client_stats(p.client).prepared_used, 4);
-    pair_end(&p, MP2ML_OK);
-}
-
-/* The server's limits, and the client's. */
-static void less_than_asked(void **state)
-{
-    (void)state;
-    struct pair p;
-    pair_start(&p, true, 2, 0);
-    assert_int_equal(prepare(&p, 100, 1), 2);
-    assert_int_equal(prepare(&p, 1, 3000), 0); /* of two blocks */
-    ask(&p, 1, -1, 1);
-    p.client->options.max_memory = run_memory(p.client->last_plan, PARTY_CLIENT, 0, 1) / 2;
-    assert_int_equal(prepare(&p, 2, 1), 0);
-    pair_end(&p, MP2ML_OK);
-    pair_start(&p, false, 64, 0);
-    assert_int_equal(prepare(&p, 1, 3000), 0); /* halves of two blocks: neither */
-    pair_end(&p, MP2ML_OK);
-    pair_start(&p, true, 0, 0);
-    assert_int_equal(prepare(&p, 100, 1), 0);
-    ask(&p, 1, -1, 1);
-    pair_end(&p, MP2ML_OK);
-    pair_start(&p, true, 1000000, 0);
-    assert_int_equal(prepare(&p, 1000, 512), 4); /* 2,048 images */
-    pair_end(&p, MP2ML_OK);
-    const size_t one = run_memory(&model->plan->pub, PARTY_SERVER, 0, 1);
-    pair_start(&p, true, 64, one + one / 2);
-    const size_t some = prepare(&p, 64, 1);
-    assert_true(some > 0 && some < 64);
-    for (uint64_t i = 0; i < 2; i++)
-        ask(&p, 1, -1, i);
-    pair_end(&p, MP2ML_OK);
-    pair_start(&p, true, 64, 0);
-    assert_int_equal(prepare(&p, 64, 1), 64); /* control */
-    pair_end(&p, MP2ML_OK);
-}
-
 /* ---- every item once -------------------------------------------------------------------------- */
 
 /* The server ends the session of a client that names an item out of turn. */
@@ -327,15 +168,14 @@ static void hostile_prepared(void **state)
             struct channel *a, *b;
             struct link *from, *to;
             size_t n;
-            bool linear;
             struct request r = asked;
             r.precompute = precompute != 0;
             assert_int_equal(channel_pair(&a, &b), MP2ML_OK);
             assert_int_equal(link_new(&from, a), MP2ML_OK);
             assert_int_equal(link_new(&to, b), MP2ML_OK);
             assert_int_equal(frame_send(from, FRAME_PREPARED, 0, bodies[i], 5), MP2ML_OK);
-            const bool good = i == 3 || (i == 4 && r.precompute);
-            assert_int_equal(prepare_answer_recv(to, &r, &n, &linear),
+            const bool good = i == (r.precompute ? 4 : 3);
+            assert_int_equal(prepare_answer_recv(to, &r, &(struct shape){0}, &n),
                              good ? MP2ML_OK : MP2ML_ERR_PROTOCOL);
             link_free(from);
             link_free(to);
@@ -457,15 +297,6 @@ static void check_zeros(void)
     pair_end(&reused, MP2ML_OK);
 }
 
-/* The model in the layout image, for a test that swaps it in. */
-static mp2ml_model *in_images(void)
-{
-    mp2ml_options *o = make_options("reveal=logits", "layout=image", "nonlinear=gmw", NULL);
-    mp2ml_model *m = bundled_model("cryptonets-relu-mnist.pb", o);
-    mp2ml_options_free(o);
-    return m;
-}
-
 static void zeros_serve_once(void **state)
 {
     (void)state;
@@ -560,8 +391,6 @@ int main(void)
         cmocka_unit_test(transfers_are_enough),
         cmocka_unit_test(items_then_none),
         cmocka_unit_test(other_layouts),
-        cmocka_unit_test(prepare_again),
-        cmocka_unit_test(less_than_asked),
         cmocka_unit_test(items_in_turn),
         cmocka_unit_test(padding_is_checked),
         cmocka_unit_test(hostile_prepared),
@@ -570,5 +399,5 @@ int main(void)
         cmocka_unit_test(items_own_their_blocks),
         cmocka_unit_test(preparing_shows_counts),
     };
-    return cmocka_run_group_tests(tests, load, unload);
+    return cmocka_run_group_tests(tests, pair_load, pair_unload);
 }

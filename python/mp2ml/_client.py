@@ -120,9 +120,12 @@ class Client:
     def prepare(self, n: int, batch: int = 1, plain: bool | Iterable[str] = False) -> int:
         """Does ahead what `n` coming predictions of `batch` samples need, whatever the samples are.
 
-        With Client(precompute=True) that includes the linear steps, so that predict() is fastest;
-        what was precomputed for this batch size before and not used is dropped. Returns for how many
-        predictions the server had room. Predictions beyond these work as always.
+        With Client(precompute=True) that includes the linear steps, so that predict() is fastest.
+        What is there already and unused counts: only what lacks is made. Returns for how many
+        predictions it is enough, which may be fewer where the server has no room; those beyond work
+        as always. When it returns, both sides are done. All of it belongs to this connection, which
+        the server ends when nothing is asked for longer than its --timeout (120 s unless it says
+        otherwise).
         """
         for i, sent_plain in enumerate(self._plain_flags(plain)):
             self._core.set_plain(i, sent_plain)

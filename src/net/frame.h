@@ -10,7 +10,8 @@
  *        8    8  length    of the body
  *       16       body
  *
- * The receiver always knows which frame must come, and for all but three types also its exact
+ * The receiver always knows which frame must come, and for all but HELLO_C, HELLO_S, REQUEST,
+ * PREPARE, ACCEPT and REFUSE also its exact
  * length, before it reads the body: anything else is ERR_PROTOCOL. An ABORT frame, which has no
  * body, is ERR_ABORTED. */
 #ifndef NET_FRAME_H
@@ -31,7 +32,7 @@
     X(ACCEPT, 7, "public plan")                                                                    \
     X(REFUSE, 8, "a code")                                                                         \
     X(PREPARE, 9, "images, form of each input, requests to prepare")                               \
-    X(PREPARED, 10, "requests prepared")                                                           \
+    X(PREPARED, 10, "items to make, or made")                                                      \
     X(CT_IN, 16, "used coefficients of c0")                                                        \
     X(CT_OUT, 17, "c1' then c0' of every ciphertext")                                              \
     X(PLAIN_IN, 18, "an input in the clear, float32")                                              \
@@ -85,7 +86,7 @@ MUST_CHECK mp2ml_status frame_recv_begin(struct link *l, enum frame_type type, u
 MUST_CHECK mp2ml_status frame_recv_part(struct link *l, void *part, size_t length);
 /* Receives a frame whose length the receiver does not know, at most `max`; *body is malloced and
  * the caller frees it. For HELLO_C, HELLO_S, REQUEST, PREPARE, ACCEPT
- * only. When alt is not 0 a frame of
+ * and REFUSE only. When alt is not 0 a frame of
  * type alt is accepted too; *got says which came. */
 MUST_CHECK mp2ml_status frame_recv_any(struct link *l, enum frame_type type, enum frame_type alt,
                                        size_t max, enum frame_type *got, uint8_t **body,

@@ -370,6 +370,8 @@ static mp2ml_status accept_shape(struct shape **out, struct mp2ml_client *c,
         block = (size_t)request->images;
     *out = shapes_add(&c->shapes, request, pub, block);
     c->last_plan = pub; /* the one before may be gone */
+    for (unsigned s = 0; s < pub->n_steps; s++)
+        c->saw_geometry |= pub->steps[s].kind == STEP_LINEAR && pub->steps[s].layout == PLAN_IMAGE;
     return check_plan(c, pub, block, err);
 }
 
@@ -391,21 +393,24 @@ static mp2ml_status predict(struct mp2ml_client *c, size_t images, const float *
     struct request request = {.images = images, .plain = c->plain};
     struct shape *shape = shapes_find(&c->shapes, &request);
     request.again = shape != NULL;
-    if (shape && precompute_left(shape->ahead) > 0)
-        request.item = (uint32_t)precompute_next(shape->ahead) + 1;
+    if (shape && shapes_items(shape) > 0)
+        request.item = shapes_item(shape);
     c->plain_sent |= request.plain;
     TRY(ask(&shape, c, &request, err));
     c->last_plan = shape->pub;
+    c->stats.layout = plan_layout_name(shape->pub);
+    c->stats.engine = plan_engine_name(shape->pub);
     TRY(shapes_run(&c->shapes, shape, c->session, NULL, c->options.max_memory));
     shape->run->progress = client_progress;
     shape->run->progress_context = c;
     shape->run->ahead = NULL;
     if (request.item > 0)
-        precompute_use(shape->ahead, shape->run);
-    c->stats.requests++;
+        shapes_use(&c->shapes, shape);
     c->stats.prepared_used += request.item > 0;
     TRY(run_all(c, shape->run, images, shape->block, inputs, outputs));
     run_forget(shape->run);
+    shapes_used(shape);
+    c->stats.requests++;
     return MP2ML_OK;
 }
 
@@ -474,18 +479,18 @@ mp2ml_status mp2ml_client_predict(mp2ml_client *client, size_t images, const flo
 
 /* One PREPARE; *shape is what it is for, NULL where that is not known yet. */
 static mp2ml_status prepare_once(struct mp2ml_client *c, struct shape **shape,
-                                 struct request *request, size_t *prepared, mp2ml_error *err)
+                                 struct request *request, mp2ml_error *err)
 {
-    bool precompute;
+    size_t more;
     request->again = *shape != NULL;
     TRY(request_send(c->link, request, c->hello.inputs, c->hello.n_inputs));
     if (!request->again)
         TRY(accept_shape(shape, c, request, err));
-    TRY(prepare_answer_recv(c->link, request, prepared, &precompute));
-    TRY(prepare_make(&c->shapes, *shape, c->session, NULL, *prepared, precompute,
+    TRY(prepare_answer_recv(c->link, request, *shape, &more));
+    TRY(prepare_make(&c->shapes, *shape, c->session, NULL, more, request->precompute,
                      c->options.max_memory));
-    c->stats.prepared += *prepared;
-    c->stats.precomputed += precompute ? *prepared : 0;
+    c->stats.prepared += more;
+    c->stats.precomputed += request->precompute ? more : 0;
     return MP2ML_OK;
 }
 
@@ -496,13 +501,19 @@ static mp2ml_status prepare(struct mp2ml_client *c, size_t requests, size_t imag
     struct request request = {.images = images, .plain = c->plain, .prepare = true};
     struct shape *shape = shapes_find(&c->shapes, &request);
     if (!shape)
-        TRY(prepare_once(c, &shape, &request, prepared, err));
+        TRY(prepare_once(c, &shape, &request, err));
     c->last_plan = shape->pub;
     request.precompute = c->options.precompute;
-    requests =
-        prepare_limit(shape, PARTY_CLIENT, requests, request.precompute, c->options.max_memory);
-    request.requests = requests < UINT32_MAX ? (uint32_t)requests : UINT32_MAX;
-    return prepare_once(c, &shape, &request, prepared, err);
+    const size_t kept = prepare_kept(shape, request.precompute);
+    const size_t asked = requests < UINT32_MAX ? requests : UINT32_MAX;
+    if (asked > kept)
+        request.requests =
+            (uint32_t)(kept + prepare_limit(&c->shapes, shape, PARTY_CLIENT, asked - kept,
+                                            request.precompute, c->options.max_memory));
+    if (request.requests > kept)
+        TRY(prepare_once(c, &shape, &request, err));
+    *prepared = shapes_items(shape) < requests ? shapes_items(shape) : requests;
+    return MP2ML_OK;
 }
 
 mp2ml_status mp2ml_client_prepare(mp2ml_client *client, size_t requests, size_t images,
@@ -523,7 +534,7 @@ mp2ml_status mp2ml_client_prepare(mp2ml_client *client, size_t requests, size_t 
     c->stats.prepare_bytes_to_server += after.bytes_sent - before.bytes_sent;
     c->stats.prepare_bytes_to_client += after.bytes_received - before.bytes_received;
     c->stats.prepare_flights += after.flights - before.flights;
-    if (prepared)
+    if (prepared && status == MP2ML_OK)
         *prepared = made;
     if (status == MP2ML_OK)
         return write_trace(c, error);
@@ -536,8 +547,8 @@ mp2ml_status mp2ml_client_prepare(mp2ml_client *client, size_t requests, size_t 
 mp2ml_stats mp2ml_client_stats(const mp2ml_client *client)
 {
     mp2ml_stats stats = client->stats;
-    stats.layout = client->last_plan ? plan_layout_name(client->last_plan) : "";
-    stats.engine = client->last_plan ? plan_engine_name(client->last_plan) : "";
+    stats.layout = stats.layout ? stats.layout : "";
+    stats.engine = stats.engine ? stats.engine : "";
     stats.simulated_network = client->simulated_network;
     stats.simulated_text = client->simulated_text;
     struct link_stats link = link_stats(client->link);
@@ -545,7 +556,7 @@ mp2ml_stats mp2ml_client_stats(const mp2ml_client *client)
     stats.bytes_to_client = link.bytes_received;
     stats.flights = link.flights;
     for (unsigned i = 0; i < SESSION_SHAPES; i++)
-        stats.prepared_left += precompute_left(client->shapes.at[i].ahead);
+        stats.prepared_left += shapes_items(&client->shapes.at[i]);
     return stats;
 }
 

@@ -398,8 +398,9 @@ static const struct option_row option_table[] = {
     {{"precompute", NULL, NULL,
       "where work is done ahead, do the linear steps of the requests ahead too", C, 0},
      set_precompute},
-    {{"max-prepared", "N", "64", "requests for which a client may have work done ahead at a time",
-      S, 0},
+    {{"max-prepared", "N", "64",
+      "requests for which a client may have work done ahead at a time, of all sizes together", S,
+      0},
      set_max_prepared},
     {{"threads", "N", "all processors",
       "threads of the kernels; half the processors if the peer is on this machine", S | C, 0},
@@ -427,7 +428,10 @@ static const struct option_row option_table[] = {
     {{"require-reveal", "POLICY", NULL, "refuse servers with another policy: argmax, top or logits",
       C, 0},
      set_require_reveal},
-    {{"timeout", "SECONDS", "120", "give up when nothing moved for so long", S | C, 0},
+    {{"timeout", "SECONDS", "120",
+      "give up when nothing moved for so long; a server also between the requests of a client, "
+      "with all that was prepared for them",
+      S | C, 0},
      set_timeout},
     {{"trace", "FILE", NULL,
       "write what this party does when, for Perfetto (Chrome's JSON); docs/performance.md reads "

@@ -72,7 +72,15 @@ static json_t *who_learns_what(const struct mp2ml_client *c, bool *good)
                        "steps"),
            good);
     append(client, json_string("the rings (k, l) and sign bits of every step"), good);
+    if (c->saw_geometry)
+        append(
+            client,
+            json_string("the geometry of the linear steps in the layout image: where values lie"),
+            good);
     append(server, json_string("the number of images and when they came"), good);
+    if (c->stats.prepare_bytes_to_server > 0)
+        append(server, json_string("how many requests were prepared, of how many images, and when"),
+               good);
     for (unsigned i = 0; i < c->hello.n_inputs; i++)
         if (c->plain_sent >> i & 1)
             append(server,
@@ -110,7 +118,7 @@ mp2ml_status receipt_json(char **out, const struct mp2ml_client *c)
                   (json_int_t)stats.images);
     if (c->simulated_text[0] != '\0') /* its times are none of a real link */
         good = json_object_set_new(root, "simulated_network", json_string(c->simulated_text)) == 0;
-    if (c->last_plan) {
+    if (stats.requests > 0) {
         json_object_set_new(root, "layout", json_string(stats.layout));
         json_object_set_new(root, "engine", json_string(stats.engine));
     }

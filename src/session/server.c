@@ -50,13 +50,15 @@ static void server_log(void *context, const char *line)
 
 /* ---- one connection ------------------------------------------------------------------------ */
 
-/* Blocks as large as the memory limit allows. */
-static size_t choose_block(const struct plan_public *pub, const struct mp2ml_options *o,
-                           const struct request *request)
+/* Blocks as large as the memory limit allows beside what was made ahead; one image in any case. */
+static size_t choose_block(const struct plan_public *pub, const struct shapes *shapes,
+                           const struct mp2ml_options *o, const struct request *request)
 {
+    const uint64_t ahead = shapes_ahead(shapes);
+    const uint64_t room = o->max_memory > ahead ? o->max_memory - ahead : 0;
     size_t block =
         request->images < PLAN_BLOCK_IMAGES ? (size_t)request->images : (size_t)PLAN_BLOCK_IMAGES;
-    while (block > 1 && run_memory(pub, PARTY_SERVER, request->plain, block) > o->max_memory)
+    while (block > 1 && run_memory(pub, PARTY_SERVER, request->plain, block) > room)
         block = (block + 1) / 2;
     return block;
 }
@@ -96,7 +98,7 @@ static mp2ml_status accept_shape(struct shape **out, struct shapes *shapes, stru
                                  const struct mp2ml_model *model, const struct mp2ml_options *o,
                                  const struct request *request, struct plan_public *pub)
 {
-    size_t block = choose_block(pub, o, request);
+    size_t block = choose_block(pub, shapes, o, request);
     if (run_memory(pub, PARTY_SERVER, request->plain, block) > o->max_memory) {
         plan_public_wipe(pub);
         free(pub);
@@ -143,10 +145,9 @@ static mp2ml_status use_item(struct shapes *shapes, struct shape *shape,
         *idle += prepare_idle_use(shapes, shape);
         return MP2ML_OK;
     }
-    if (!request->again || precompute_left(shape->ahead) == 0 ||
-        precompute_next(shape->ahead) != request->item - 1)
+    if (!request->again || shapes_items(shape) == 0 || shapes_item(shape) != request->item)
         return MP2ML_ERR_PROTOCOL;
-    precompute_use(shape->ahead, shape->run);
+    shapes_use(shapes, shape);
     return MP2ML_OK;
 }
 
@@ -164,7 +165,7 @@ static mp2ml_status serve_request(struct session *s, struct shapes *shapes,
         TRY(run_block(shape->run, left < shape->block ? (size_t)left : shape->block, NULL, NULL));
     }
     run_forget(shape->run);
-    shape->run->ahead = NULL;
+    shapes_used(shape);
     prepare_idle_drop(shapes);
     shapes->last = shape;
     return MP2ML_OK;
@@ -177,11 +178,11 @@ static mp2ml_status serve_prepare(struct session *s, struct shapes *shapes,
     struct shape *shape = NULL;
     prepare_idle_drop(shapes);
     TRY(find_shape(&shape, shapes, s, model, o, request));
-    size_t n = request->requests < o->max_prepared ? request->requests : (size_t)o->max_prepared;
-    n = prepare_limit(shape, PARTY_SERVER, n, request->precompute, o->max_memory);
-    TRY(prepare_answer_send(s->link, n, request->precompute));
-    *prepared += n;
-    return prepare_make(shapes, shape, s, model->plan, n, request->precompute, o->max_memory);
+    const size_t more = prepare_grant(shapes, shape, request, o);
+    TRY(prepare_answer_send(s->link, more, request->precompute));
+    TRY(prepare_make(shapes, shape, s, model->plan, more, request->precompute, o->max_memory));
+    *prepared += more;
+    return MP2ML_OK;
 }
 
 /* One REQUEST or PREPARE and all that follows; *gone when the client left instead. */

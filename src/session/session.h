@@ -195,7 +195,7 @@ struct request {
     uint64_t images;
     uint64_t plain;    /* bit i: input i travels in the clear */
     bool again;        /* as an accepted one of this session: no ACCEPT comes */
-    uint32_t item;     /* 1 + number of the prepared item that it uses, 0: none */
+    uint32_t item;     /* shapes_item of the prepared item that it uses, 0: none */
     bool prepare;      /* PREPARE, not REQUEST: */
     uint32_t requests; /* for so many of this shape */
     bool precompute;   /* their linear steps too */
@@ -209,10 +209,10 @@ MUST_CHECK mp2ml_status request_recv(struct link *link, struct request *request,
 
 /* ---- shapes -------------------------------------------------------------------------------- */
 
-/* The last shapes of request that were accepted in a session, with their plans. Both parties add
- * them in the same order and drop the oldest, so that they always agree on what is there: a request
- * of such a shape says "again", and the client goes on to the steps at once. Runs are each party's
- * own affair: they are kept while they fit the memory limit, without values. */
+/* Shapes of request that were accepted in a session, with their plans. Both parties add them in the
+ * same order and drop the oldest without items, or else the oldest, so that they always agree on what
+ * is there: a request of such a shape says "again", and the client goes on to the steps at once. Runs
+ * are each party's own affair: they are kept while they fit the memory limit, without values. */
 #define SESSION_SHAPES 4
 
 struct shape {
@@ -221,24 +221,38 @@ struct shape {
     size_t block;              /* images that go through the steps together */
     struct run *run;           /* owned; NULL: made when it is needed */
     struct precomputed *ahead; /* owned; NULL: nothing */
+    uint64_t used;             /* items so far */
+    uint64_t since;            /* the larger the younger */
 };
 struct shapes {
     struct shape at[SESSION_SHAPES];
-    unsigned next;      /* the place of the oldest */
+    uint64_t accepted;      /* ever */
+    uint64_t used, dropped; /* items used, and items that went without having been used */
     struct shape *last; /* server: of the last request that was served; NULL: another frame came */
     struct precomputed *idle; /* server: made for it while nothing arrived; owned, or NULL */
 };
 /* NULL when there is none. */
 struct shape *shapes_find(struct shapes *shapes, const struct request *request);
-/* Takes pub. A shape that is there already gets the new plan in its place. */
+/* Takes pub. A shape that is there already gets the new plan in its place; its items go. */
 struct shape *shapes_add(struct shapes *shapes, const struct request *request,
                          struct plan_public *pub, size_t block);
 /* Makes shape->run unless it is there. `plan` as run_new takes it. */
 MUST_CHECK mp2ml_status shapes_run(struct shapes *shapes, struct shape *shape, struct session *s,
                                    const struct plan *plan, uint64_t max_memory);
-/* Bytes of kept runs and of all that was made ahead. */
+/* The shape's items that are left, and the number by which a request names the next one, never 0. */
+size_t shapes_items(const struct shape *shape);
+uint32_t shapes_item(const struct shape *shape);
+/* The run's next block takes that item. shapes_used, behind it: frees what no item needs. */
+void shapes_use(struct shapes *shapes, struct shape *shape);
+void shapes_used(struct shape *shape);
+/* Items of the shape go unused. */
+void shapes_drop_items(struct shapes *shapes, struct shape *shape);
+/* Items of all shapes. */
+uint64_t shapes_all_items(const struct shapes *shapes);
+/* Bytes of all that was made ahead, with transfers in the pools; the same with kept runs. */
+uint64_t shapes_ahead(const struct shapes *shapes);
 uint64_t shapes_memory(const struct shapes *shapes, enum party party);
-/* Kept runs go where `more` bytes would not fit beside them. */
+/* Kept runs go where `more` bytes would not fit beside them and what was made ahead. */
 void shapes_make_room(struct shapes *shapes, enum party party, size_t more, uint64_t max_memory);
 /* After a failure: plans stay for the receipt, memory of values goes. */
 void shapes_drop_runs(struct shapes *shapes);
@@ -246,13 +260,22 @@ void shapes_wipe(struct shapes *shapes);
 
 /* ---- ahead of time ------------------------------------------------------------------------- */
 
-/* How many requests of the shape, at most `requests`, this party has the memory to prepare. */
-size_t prepare_limit(const struct shape *shape, enum party party, size_t requests, bool precompute,
-                     uint64_t max_memory);
-/* Both parties: random transfers for so many requests, and their linear steps, in place of what was
- * precomputed for the shape before. */
+/* Bytes in the pools of the transfers of so many requests; UINT64_MAX on overflow. */
+uint64_t prepare_transfer_bytes(const struct shape *shape, size_t requests);
+/* Of the shape's items, those that stay when others are made: of the same kind. */
+size_t prepare_kept(const struct shape *shape, bool precompute);
+/* How many items more, at most `more`, this party has the memory to make beside those of all shapes,
+ * the pools and the largest run. */
+size_t prepare_limit(const struct shapes *shapes, const struct shape *shape, enum party party,
+                     size_t more, bool precompute, uint64_t max_memory);
+/* The same for a server that was asked for so many in all: by its limits. A client which has work
+ * thrown away gets no more of it. */
+size_t prepare_grant(const struct shapes *shapes, const struct shape *shape,
+                     const struct request *request, const struct mp2ml_options *o);
+/* Both parties: so many items more, behind those that stay, and random transfers for the items of all
+ * shapes. 0: nothing changes. Returns when both parties are done. */
 MUST_CHECK mp2ml_status prepare_make(struct shapes *shapes, struct shape *shape, struct session *s,
-                                     const struct plan *plan, size_t requests, bool precompute,
+                                     const struct plan *plan, size_t more, bool precompute,
                                      uint64_t max_memory);
 /* Server, before it waits for a frame: halves of one more request of shapes->last, without a message,
  * within the memory limit, until something arrives. Nothing where the client is quick or the shape has
@@ -263,17 +286,18 @@ MUST_CHECK mp2ml_status prepare_idle(struct shapes *shapes, struct session *s, u
 bool prepare_idle_use(struct shapes *shapes, struct shape *shape);
 /* After the request, and before whatever is not this request. */
 void prepare_idle_drop(struct shapes *shapes);
-MUST_CHECK mp2ml_status prepare_answer_send(struct link *link, size_t requests, bool precompute);
-/* ERR_PROTOCOL for more than was asked for. */
+/* PREPARED: items that follow. */
+MUST_CHECK mp2ml_status prepare_answer_send(struct link *link, size_t more, bool precompute);
+/* ERR_PROTOCOL for more than was asked for, with those that stay. */
 MUST_CHECK mp2ml_status prepare_answer_recv(struct link *link, const struct request *asked,
-                                            size_t *requests, bool *precompute);
+                                            const struct shape *shape, size_t *more);
 
 /* ---- sides --------------------------------------------------------------------------------- */
 
 struct serve_counts {
     uint64_t images;
     uint64_t plain_requests; /* with an input in the clear */
-    uint64_t prepared;       /* requests for which work was done ahead */
+    uint64_t prepared;       /* items made */
     uint64_t idle;           /* requests that found halves made while nothing arrived */
 };
 /* All requests of one connection, until the client leaves (OK) or something fails. */
@@ -307,8 +331,9 @@ struct mp2ml_client {
     struct trace *trace;
     bool tls;
     unsigned sets, k_ss; /* as agreed, for the receipt */
+    bool saw_geometry;   /* some plan had steps in the layout image */
     struct shapes shapes;
-    const struct plan_public *last_plan; /* of the last request, for the receipt; of a shape */
+    const struct plan_public *last_plan; /* the last one in use, for the receipt; of a shape */
     char simulated_network[48], simulated_text[96]; /* for mp2ml_stats */
 };
 

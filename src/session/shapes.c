@@ -27,26 +27,94 @@ struct shape *shapes_find(struct shapes *shapes, const struct request *request)
     return NULL;
 }
 
+size_t shapes_items(const struct shape *shape)
+{
+    return precompute_left(shape->ahead);
+}
+
+uint32_t shapes_item(const struct shape *shape)
+{
+    return (uint32_t)(shape->used % UINT32_MAX) + 1;
+}
+
+void shapes_use(struct shapes *shapes, struct shape *shape)
+{
+    precompute_use(shape->ahead, shape->run);
+    shape->used++;
+    shapes->used++;
+}
+
+void shapes_used(struct shape *shape)
+{
+    shape->run->ahead = NULL;
+    precompute_trim(&shape->ahead);
+}
+
+void shapes_drop_items(struct shapes *shapes, struct shape *shape)
+{
+    shapes->dropped += shapes_items(shape);
+    precompute_free(shape->ahead);
+    shape->ahead = NULL;
+}
+
+/* The place of a new shape: an empty one, or else that of the oldest shape without items, or else that
+ * of the oldest. */
+static struct shape *oldest(struct shapes *shapes)
+{
+    struct shape *found = &shapes->at[0];
+    for (unsigned i = 0; i < SESSION_SHAPES; i++) {
+        struct shape *shape = &shapes->at[i];
+        if (!shape->pub)
+            return shape;
+        const bool busy = shapes_items(shape) > 0, found_busy = shapes_items(found) > 0;
+        if (busy != found_busy ? found_busy : shape->since < found->since)
+            found = shape;
+    }
+    return found;
+}
+
 struct shape *shapes_add(struct shapes *shapes, const struct request *request,
                          struct plan_public *pub, size_t block)
 {
     struct shape *shape = shapes_find(shapes, request);
-    if (!shape) {
-        shape = &shapes->at[shapes->next];
-        shapes->next = (shapes->next + 1) % SESSION_SHAPES;
-    }
+    const uint64_t since = shape ? shape->since : ++shapes->accepted;
+    if (!shape)
+        shape = oldest(shapes);
+    shapes_drop_items(shapes, shape);
     shape_wipe(shape);
-    *shape = (struct shape){
-        .images = request->images, .plain = request->plain, .pub = pub, .block = block};
+    *shape = (struct shape){.images = request->images,
+                            .plain = request->plain,
+                            .pub = pub,
+                            .block = block,
+                            .since = since};
     return shape;
 }
 
-uint64_t shapes_memory(const struct shapes *shapes, enum party party)
+uint64_t shapes_all_items(const struct shapes *shapes)
+{
+    uint64_t sum = 0;
+    for (unsigned i = 0; i < SESSION_SHAPES; i++)
+        sum += shapes_items(&shapes->at[i]);
+    return sum;
+}
+
+uint64_t shapes_ahead(const struct shapes *shapes)
 {
     uint64_t sum = precompute_bytes(shapes->idle);
     for (unsigned i = 0; i < SESSION_SHAPES; i++) {
         const struct shape *shape = &shapes->at[i];
+        if (shapes_items(shape) > 0) /* what prepare_limit found to fit */
+            sum += prepare_transfer_bytes(shape, shapes_items(shape));
         sum += precompute_bytes(shape->ahead);
+    }
+    return sum;
+}
+
+uint64_t shapes_memory(const struct shapes *shapes, enum party party)
+{
+    uint64_t sum = shapes_ahead(shapes);
+    for (unsigned i = 0; i < SESSION_SHAPES; i++) {
+        const struct shape *shape = &shapes->at[i];
         if (shape->run)
             sum += run_memory(shape->pub, party, shape->plain, shape->block);
     }
@@ -55,7 +123,7 @@ uint64_t shapes_memory(const struct shapes *shapes, enum party party)
 
 void shapes_make_room(struct shapes *shapes, enum party party, size_t more, uint64_t max_memory)
 {
-    uint64_t kept = more;
+    uint64_t kept = more + shapes_ahead(shapes);
     for (unsigned i = 0; i < SESSION_SHAPES; i++) {
         struct shape *shape = &shapes->at[i];
         if (!shape->run)
@@ -97,5 +165,5 @@ void shapes_wipe(struct shapes *shapes)
     prepare_idle_drop(shapes);
     for (unsigned i = 0; i < SESSION_SHAPES; i++)
         shape_wipe(&shapes->at[i]);
-    shapes->next = 0;
+    shapes->accepted = 0;
 }

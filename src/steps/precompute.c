@@ -11,11 +11,13 @@
  * client's share is y. Both roundings together move the sum by less than one unit beyond e. A wrap of
  * x0 + x1 - rho by 2^l is one of W*2^k after the rounding: nothing.
  *
- * Many requests are made ready as one batch: item i owns images i*images ... of it.
+ * Many requests are made ready as one batch: item i owns images i*images ... of it. A list of batches
+ * grows at its end and loses those whose items are used.
  *
  * Of the other linear steps, halves are made that need no message: the client's encryptions of zero,
  * to which E(x) is added later, and the server's c1' and b*u. Each takes blocks of the c1 stream of its
- * own.
+ * own. The server tells of each when it is made, in PREPARED frames, and the client waits for them: what
+ * it calls prepared is there on both sides, and no party works long without a frame.
  *
  * A server that waits makes such halves without having been asked (precompute_idle), for the blocks
  * that a request would take next. Only a request that takes just these uses them. */
@@ -31,6 +33,8 @@ struct precomputed {
     uint64_t plain;
     size_t images, items, total;      /* of an item; items; images * items */
     size_t next;                      /* items before this one are used */
+    bool linear;                      /* whole steps where that may be */
+    struct precomputed *after;        /* owned: items that are used behind these; or NULL */
     bool has[PLAN_MAX_STEPS];         /* the step is made ahead */
     bool half[PLAN_MAX_STEPS];        /* its halves are */
     uint64_t *halves[PLAN_MAX_STEPS]; /* [item]: zeros, or c1s and then bu, as steps.h states */
@@ -137,19 +141,54 @@ size_t precompute_memory(const struct plan_public *pub, enum party party, uint64
     return fits ? sum : SIZE_MAX;
 }
 
-void precompute_free(struct precomputed *p)
+static void free_batch(struct precomputed *p)
 {
-    if (!p)
-        return;
     arena_free(p->arena);
     free(p->rho_at);
     free(p->y_at);
     free(p);
 }
 
+void precompute_free(struct precomputed *p)
+{
+    while (p) {
+        struct precomputed *after = p->after;
+        free_batch(p);
+        p = after;
+    }
+}
+
+void precompute_append(struct precomputed **list, struct precomputed *more)
+{
+    while (*list)
+        list = &(*list)->after;
+    *list = more;
+}
+
+void precompute_trim(struct precomputed **list)
+{
+    while (*list && (*list)->next == (*list)->items) {
+        struct precomputed *used = *list;
+#ifdef MP2ML_TEST_HOOKS
+        if (used->reuse)
+            return;
+#endif
+        *list = used->after;
+        free_batch(used);
+    }
+}
+
 size_t precompute_bytes(const struct precomputed *p)
 {
-    return p ? p->bytes : 0;
+    size_t sum = 0; /* of memory that is there: no overflow */
+    for (; p; p = p->after)
+        sum += p->bytes;
+    return sum;
+}
+
+bool precompute_linear(const struct precomputed *p)
+{
+    return p->linear;
 }
 
 static mp2ml_status take_half(struct precomputed *p, unsigned s)
@@ -234,14 +273,37 @@ static mp2ml_status make_half(struct precomputed *p, struct run *run, size_t ite
                : step_linear_c1_halves(run, s, at, at + c1s_size(&p->pub->steps[s], p->images));
 }
 
+/* PREPARED of one half: what both parties know. At once: the client waits for it, and a cancelled
+ * channel ends the work here. */
+static mp2ml_status tell_half(const struct precomputed *p, struct link *link, size_t item,
+                              unsigned s)
+{
+    uint8_t body[PREPARED_BYTES], got[PREPARED_BYTES];
+    precompute_told_write(body, item, p->linear);
+    if (p->party == PARTY_SERVER) {
+        TRY(frame_send(link, FRAME_PREPARED, (uint16_t)s, body, sizeof(body)));
+        return channel_flush(link_channel(link));
+    }
+    TRY(frame_recv(link, FRAME_PREPARED, (uint16_t)s, got, sizeof(got)));
+    return memcmp(body, got, sizeof(got)) == 0 ? MP2ML_OK : MP2ML_ERR_PROTOCOL;
+}
+
 static mp2ml_status make_halves(struct precomputed *p, struct run *run)
 {
     run->images = p->images;
     for (size_t i = 0; i < p->items; i++)
         for (unsigned s = 0; s < p->pub->n_steps; s++)
-            if (p->half[s])
+            if (p->half[s]) {
                 TRY(make_half(p, run, i, s));
+                TRY(tell_half(p, run->link, i, s));
+            }
     return MP2ML_OK;
+}
+
+void precompute_told_write(uint8_t body[PREPARED_BYTES], size_t items, bool linear)
+{
+    store_u32(body, (uint32_t)items);
+    body[4] = linear;
 }
 
 static mp2ml_status make_all(struct precomputed *p, struct run *run)
@@ -277,6 +339,7 @@ mp2ml_status precompute_new(struct precomputed **out, struct run *run, size_t im
     struct precomputed *p = new_for(run, images, items);
     if (!p)
         return MP2ML_ERR_MEMORY;
+    p->linear = linear;
     mp2ml_status status = take_arrays(p, linear);
     if (status == MP2ML_OK)
         status = make_all(p, run);
@@ -372,17 +435,16 @@ bool precompute_has(const struct precomputed *p, unsigned step)
 
 size_t precompute_left(const struct precomputed *p)
 {
-    return p ? p->items - p->next : 0;
-}
-
-size_t precompute_next(const struct precomputed *p)
-{
-    return p->next;
+    size_t left = 0;
+    for (; p; p = p->after)
+        left += p->items - p->next;
+    return left;
 }
 
 void precompute_use(struct precomputed *p, struct run *run)
 {
-    assert(p->next < p->items);
+    while (p->next == p->items)
+        p = p->after; /* there is an item: the caller knows that */
     run->ahead = p;
     run->item = p->next++;
     if (p->idle) /* here the request takes their blocks, of its first steps */

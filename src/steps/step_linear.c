@@ -213,31 +213,54 @@ mp2ml_status step_draw_masks(struct run *run, uint64_t *r, uint64_t *share, size
  * from the client, so the first frames' is ready, in slots, before the client's ciphertexts are. */
 struct answers {
     const struct ckks *ck;
-    const uint64_t *c1, *c0;     /* of all inputs */
-    size_t per, slots;           /* outputs of a frame; frames made ahead, at least one */
-    uint64_t *c1s, *bu;          /* [slot][per]: c1', b*u */
-    uint64_t *C1, *C0, *c0s, *r; /* of one frame */
+    const uint64_t *c0;     /* of all inputs, as c1 */
+    size_t per, slots;      /* outputs of a frame; frames made ahead, at least one */
+    uint64_t *c1, *C1;      /* C1: of one frame. No c1, C1 and slots where halves are there */
+    uint64_t *c1s, *bu;     /* [slot][per]: c1', b*u */
+    uint64_t *C0, *c0s, *r; /* of one frame */
     uint8_t *body;
 };
 
-static mp2ml_status answers_take(struct answers *a, struct run *run, unsigned s)
+static void answers_init(struct answers *a, const struct run *run, const struct plan_step *step)
 {
-    const struct plan_step *step = &run->pub->steps[s];
-    const size_t images = run->images, word = sizeof(uint64_t);
-    struct arena *arena = run->arena;
+    memset(a, 0, sizeof(*a));
     a->ck = run->keys->ckks[step->set];
+    a->per = plan_ct_out_per_frame(step, run->images);
+}
+
+/* What the half of c1 needs. */
+static mp2ml_status answers_take_c1(struct answers *a, struct run *run,
+                                    const struct plan_step *step)
+{
     const struct ckks_params *params = ckks_params_of(a->ck);
-    a->per = plan_ct_out_per_frame(step, images);
-    a->slots = plan_ct_out_ahead(step, images);
-    a->c1s = arena_take(arena, a->slots * a->per * params->n, word);
-    a->bu = arena_take(arena, a->slots * a->per * images, params->primes * word);
-    a->C1 = arena_take(arena, a->per * params->n, params->primes * word);
-    a->C0 = arena_take(arena, a->per * images, params->primes * word);
-    a->c0s = arena_take(arena, a->per * images, word);
-    a->r = arena_take(arena, a->per * images, word);
-    a->body = arena_take(arena, ckks_ct_out_bytes(params, step->k, a->per, images), 1);
-    bool all = a->c1s && a->bu && a->C1 && a->C0 && a->c0s && a->r && a->body;
-    return all ? MP2ML_OK : MP2ML_ERR_MEMORY;
+    const size_t words = params->n * params->primes * sizeof(uint64_t);
+    a->c1 = arena_take(run->arena, plan_step_inputs(run->pub, step), words);
+    a->C1 = arena_take(run->arena, a->per, words);
+    return a->c1 && a->C1 ? MP2ML_OK : MP2ML_ERR_MEMORY;
+}
+
+static mp2ml_status answers_take_slots(struct answers *a, struct run *run,
+                                       const struct plan_step *step)
+{
+    const struct ckks_params *params = ckks_params_of(a->ck);
+    const size_t word = sizeof(uint64_t);
+    a->slots = plan_ct_out_ahead(step, run->images);
+    a->c1s = arena_take(run->arena, a->slots * a->per * params->n, word);
+    a->bu = arena_take(run->arena, a->slots * a->per * run->images, params->primes * word);
+    return a->c1s && a->bu ? MP2ML_OK : MP2ML_ERR_MEMORY;
+}
+
+/* What the half of c0 needs, but for c0. */
+static mp2ml_status answers_take_c0(struct answers *a, struct run *run,
+                                    const struct plan_step *step)
+{
+    const struct ckks_params *params = ckks_params_of(a->ck);
+    const size_t images = run->images, word = sizeof(uint64_t);
+    a->C0 = arena_take(run->arena, a->per * images, params->primes * word);
+    a->c0s = arena_take(run->arena, a->per * images, word);
+    a->r = arena_take(run->arena, a->per * images, word);
+    a->body = arena_take(run->arena, ckks_ct_out_bytes(params, step->k, a->per, images), 1);
+    return a->C0 && a->c0s && a->r && a->body ? MP2ML_OK : MP2ML_ERR_MEMORY;
 }
 
 static size_t frame_outputs(const struct answers *a, const struct plan_step *step, size_t frame)
@@ -370,12 +393,11 @@ mp2ml_status step_linear_c1_halves(struct run *run, unsigned s, uint64_t *c1s, u
         return step_image_c1_halves(run, s, c1s, bu);
     const struct ckks *ck = run->keys->ckks[step->set];
     const size_t mark = arena_mark(run->arena);
-    uint64_t *c1 = arena_take(run->arena, plan_step_inputs(run->pub, step),
-                              ckks_params_of(ck)->n * ckks_params_of(ck)->primes * sizeof(*c1));
-    struct answers a = {.c1 = c1};
-    mp2ml_status status = c1 ? answers_take(&a, run, s) : MP2ML_ERR_MEMORY;
+    struct answers a;
+    answers_init(&a, run, step);
+    mp2ml_status status = answers_take_c1(&a, run, step);
     if (status == MP2ML_OK)
-        status = step_expand_c1(run, step->set, c1, plan_step_inputs(run->pub, step));
+        status = step_expand_c1(run, step->set, a.c1, plan_step_inputs(run->pub, step));
     for (size_t done = 0, count; status == MP2ML_OK && done < step->count && !step_interrupted(run);
          done += count) {
         const size_t left = step->count - done;
@@ -387,6 +409,18 @@ mp2ml_status step_linear_c1_halves(struct run *run, unsigned s, uint64_t *c1s, u
     return status;
 }
 
+/* The half of c1 of the first frames. */
+static mp2ml_status make_slots(struct run *run, unsigned s, struct answers *a)
+{
+    const struct plan_step *step = &run->pub->steps[s];
+    TRY(answers_take_c1(a, run, step));
+    TRY(answers_take_slots(a, run, step));
+    TRY(step_expand_c1(run, step->set, a->c1, plan_step_inputs(run->pub, step)));
+    for (size_t f = 0; f < a->slots; f++)
+        TRY(answer_c1(run, s, a, f));
+    return MP2ML_OK;
+}
+
 mp2ml_status step_linear_server(struct run *run, unsigned s)
 {
     const struct plan_step *step = &run->pub->steps[s];
@@ -396,21 +430,20 @@ mp2ml_status step_linear_server(struct run *run, unsigned s)
         return step_image_server(run, s);
     const struct ckks *ck = run->keys->ckks[step->set];
     const struct ckks_params *params = ckks_params_of(ck);
-    const size_t inputs = plan_step_inputs(run->pub, step);
-    uint64_t *c1 = arena_take(run->arena, inputs * params->n, params->primes * sizeof(*c1));
-    uint64_t *c0 = arena_take(run->arena, inputs * run->images, params->primes * sizeof(*c0));
-    struct answers a = {.c1 = c1, .c0 = c0};
-    if (!c1 || !c0)
+    uint64_t *c0 = arena_take(run->arena, plan_step_inputs(run->pub, step) * run->images,
+                              params->primes * sizeof(*c0));
+    struct answers a;
+    answers_init(&a, run, step);
+    a.c0 = c0;
+    if (!c0)
         return MP2ML_ERR_MEMORY;
-    TRY(answers_take(&a, run, s));
+    TRY(answers_take_c0(&a, run, step));
     const size_t frames = count_frames(&a, step);
     const bool ahead = precompute_c1(run, s, &a.c1s, &a.bu);
     if (ahead)
         a.slots = frames;
     else
-        TRY(step_expand_c1(run, step->set, c1, inputs));
-    for (size_t f = 0; f < a.slots && !ahead; f++)
-        TRY(answer_c1(run, s, &a, f));
+        TRY(make_slots(run, s, &a));
     TRY(recv_inputs(run, s, ck, c0));
     for (size_t f = 0; f < frames; f++) {
         if (f >= a.slots)
@@ -419,7 +452,8 @@ mp2ml_status step_linear_server(struct run *run, unsigned s)
         step_report(run, s, (double)(f + 1) / (double)frames);
     }
     if (ahead)
-        secret_wipe(a.c1s, step->count * (params->n + params->primes * run->images) * sizeof(*c1));
+        secret_wipe(a.c1s,
+                    step->count * (params->n + params->primes * run->images) * sizeof(*a.c1s));
     return MP2ML_OK;
 }
 

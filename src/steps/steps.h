@@ -101,7 +101,8 @@ size_t run_memory(const struct plan_public *pub, enum party party, uint64_t plai
 /* Makes ahead what `items` requests of `images` images need of linear steps, through `run`, which is
  * only used for the call. Both parties make the same call. linear: whole steps, in one batch, for
  * which run has room for images*items; but for those that read inputs in the clear alone, and those
- * whose values are opened. Of the others, or of all: halves that need no message. Bytes of precompute_memory. Keeps run->pub. */
+ * whose values are opened. Of the others, or of all: halves that need no message; the server sends a
+ * PREPARED behind each, the client waits for it. Bytes of precompute_memory. Keeps run->pub. */
 MUST_CHECK mp2ml_status precompute_new(struct precomputed **out, struct run *run, size_t images,
                                        size_t items, bool linear);
 /* Server, alone, while nothing arrives: halves of the steps of the next request of `images` images,
@@ -112,16 +113,24 @@ MUST_CHECK mp2ml_status precompute_idle(struct precomputed **out, struct run *ru
                                         size_t budget);
 /* Whether the blocks of c1 that they belong to are still the next ones. */
 bool precompute_idle_fits(const struct precomputed *p, const struct run *run);
+/* Frees a list, as those that follow take one, NULL for an empty one. */
 void precompute_free(struct precomputed *p);
-size_t precompute_bytes(const struct precomputed *p); /* 0 for NULL */
+/* Takes `more`, whose items come last; *list may be NULL. */
+void precompute_append(struct precomputed **list, struct precomputed *more);
+/* Frees what is used from the start on. No run may use it any more. */
+void precompute_trim(struct precomputed **list);
+size_t precompute_bytes(const struct precomputed *p);
+bool precompute_linear(const struct precomputed *p); /* as the first was made; not of NULL */
 size_t precompute_memory(const struct plan_public *pub, enum party party, uint64_t plain,
                          size_t images, size_t items, bool linear); /* SIZE_MAX on overflow */
 /* The whole step is there. */
 bool precompute_has(const struct precomputed *p, unsigned step);
-/* Items not used yet, 0 for NULL; the number of the next. */
+/* Items not used yet. */
 size_t precompute_left(const struct precomputed *p);
-size_t precompute_next(const struct precomputed *p);
-/* Marks the next item as used and lets the run's next block, of its images, take it: run->ahead is
+/* A body of PREPARED (docs/wire-format.md). */
+#define PREPARED_BYTES 5
+void precompute_told_write(uint8_t body[PREPARED_BYTES], size_t items, bool linear);
+/* There is an item left. Marks the next one as used and lets the run's next block, of its images, take it: run->ahead is
  * for the caller to reset. Its words are wiped as they serve. */
 void precompute_use(struct precomputed *p, struct run *run);
 #ifdef MP2ML_TEST_HOOKS

@@ -4,6 +4,7 @@
 Needs numpy and the package, installed or by PYTHONPATH=BUILD/python; only the MNIST accuracy needs
 data. The networks are the bundled ones and small graphs that are written here.
 """
+import ast
 import gc
 import logging
 import os
@@ -15,6 +16,7 @@ import subprocess
 import sys
 import threading
 import time
+import typing
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +24,7 @@ import pytest
 
 import mp2ml
 from mp2ml import _core, _errors, convert
+from mp2ml._client import Stats
 
 ROOT = Path(__file__).resolve().parents[2]
 CRYPTONETS = ROOT / "examples" / "mnist" / "models" / "cryptonets-relu-mnist.pb"
@@ -168,6 +171,19 @@ def test_work_ahead_changes_no_result(server, model, images):
     with mp2ml.Client("127.0.0.1", server.port) as client:
         assert client.prepare(4) == 4
         assert client.stats.precomputed == 0 < client.stats.prepare_bytes_to_server
+
+
+def test_stub_follows_extension():
+    """The stub names every method of the extension's classes, and of stats() every field's type."""
+    stub = ast.parse((ROOT / "python" / "mp2ml" / "_core.pyi").read_text())
+    for declared in (n for n in stub.body if isinstance(n, ast.ClassDef)):
+        names = {f.name for f in declared.body if isinstance(f, ast.FunctionDef)} - {"__new__"}
+        real = {n for n in vars(getattr(_core, declared.name)) if not n.startswith("_")}
+        assert names == real, declared.name
+        for method in declared.body:
+            if isinstance(method, ast.FunctionDef) and method.name == "stats":
+                types = [n.id for n in method.returns.slice.elts]
+    assert types == [t.__name__ for t in typing.get_type_hints(Stats).values()]
 
 
 def test_simulated_network(server, model, images):
