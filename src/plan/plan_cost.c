@@ -49,6 +49,8 @@ struct cost plan_cost(const struct plan *plan, size_t images, uint64_t plain)
 
 #define FLIGHT_SECONDS 25e-6 /* a party wakes up, on this machine */
 #define FAR_SECONDS 80e-6    /* and for a frame that came over a network */
+#define CROSS_SECONDS 33e-6  /* both wake up for each other, on this machine */
+#define BYTE_SECONDS 0.15e-9 /* either party copies a byte in or out of a socket */
 #define STEP_SECONDS 15e-6   /* system calls and what else every step costs */
 
 static double most(double a, double b)
@@ -109,14 +111,17 @@ double plan_step_seconds(const struct plan *plan, unsigned s, const struct cost 
     const double byte = 8 / situation->network.bits_per_second;
     const size_t images =
         situation->images < situation->block ? situation->images : situation->block;
-    const struct step_times t = {cost->client_seconds * situation->client_speed,
-                                 cost->server_seconds * situation->server_speed,
+    const double copying = BYTE_SECONDS * (double)(cost->bytes_to_server + cost->bytes_to_client);
+    const struct step_times t = {(cost->client_seconds + copying) * situation->client_speed,
+                                 (cost->server_seconds + copying) * situation->server_speed,
                                  (double)cost->bytes_to_server * byte,
                                  (double)cost->bytes_to_client * byte};
     /* GMW's frames cross: two flights, one way's time. */
     const bool crossing = step_has_engine(step->kind) && step->engine == MPC_GMW;
     const double flights = crossing ? (double)((cost->flights + 1) / 2) : (double)cost->flights;
-    const double each = situation->network.rtt_s > 0 ? FAR_SECONDS : FLIGHT_SECONDS;
+    const double each = situation->network.rtt_s > 0 ? FAR_SECONDS
+                        : crossing                   ? CROSS_SECONDS
+                                                     : FLIGHT_SECONDS;
     const double wait =
         flights * (situation->network.rtt_s / 2 + each) + (cost->flights > 0 ? STEP_SECONDS : 0);
     const double blocks = (double)(((size_t)step->count * images + MPC_BLOCK - 1) / MPC_BLOCK);
