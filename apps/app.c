@@ -103,7 +103,7 @@ void app_json_string(FILE *f, const char *text)
 void app_json_number(FILE *f, const char *key, double value)
 {
     if (isfinite(value))
-        fprintf(f, ", \"%s\": %.9g", key, value);
+        fprintf(f, ", \"%s\": %.15g", key, value); /* gigabytes to the byte */
     else
         fprintf(f, ", \"%s\": null", key);
 }
