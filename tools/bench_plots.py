@@ -15,7 +15,7 @@ import matplotlib
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
-from matplotlib.ticker import FuncFormatter, NullLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 INK, GRID = "#222222", "#dddddd"
 COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7"]
@@ -296,6 +296,7 @@ def latency_panel(axes: plt.Axes, rows: list[dict]) -> None:
     axes.set_yscale("log")
     axes.set_xticks(batch, [plain(tick) for tick in batch], rotation=45)
     axes.yaxis.set_major_formatter(FuncFormatter(plain))
+    axes.yaxis.set_minor_locator(LogLocator(subs=(2, 5)))
     axes.yaxis.set_minor_formatter(FuncFormatter(plain))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.grid(color=GRID, lw=0.6)
