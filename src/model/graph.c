@@ -71,48 +71,62 @@ static const char *other_format(const uint8_t *data, size_t size)
         return "an HDF5 file: convert it with `mp2ml convert`";
     if (size >= 4 && memcmp(data, "PK\x03\x04", 4) == 0)
         return "a zip archive (.keras?): convert it with `mp2ml convert`";
-    if (size >= 8 && memcmp(data + 4, "TFL3", 4) == 0)
-        return "a TensorFlow Lite file, which is not supported";
-    if (size >= 2 && data[0] == 0x08)
-        return "not a GraphDef but an ONNX file or a SavedModel (not supported here; a SavedModel "
-               "is converted with `mp2ml convert`)";
     return NULL;
 }
 
-static mp2ml_status parse(struct tf_model **model, const void *data, size_t size, const char *name,
-                          mp2ml_error *err)
+void model_file_drop(struct model_file *file)
 {
-    if (size == 0)
-        return status_fail(err, MP2ML_ERR_MODEL, "%s: the file is empty", name);
-    const char *other = other_format(data, size);
-    if (other != NULL)
-        return status_fail(err, MP2ML_ERR_UNSUPPORTED, "%s is %s", name, other);
-    if (!import_text_is(data, size))
-        return import_tf_parse(model, data, size, name, err);
-    uint8_t *binary;
-    size_t binary_size;
-    TRY(import_text_binary(&binary, &binary_size, data, size, name, err));
-    const mp2ml_status status = import_tf_parse(model, binary, binary_size, name, err);
-    free(binary);
-    return status;
+    if (file->owned)
+        free(file->data);
+    file->data = NULL;
+    file->size = 0;
 }
 
-static mp2ml_status build(struct graph **out, struct tf_model *model, const char *name,
-                          const struct graph_cut *cut, mp2ml_error *err)
+/* Formats in the order in which they are tried; the last takes what is left. */
+static const struct {
+    bool (*is)(const void *data, size_t size);
+    mp2ml_status (*import)(struct graph **out, struct model_file *file, const struct graph_cut *cut,
+                           mp2ml_error *err);
+} formats[] = {
+    {import_tflite_is, import_tflite},
+    {import_onnx_is, import_onnx},
+    {NULL, import_tf},
+};
+
+static mp2ml_status import(struct graph **out, struct model_file *file, const struct graph_cut *cut,
+                           mp2ml_error *err)
 {
     static const struct graph_cut whole = {NULL, 0, NULL, 0};
-    mp2ml_status status = import_tf_graph(out, model, cut != NULL ? cut : &whole, err);
-    import_tf_free(model);
-    return status == MP2ML_OK ? status : status_within(err, status, "%s", name);
+    if (file->size == 0)
+        return status_fail(err, MP2ML_ERR_MODEL, "the file is empty");
+    const char *other = other_format(file->data, file->size);
+    if (other != NULL)
+        return status_fail(err, MP2ML_ERR_UNSUPPORTED, "this is %s", other);
+    size_t k = 0;
+    while (formats[k].is != NULL && !formats[k].is(file->data, file->size))
+        k++;
+    return formats[k].import(out, file, cut != NULL ? cut : &whole, err);
+}
+
+static mp2ml_status import_named(struct graph **out, struct model_file *file,
+                                 const struct graph_cut *cut, mp2ml_error *err)
+{
+    const mp2ml_status status = import(out, file, cut, err);
+    model_file_drop(file);
+    if (status != MP2ML_OK) {
+        (void)status_within(err, status, "%s", file->name);
+        graph_clean_text(err);
+    }
+    return status;
 }
 
 mp2ml_status graph_parse(struct graph **out, const void *data, size_t size, const char *name,
                          const struct graph_cut *cut, mp2ml_error *err)
 {
     *out = NULL;
-    struct tf_model *model = NULL;
-    TRY(parse(&model, data, size, name, err));
-    return build(out, model, name, cut, err);
+    struct model_file file = {.size = size, .name = name};
+    memcpy(&file.data, &data, sizeof file.data); /* read only, unless owned */
+    return import_named(out, &file, cut, err);
 }
 
 static mp2ml_status read_file(uint8_t **out, size_t *size, const char *path, mp2ml_error *err)
@@ -150,12 +164,7 @@ mp2ml_status graph_load(struct graph **out, const char *path, const struct graph
                         mp2ml_error *err)
 {
     *out = NULL;
-    uint8_t *data;
-    size_t size = 0;
-    TRY(read_file(&data, &size, path, err));
-    struct tf_model *model = NULL;
-    mp2ml_status status = parse(&model, data, size, path, err);
-    free(data); /* before the graph is built: the model holds its own copy */
-    TRY(status);
-    return build(out, model, path, cut, err);
+    struct model_file file = {.name = path, .path = path, .owned = true};
+    TRY(read_file(&file.data, &file.size, path, err));
+    return import_named(out, &file, cut, err);
 }

@@ -367,22 +367,37 @@ MUST_CHECK mp2ml_status expand_reshape(struct graph_expand *x, int *out, const c
 /* The node as it is. */
 MUST_CHECK mp2ml_status expand_keep(struct graph_expand *x, int *out);
 
-/* import_tf.c --------------------------------------------------------------------------------- */
+/* import_*.c ---------------------------------------------------------------------------------- */
 
-struct tf_model;
-/* Decodes the messages; nothing of `data` is needed afterwards. */
-MUST_CHECK mp2ml_status import_tf_parse(struct tf_model **out, const void *data, size_t size,
-                                        const char *name, mp2ml_error *err);
-/* Moves what it can out of the model, which is good for nothing but import_tf_free afterwards. */
-MUST_CHECK mp2ml_status import_tf_graph(struct graph **out, struct tf_model *model,
-                                        const struct graph_cut *cut, mp2ml_error *err);
-void import_tf_free(struct tf_model *model);
+/* The bytes of a file; an importer that holds its own copy of what it needs may drop them early. */
+struct model_file {
+    uint8_t *data;
+    size_t size;
+    const char *name; /* for messages */
+    const char *path; /* NULL: the bytes were handed over, and no file beside it can be read */
+    bool owned;       /* data is freed, and may be written to */
+};
+void model_file_drop(struct model_file *file);
+
+/* A graph that is simplified, as graph_load promises. Errors do not name the file yet. */
+MUST_CHECK mp2ml_status import_tf(struct graph **out, struct model_file *file,
+                                  const struct graph_cut *cut, mp2ml_error *err);
+MUST_CHECK mp2ml_status import_onnx(struct graph **out, struct model_file *file,
+                                    const struct graph_cut *cut, mp2ml_error *err);
+MUST_CHECK mp2ml_status import_tflite(struct graph **out, struct model_file *file,
+                                      const struct graph_cut *cut, mp2ml_error *err);
+/* Whether the bytes are of that format, damaged or not. */
+bool import_onnx_is(const void *data, size_t size);
+bool import_tflite_is(const void *data, size_t size);
+
 /* import_text.c: true when the bytes look like a GraphDef in text form; its binary form, to be
  * freed. */
 bool import_text_is(const void *data, size_t size);
 MUST_CHECK mp2ml_status import_text_binary(uint8_t **out, size_t *out_size, const void *data,
-                                           size_t size, const char *name, mp2ml_error *err);
-/* The operators' names, one at a time; NULL at the end. */
+                                           size_t size, mp2ml_error *err);
+/* The operators' names in files of that format, one at a time; NULL at the end. */
 const char *import_tf_op_name(size_t index);
+const char *import_onnx_op_name(size_t index);
+const char *import_tflite_op_name(size_t index);
 
 #endif

@@ -383,19 +383,19 @@ bool import_text_is(const void *data, size_t size)
 }
 
 mp2ml_status import_text_binary(uint8_t **out, size_t *out_size, const void *data, size_t size,
-                                const char *name, mp2ml_error *err)
+                                mp2ml_error *err)
 {
     struct text t = {.at = data, .end = (const char *)data + size, .line = 1};
     *out = NULL;
     if (!size_mul(&t.capacity, size, OUT_FACTOR))
-        return status_fail(err, MP2ML_ERR_MEMORY, "%s: out of memory", name);
+        return status_fail(err, MP2ML_ERR_MEMORY, "out of memory");
     t.out = malloc(t.capacity + 1);
     if (t.out == NULL)
-        return status_fail(err, MP2ML_ERR_MEMORY, "%s: out of memory", name);
+        return status_fail(err, MP2ML_ERR_MEMORY, "out of memory");
     if (!message(&t, &model_tf__graph_def__descriptor, '\0') || t.size > UINT32_MAX) {
         free(t.out);
-        return status_fail(err, MP2ML_ERR_MODEL, "%s: line %zu of a GraphDef in text form: %s",
-                           name, t.line, t.wrong != NULL ? t.wrong : "it is too large");
+        return status_fail(err, MP2ML_ERR_MODEL, "line %zu of a GraphDef in text form: %s", t.line,
+                           t.wrong != NULL ? t.wrong : "it is too large");
     }
     *out = t.out;
     *out_size = t.size;

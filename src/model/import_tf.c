@@ -33,16 +33,13 @@ static void bounded_free(void *data, void *pointer)
     free(pointer);
 }
 
-void import_tf_free(struct tf_model *m)
+static void free_model(struct tf_model *m)
 {
-    if (m == NULL)
-        return;
     if (m->def != NULL)
         model_tf__graph_def__free_unpacked(m->def, &m->allocator);
     free(m->sorted);
     free(m->first);
     free(m->edges);
-    free(m);
 }
 
 /* strcmp for a name that is not terminated. */
@@ -159,22 +156,17 @@ static mp2ml_status decode(struct tf_model *m, const void *data, size_t size, mp
     return resolve_edges(m, err);
 }
 
-mp2ml_status import_tf_parse(struct tf_model **out, const void *data, size_t size, const char *name,
-                             mp2ml_error *err)
+/* From binary or text form. */
+static mp2ml_status decode_file(struct tf_model *m, struct model_file *file, mp2ml_error *err)
 {
-    *out = NULL;
-    struct tf_model *m = calloc(1, sizeof *m);
-    if (m == NULL)
-        return status_fail(err, MP2ML_ERR_MEMORY, "%s: out of memory", name);
-    mp2ml_status status = decode(m, data, size, err);
-    if (status != MP2ML_OK) {
-        import_tf_free(m);
-        (void)status_within(err, status, "%s", name);
-        graph_clean_text(err);
-        return status;
-    }
-    *out = m;
-    return MP2ML_OK;
+    if (!import_text_is(file->data, file->size))
+        return decode(m, file->data, file->size, err);
+    uint8_t *binary;
+    size_t size;
+    TRY(import_text_binary(&binary, &size, file->data, file->size, err));
+    const mp2ml_status status = decode(m, binary, size, err);
+    free(binary);
+    return status;
 }
 
 /* The walk from the ends to the starts. */
@@ -424,7 +416,7 @@ out:
     return status;
 }
 
-mp2ml_status import_tf_graph(struct graph **out, struct tf_model *m, const struct graph_cut *cut,
+static mp2ml_status graph_of(struct graph **out, struct tf_model *m, const struct graph_cut *cut,
                              mp2ml_error *err)
 {
     struct tf_bounds bounds = {NULL, 0, NULL, 0};
@@ -432,7 +424,6 @@ mp2ml_status import_tf_graph(struct graph **out, struct tf_model *m, const struc
                                 .err = err};
     struct graph *g = NULL;
     mp2ml_status status;
-    *out = NULL;
     TRY_OUT(tf_bounds_make(&bounds, m, cut, err));
     TRY_OUT(tf_build(&g, m, &bounds, true, &build));
     TRY_OUT(graph_simplify(&build));
@@ -441,5 +432,18 @@ mp2ml_status import_tf_graph(struct graph **out, struct tf_model *m, const struc
 out:
     graph_free(g);
     tf_bounds_wipe(&bounds);
+    return status;
+}
+
+mp2ml_status import_tf(struct graph **out, struct model_file *file, const struct graph_cut *cut,
+                       mp2ml_error *err)
+{
+    struct tf_model m = {0};
+    *out = NULL;
+    mp2ml_status status = decode_file(&m, file, err);
+    model_file_drop(file); /* the messages are a copy */
+    if (status == MP2ML_OK)
+        status = graph_of(out, &m, cut, err);
+    free_model(&m);
     return status;
 }

@@ -5,102 +5,25 @@
 #include <limits.h>
 #include <string.h>
 
-#include "base/bytes.h"
+#include "model/element.h"
 #include "model/import_tf_internal.h"
 
-#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
-#error "tensor_content is moved as it is: a little-endian processor is assumed"
-#endif
-
-static float half_to_float(uint16_t h)
+static enum element_type element_of(int32_t type)
 {
-    const uint32_t sign = (uint32_t)(h & 0x8000U) << 16;
-    uint32_t exponent = h >> 10 & 31U, mantissa = h & 1023U, bits;
-    if (exponent == 31) {
-        bits = sign | 0x7f800000U | mantissa << 13;
-    } else if (exponent != 0) {
-        bits = sign | (exponent + 112) << 23 | mantissa << 13;
-    } else { /* zero or subnormal: mantissa * 2^-24, exact in float */
-        const float small = (float)mantissa * 0x1p-24f;
-        memcpy(&bits, &small, sizeof bits);
-        bits |= sign;
-    }
-    float out;
-    memcpy(&out, &bits, sizeof out);
-    return out;
-}
-
-static float bfloat_to_float(uint16_t h)
-{
-    const uint32_t bits = (uint32_t)h << 16;
-    float out;
-    memcpy(&out, &bits, sizeof out);
-    return out;
-}
-
-static size_t type_width(int32_t type)
-{
-    switch (type) {
-    case TF_DOUBLE:
-    case TF_INT64:
-    case TF_UINT64:
-        return 8;
-    case TF_FLOAT:
-    case TF_INT32:
-    case TF_UINT32:
-        return 4;
-    case TF_HALF:
-    case TF_BFLOAT16:
-    case TF_INT16:
-    case TF_UINT16:
-        return 2;
-    default:
-        return 1;
-    }
-}
-
-static float real_at(const uint8_t *p, int32_t type)
-{
-    if (type == TF_HALF)
-        return half_to_float(load_u16(p));
-    if (type == TF_BFLOAT16)
-        return bfloat_to_float(load_u16(p));
-    float f;
-    double d;
-    if (type == TF_FLOAT) {
-        memcpy(&f, p, sizeof f);
-        return f;
-    }
-    memcpy(&d, p, sizeof d);
-    return (float)d;
+    static const enum element_type of[] = {
+        [TF_FLOAT] = ELEMENT_F32,     [TF_DOUBLE] = ELEMENT_F64, [TF_HALF] = ELEMENT_F16,
+        [TF_BFLOAT16] = ELEMENT_BF16, [TF_INT8] = ELEMENT_I8,    [TF_INT16] = ELEMENT_I16,
+        [TF_INT32] = ELEMENT_I32,     [TF_INT64] = ELEMENT_I64,  [TF_UINT8] = ELEMENT_U8,
+        [TF_UINT16] = ELEMENT_U16,    [TF_UINT32] = ELEMENT_U32, [TF_UINT64] = ELEMENT_U64,
+        [TF_BOOL] = ELEMENT_BOOL,
+    };
+    return type >= 0 && (size_t)type < sizeof of / sizeof of[0] ? of[type] : ELEMENT_NONE;
 }
 
 /* Numbers from 2^63 on, which only uint64 has, become the greatest int64. */
 static int64_t unsigned_value(uint64_t v)
 {
     return v > (uint64_t)INT64_MAX ? INT64_MAX : (int64_t)v;
-}
-
-static int64_t integer_at(const uint8_t *p, int32_t type)
-{
-    switch (type) {
-    case TF_INT64:
-        return (int64_t)load_u64(p);
-    case TF_UINT64:
-        return unsigned_value(load_u64(p));
-    case TF_INT32:
-        return (int32_t)load_u32(p);
-    case TF_UINT32:
-        return (int64_t)load_u32(p);
-    case TF_INT16:
-        return (int16_t)load_u16(p);
-    case TF_UINT16:
-        return load_u16(p);
-    case TF_INT8:
-        return (int8_t)*p;
-    default:
-        return *p;
-    }
 }
 
 static mp2ml_status tensor_alloc(struct tf_import *t, struct graph_tensor *out, bool integers,
@@ -115,7 +38,8 @@ static mp2ml_status tensor_alloc(struct tf_import *t, struct graph_tensor *out, 
 static mp2ml_status read_content(struct tf_import *t, struct graph_tensor *out,
                                  ModelTf__Tensor *from, const tf_node *def)
 {
-    const size_t width = type_width(from->dtype);
+    const enum element_type type = element_of(from->dtype);
+    const size_t width = element_width(type);
     ProtobufCBinaryData *content = &from->tensor_content;
     if (content->len != out->count * width) /* count <= 2^31 */
         return tf_fail(t->build.err, def, MP2ML_ERR_MODEL, "has %zu bytes for %zu values",
@@ -130,9 +54,9 @@ static mp2ml_status read_content(struct tf_import *t, struct graph_tensor *out,
     TRY(tensor_alloc(t, out, integers, def));
     for (size_t k = 0; k < out->count; k++) {
         if (integers)
-            out->i[k] = integer_at(content->data + k * width, from->dtype);
+            out->i[k] = element_integer(content->data + k * width, type);
         else
-            out->f[k] = real_at(content->data + k * width, from->dtype);
+            out->f[k] = element_real(content->data + k * width, type);
     }
     return MP2ML_OK;
 }
@@ -168,9 +92,9 @@ static float list_real(const ModelTf__Tensor *from, size_t k)
     case TF_DOUBLE:
         return (float)from->double_val[k];
     case TF_HALF:
-        return half_to_float((uint16_t)from->half_val[k]);
+        return element_half((uint16_t)from->half_val[k]);
     default:
-        return bfloat_to_float((uint16_t)from->half_val[k]);
+        return element_bfloat((uint16_t)from->half_val[k]);
     }
 }
 
