@@ -135,7 +135,7 @@ static void add_reason(struct row *row, const struct outcome *outcome, const cha
     if (r == row->n_reasons) {
         row->n_reasons++;
         reason->verdict = outcome->verdict;
-        (void)snprintf(reason->text, sizeof reason->text, "%s", text);
+        (void)snprintf(reason->text, sizeof reason->text, "%.300s", text);
         (void)snprintf(reason->first, sizeof reason->first, "%s", name);
     }
     reason->times++;

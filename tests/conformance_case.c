@@ -183,9 +183,9 @@ static void drop_input(Onnx__Graph *g, size_t i)
     g->n_input--;
 }
 
-/* Data to c->inputs, the rest to initialisers. */
+/* Data to c->inputs, the rest to initialisers, which in old files are `listed` as inputs too. */
 static bool part_inputs(struct case_file *c, Onnx__Graph *g, const char *folder,
-                        enum case_variant variant)
+                        enum case_variant variant, bool listed)
 {
     bool any = false;
     for (size_t i = 0; i < g->n_input; i++)
@@ -200,7 +200,8 @@ static bool part_inputs(struct case_file *c, Onnx__Graph *g, const char *folder,
             continue; /* a sequence: the importer shall say so */
         if (any && !is_data(g, name, variant)) {
             take_initializer(g, t, name);
-            drop_input(g, i--);
+            if (!listed)
+                drop_input(g, i--);
             continue;
         }
         const bool good =
@@ -344,7 +345,8 @@ bool case_read(struct case_file *c, const char *folder, enum case_variant varian
     if (m == NULL || m->graph == NULL || m->graph->n_node == 0)
         goto out;
     if (only_tensors(m->graph)) {
-        if (!read_outputs(c, m->graph, folder) || !part_inputs(c, m->graph, folder, variant))
+        if (!read_outputs(c, m->graph, folder) ||
+            !part_inputs(c, m->graph, folder, variant, m->ir_version < 4))
             goto out;
         describe_outputs(c, m->graph);
         anchor_outputs(c, m->graph);
