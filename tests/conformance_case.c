@@ -253,13 +253,13 @@ static void anchor_output(struct case_file *c, Onnx__Graph *g, unsigned o, size_
     (void)snprintf(cast, sizeof cast, "cast%u", o);
     (void)snprintf(sum, sizeof sum, "sum%u", o);
     (void)snprintf(operands, sizeof operands, "%s %s", cast, zeros->name);
-    onnx_input(&w, zeros->name, ONNX_FLOAT, zeros->dims, (int)zeros->rank);
-    onnx_node(&w, "Cast", info->name, cast);
-    onnx_attr_int(&w, "to", ONNX_FLOAT);
-    onnx_node(&w, "Add", operands, sum);
-    onnx_finish(&w, 13);
+    ow_input(&w, zeros->name, ONNX_FLOAT, zeros->dims, (int)zeros->rank);
+    ow_node(&w, "Cast", info->name, cast);
+    ow_attr_int(&w, "to", ONNX_FLOAT);
+    ow_node(&w, "Add", operands, sum);
+    ow_finish(&w, 13);
     join_graphs(g, &w);
-    onnx_wipe(&w);
+    ow_wipe(&w);
     free(info->name);
     info->name = copy_text(sum);
     if (info->type != NULL && info->type->tensor_type != NULL) {

@@ -17,9 +17,9 @@ static inline mp2ml_status onnx_parse(struct graph **g, struct onnx_writer *w, i
                                       const struct graph_cut *cut, mp2ml_error *err)
 {
     memset(err, 0, sizeof *err);
-    onnx_finish(w, opset);
+    ow_finish(w, opset);
     mp2ml_status status = graph_parse(g, w->file.data, w->file.size, "test", cut, err);
-    onnx_wipe(w);
+    ow_wipe(w);
     if (status != MP2ML_OK)
         assert_null(*g);
     return status;

@@ -55,23 +55,23 @@ static void value_info(struct onnx_writer *w, unsigned field, const char *name, 
     gd_field_message(&w->graph, field, &info);
 }
 
-void onnx_input(struct onnx_writer *w, const char *name, int type, const int64_t *dims, int rank)
+void ow_input(struct onnx_writer *w, const char *name, int type, const int64_t *dims, int rank)
 {
     value_info(w, GRAPH_INPUT, name, type, dims, rank);
 }
 
-void onnx_output(struct onnx_writer *w, const char *name)
+void ow_output(struct onnx_writer *w, const char *name)
 {
     value_info(w, GRAPH_OUTPUT, name, ONNX_FLOAT, NULL, -1);
 }
 
-void onnx_output_shaped(struct onnx_writer *w, const char *name, int type, const int64_t *dims,
-                        int rank)
+void ow_output_shaped(struct onnx_writer *w, const char *name, int type, const int64_t *dims,
+                      int rank)
 {
     value_info(w, GRAPH_OUTPUT, name, type, dims, rank);
 }
 
-void onnx_node(struct onnx_writer *w, const char *op, const char *inputs, const char *outputs)
+void ow_node(struct onnx_writer *w, const char *op, const char *inputs, const char *outputs)
 {
     close_node(w);
     names(&w->node, NODE_INPUT, inputs);
@@ -80,7 +80,7 @@ void onnx_node(struct onnx_writer *w, const char *op, const char *inputs, const 
     text(&w->node, NODE_OP, op);
 }
 
-void onnx_domain(struct onnx_writer *w, const char *domain)
+void ow_domain(struct onnx_writer *w, const char *domain)
 {
     text(&w->node, NODE_DOMAIN, domain);
 }
@@ -98,28 +98,28 @@ static void attr_close(struct onnx_writer *w, struct gd_bytes *a, unsigned type)
     gd_field_message(&w->node, NODE_ATTRIBUTE, a);
 }
 
-void onnx_attr_int(struct onnx_writer *w, const char *key, int64_t v)
+void ow_attr_int(struct onnx_writer *w, const char *key, int64_t v)
 {
     struct gd_bytes a = attr_open(key);
     gd_field_varint(&a, ATTR_I, (uint64_t)v);
     attr_close(w, &a, TYPE_INT);
 }
 
-void onnx_attr_float(struct onnx_writer *w, const char *key, float v)
+void ow_attr_float(struct onnx_writer *w, const char *key, float v)
 {
     struct gd_bytes a = attr_open(key);
     gd_field_float(&a, ATTR_F, v);
     attr_close(w, &a, TYPE_FLOAT);
 }
 
-void onnx_attr_text(struct onnx_writer *w, const char *key, const char *v)
+void ow_attr_text(struct onnx_writer *w, const char *key, const char *v)
 {
     struct gd_bytes a = attr_open(key);
     text(&a, ATTR_S, v);
     attr_close(w, &a, TYPE_STRING);
 }
 
-void onnx_attr_ints(struct onnx_writer *w, const char *key, const int64_t *v, size_t n)
+void ow_attr_ints(struct onnx_writer *w, const char *key, const int64_t *v, size_t n)
 {
     struct gd_bytes a = attr_open(key);
     for (size_t k = 0; k < n; k++)
@@ -127,7 +127,7 @@ void onnx_attr_ints(struct onnx_writer *w, const char *key, const int64_t *v, si
     attr_close(w, &a, TYPE_INTS);
 }
 
-void onnx_attr_floats(struct onnx_writer *w, const char *key, const float *v, size_t n)
+void ow_attr_floats(struct onnx_writer *w, const char *key, const float *v, size_t n)
 {
     struct gd_bytes a = attr_open(key);
     for (size_t k = 0; k < n; k++)
@@ -145,8 +145,8 @@ static struct gd_bytes tensor_open(const char *name, int type, const int64_t *di
     return t;
 }
 
-void onnx_attr_tensor(struct onnx_writer *w, const char *key, int type, const int64_t *dims,
-                      int rank, int field, const void *content, size_t bytes)
+void ow_attr_tensor(struct onnx_writer *w, const char *key, int type, const int64_t *dims, int rank,
+                    int field, const void *content, size_t bytes)
 {
     struct gd_bytes a = attr_open(key), t = tensor_open("", type, dims, rank);
     gd_field_bytes(&t, (unsigned)field, content, bytes);
@@ -154,8 +154,8 @@ void onnx_attr_tensor(struct onnx_writer *w, const char *key, int type, const in
     attr_close(w, &a, TYPE_TENSOR);
 }
 
-void onnx_tensor(struct onnx_writer *w, const char *name, int type, const int64_t *dims, int rank,
-                 int field, const void *content, size_t bytes)
+void ow_tensor(struct onnx_writer *w, const char *name, int type, const int64_t *dims, int rank,
+               int field, const void *content, size_t bytes)
 {
     struct gd_bytes t = tensor_open(name, type, dims, rank);
     gd_field_bytes(&t, (unsigned)field, content, bytes);
@@ -170,36 +170,36 @@ static size_t product(const int64_t *dims, int rank)
     return n;
 }
 
-void onnx_floats(struct onnx_writer *w, const char *name, const float *v, const int64_t *dims,
-                 int rank)
-{
-    onnx_tensor(w, name, ONNX_FLOAT, dims, rank, ONNX_RAW_DATA, v, product(dims, rank) * sizeof *v);
-}
-
-void onnx_ints(struct onnx_writer *w, const char *name, const int64_t *v, const int64_t *dims,
+void ow_floats(struct onnx_writer *w, const char *name, const float *v, const int64_t *dims,
                int rank)
 {
-    onnx_tensor(w, name, ONNX_INT64, dims, rank, ONNX_RAW_DATA, v, product(dims, rank) * sizeof *v);
+    ow_tensor(w, name, ONNX_FLOAT, dims, rank, ONNX_RAW_DATA, v, product(dims, rank) * sizeof *v);
 }
 
-void onnx_float(struct onnx_writer *w, const char *name, float v)
+void ow_ints(struct onnx_writer *w, const char *name, const int64_t *v, const int64_t *dims,
+             int rank)
 {
-    onnx_floats(w, name, &v, NULL, 0);
+    ow_tensor(w, name, ONNX_INT64, dims, rank, ONNX_RAW_DATA, v, product(dims, rank) * sizeof *v);
 }
 
-void onnx_int(struct onnx_writer *w, const char *name, int64_t v)
+void ow_float(struct onnx_writer *w, const char *name, float v)
 {
-    onnx_ints(w, name, &v, NULL, 0);
+    ow_floats(w, name, &v, NULL, 0);
 }
 
-void onnx_int_list(struct onnx_writer *w, const char *name, const int64_t *v, size_t n)
+void ow_int(struct onnx_writer *w, const char *name, int64_t v)
+{
+    ow_ints(w, name, &v, NULL, 0);
+}
+
+void ow_int_list(struct onnx_writer *w, const char *name, const int64_t *v, size_t n)
 {
     const int64_t dims[1] = {(int64_t)n};
-    onnx_ints(w, name, v, dims, 1);
+    ow_ints(w, name, v, dims, 1);
 }
 
-void onnx_external(struct onnx_writer *w, const char *name, int type, const int64_t *dims, int rank,
-                   const char *location, const char *offset, const char *length)
+void ow_external(struct onnx_writer *w, const char *name, int type, const int64_t *dims, int rank,
+                 const char *location, const char *offset, const char *length)
 {
     const char *const entries[3][2] = {
         {"location", location}, {"offset", offset}, {"length", length}};
@@ -216,7 +216,7 @@ void onnx_external(struct onnx_writer *w, const char *name, int type, const int6
     gd_field_message(&w->graph, GRAPH_INITIALIZER, &t);
 }
 
-void onnx_finish(struct onnx_writer *w, int opset)
+void ow_finish(struct onnx_writer *w, int opset)
 {
     struct gd_bytes set = {0};
     close_node(w);
@@ -227,7 +227,7 @@ void onnx_finish(struct onnx_writer *w, int opset)
     gd_field_message(&w->file, MODEL_GRAPH, &w->graph);
 }
 
-void onnx_wipe(struct onnx_writer *w)
+void ow_wipe(struct onnx_writer *w)
 {
     free(w->file.data);
     free(w->graph.data);

@@ -13,12 +13,12 @@ static void write_scaled(struct onnx_writer *w, int type, int field, const void 
                          size_t bytes)
 {
     memset(w, 0, sizeof *w);
-    onnx_input(w, "x", ONNX_FLOAT, SHAPE(-1, 2));
-    onnx_tensor(w, "w", type, SHAPE(2), field, content, bytes);
-    onnx_node(w, "Cast", "w", "f");
-    onnx_attr_int(w, "to", ONNX_FLOAT);
-    onnx_node(w, "Mul", "x f", "y");
-    onnx_output(w, "y");
+    ow_input(w, "x", ONNX_FLOAT, SHAPE(-1, 2));
+    ow_tensor(w, "w", type, SHAPE(2), field, content, bytes);
+    ow_node(w, "Cast", "w", "f");
+    ow_attr_int(w, "to", ONNX_FLOAT);
+    ow_node(w, "Mul", "x f", "y");
+    ow_output(w, "y");
 }
 
 static void test_stored_types(void **state)
@@ -110,11 +110,11 @@ static void test_absurd_shapes_of_tensors(void **state)
         struct onnx_writer w = {0};
         struct graph *g;
         mp2ml_error err;
-        onnx_input(&w, "x", ONNX_FLOAT, SHAPE(-1, 2));
-        onnx_tensor(&w, "w", k % 2 ? ONNX_FLOAT : ONNX_INT64, cases[k / 2].dims, cases[k / 2].rank,
-                    ONNX_RAW_DATA, "\0\0\0\0\0\0\0\0", 8);
-        onnx_node(&w, "Mul", "x w", "y");
-        onnx_output(&w, "y");
+        ow_input(&w, "x", ONNX_FLOAT, SHAPE(-1, 2));
+        ow_tensor(&w, "w", k % 2 ? ONNX_FLOAT : ONNX_INT64, cases[k / 2].dims, cases[k / 2].rank,
+                  ONNX_RAW_DATA, "\0\0\0\0\0\0\0\0", 8);
+        ow_node(&w, "Mul", "x w", "y");
+        ow_output(&w, "y");
         assert_int_not_equal(onnx_parse(&g, &w, 13, NULL, &err), MP2ML_OK);
         assert_int_not_equal(err.status, MP2ML_ERR_MEMORY);
     }
@@ -135,12 +135,12 @@ static void test_absurd_shapes_of_operators(void **state)
         struct onnx_writer w = {0};
         struct graph *g;
         mp2ml_error err;
-        onnx_input(&w, "x", ONNX_FLOAT, SHAPE(-1, 2));
-        onnx_int_list(&w, "s", shapes[k / 3], 3);
-        onnx_float(&w, "one", 1);
-        onnx_node(&w, ops[k % 3], inputs[k % 3], "c");
-        onnx_node(&w, "Add", "x c", "y");
-        onnx_output(&w, "y");
+        ow_input(&w, "x", ONNX_FLOAT, SHAPE(-1, 2));
+        ow_int_list(&w, "s", shapes[k / 3], 3);
+        ow_float(&w, "one", 1);
+        ow_node(&w, ops[k % 3], inputs[k % 3], "c");
+        ow_node(&w, "Add", "x c", "y");
+        ow_output(&w, "y");
         assert_int_not_equal(onnx_parse(&g, &w, 13, NULL, &err), MP2ML_OK);
         assert_non_null(strstr(err.text, ops[k % 3]));
     }
@@ -189,13 +189,13 @@ static mp2ml_status load_external(struct graph **g, const struct folder *f, int6
 {
     struct onnx_writer w = {0};
     char path[128];
-    onnx_input(&w, "x", ONNX_FLOAT, SHAPE(-1, n));
-    onnx_external(&w, "w", ONNX_FLOAT, &n, 1, location, offset, length);
-    onnx_node(&w, "Mul", "x w", "y");
-    onnx_output(&w, "y");
-    onnx_finish(&w, 13);
+    ow_input(&w, "x", ONNX_FLOAT, SHAPE(-1, n));
+    ow_external(&w, "w", ONNX_FLOAT, &n, 1, location, offset, length);
+    ow_node(&w, "Mul", "x w", "y");
+    ow_output(&w, "y");
+    ow_finish(&w, 13);
     folder_file(f, "model.onnx", w.file.data, w.file.size);
-    onnx_wipe(&w);
+    ow_wipe(&w);
     snprintf(path, sizeof path, "%s/model.onnx", f->path);
     memset(err, 0, sizeof *err);
     return graph_load(g, path, NULL, err);
@@ -264,10 +264,10 @@ static void test_bytes_alone_have_no_files_beside_them(void **state)
 {
     (void)state;
     struct onnx_writer w = {0};
-    onnx_input(&w, "x", ONNX_FLOAT, SHAPE(-1, 2));
-    onnx_external(&w, "w", ONNX_FLOAT, SHAPE(2), "weights.bin", NULL, NULL);
-    onnx_node(&w, "Mul", "x w", "y");
-    onnx_output(&w, "y");
+    ow_input(&w, "x", ONNX_FLOAT, SHAPE(-1, 2));
+    ow_external(&w, "w", ONNX_FLOAT, SHAPE(2), "weights.bin", NULL, NULL);
+    ow_node(&w, "Mul", "x w", "y");
+    ow_output(&w, "y");
     onnx_fails(&w, 13, MP2ML_ERR_UNSUPPORTED, "'w'");
 }
 
@@ -277,11 +277,11 @@ static void test_old_files_list_initialisers_as_inputs(void **state)
 {
     (void)state;
     struct onnx_writer w = {0};
-    onnx_input(&w, "w", ONNX_FLOAT, SHAPE(2));
-    onnx_input(&w, "x", ONNX_FLOAT, SHAPE(-1, 2));
-    onnx_floats(&w, "w", (const float[]){2, 3}, SHAPE(2));
-    onnx_node(&w, "Mul", "x w", "y");
-    onnx_output(&w, "y");
+    ow_input(&w, "w", ONNX_FLOAT, SHAPE(2));
+    ow_input(&w, "x", ONNX_FLOAT, SHAPE(-1, 2));
+    ow_floats(&w, "w", (const float[]){2, 3}, SHAPE(2));
+    ow_node(&w, "Mul", "x w", "y");
+    ow_output(&w, "y");
     onnx_gives(&w, 8, FLOATS(1, 1), FLOATS(2, 3));
 }
 
@@ -289,14 +289,14 @@ static void test_several_inputs_and_outputs(void **state)
 {
     (void)state;
     struct onnx_writer w = {0};
-    onnx_input(&w, "a", ONNX_FLOAT, SHAPE(-1, 2));
-    onnx_input(&w, "b", ONNX_FLOAT, SHAPE(-1, 2));
-    onnx_node(&w, "Relu", "a", "shared");
-    onnx_node(&w, "Add", "shared b", "sum");
-    onnx_node(&w, "Sub", "shared b", "difference");
-    onnx_node(&w, "Neg", "shared", "unused");
-    onnx_output(&w, "difference");
-    onnx_output(&w, "sum");
+    ow_input(&w, "a", ONNX_FLOAT, SHAPE(-1, 2));
+    ow_input(&w, "b", ONNX_FLOAT, SHAPE(-1, 2));
+    ow_node(&w, "Relu", "a", "shared");
+    ow_node(&w, "Add", "shared b", "sum");
+    ow_node(&w, "Sub", "shared b", "difference");
+    ow_node(&w, "Neg", "shared", "unused");
+    ow_output(&w, "difference");
+    ow_output(&w, "sum");
     struct graph *g = onnx_graph(&w, 13);
     assert_int_equal(g->n_inputs, 2);
     assert_int_equal(g->n_outputs, 2);
@@ -327,10 +327,10 @@ static void test_an_output_by_name(void **state)
         struct graph *g;
         mp2ml_error err;
         const struct graph_cut cut = {.outputs = k == 0 ? inner : none, .n_outputs = 1};
-        onnx_input(&w, "x", ONNX_FLOAT, SHAPE(-1, 2));
-        onnx_node(&w, "Relu", "x", "h");
-        onnx_node(&w, "Neg", "h", "y");
-        onnx_output(&w, "y");
+        ow_input(&w, "x", ONNX_FLOAT, SHAPE(-1, 2));
+        ow_node(&w, "Relu", "x", "h");
+        ow_node(&w, "Neg", "h", "y");
+        ow_output(&w, "y");
         mp2ml_status status = onnx_parse(&g, &w, 13, &cut, &err);
         if (k == 0) {
             assert_int_equal(status, MP2ML_OK);
@@ -346,9 +346,9 @@ static void test_an_input_that_is_an_output(void **state)
 {
     (void)state;
     struct onnx_writer w = {0};
-    onnx_input(&w, "x", ONNX_FLOAT, SHAPE(-1, 2));
-    onnx_node(&w, "Identity", "x", "y");
-    onnx_output(&w, "y");
+    ow_input(&w, "x", ONNX_FLOAT, SHAPE(-1, 2));
+    ow_node(&w, "Identity", "x", "y");
+    ow_output(&w, "y");
     onnx_gives(&w, 13, FLOATS(1, -2), FLOATS(1, -2));
 }
 
@@ -358,16 +358,16 @@ static void test_the_first_axis_as_batch(void **state)
 {
     (void)state;
     struct onnx_writer w = {0};
-    onnx_input(&w, "x", ONNX_FLOAT, SHAPE(3, 2));
-    onnx_node(&w, "Relu", "x", "y");
-    onnx_output(&w, "y");
+    ow_input(&w, "x", ONNX_FLOAT, SHAPE(3, 2));
+    ow_node(&w, "Relu", "x", "y");
+    ow_output(&w, "y");
     struct graph *g = onnx_graph(&w, 13);
     assert_int_equal(graph_sample_count(&g->nodes[g->inputs[0]]), 2);
     graph_gives(g, FLOATS(1, -2, 3, -4, 5, -6), FLOATS(1, 0, 3, 0, 5, 0));
     memset(&w, 0, sizeof w);
-    onnx_input(&w, "x", ONNX_FLOAT, SHAPE(3, 2));
-    onnx_node(&w, "Transpose", "x", "y");
-    onnx_output(&w, "y");
+    ow_input(&w, "x", ONNX_FLOAT, SHAPE(3, 2));
+    ow_node(&w, "Transpose", "x", "y");
+    ow_output(&w, "y");
     g = onnx_graph(&w, 13);
     assert_int_equal(graph_sample_count(&g->nodes[g->inputs[0]]), 6);
     graph_gives(g, FLOATS(1, 2, 3, 4, 5, 6), FLOATS(1, 3, 5, 2, 4, 6));
@@ -379,10 +379,10 @@ static void test_nodes_in_any_order(void **state)
     struct onnx_writer w = {0};
     struct graph *g;
     mp2ml_error err;
-    onnx_input(&w, "x", ONNX_FLOAT, SHAPE(-1, 2));
-    onnx_node(&w, "Neg", "h", "y");
-    onnx_node(&w, "Relu", "x", "h");
-    onnx_output(&w, "y");
+    ow_input(&w, "x", ONNX_FLOAT, SHAPE(-1, 2));
+    ow_node(&w, "Neg", "h", "y");
+    ow_node(&w, "Relu", "x", "h");
+    ow_output(&w, "y");
     if (onnx_parse(&g, &w, 13, NULL, &err) == MP2ML_OK) /* the standard wants them sorted */
         graph_gives(g, FLOATS(-1, 2), FLOATS(0, -2));
     else
@@ -415,11 +415,11 @@ static void test_graphs_that_are_none(void **state)
         struct onnx_writer w = {0};
         struct graph *g;
         mp2ml_error err;
-        onnx_input(&w, "x", ONNX_FLOAT, SHAPE(-1, 2));
-        onnx_float(&w, "w", 2);
+        ow_input(&w, "x", ONNX_FLOAT, SHAPE(-1, 2));
+        ow_float(&w, "w", 2);
         for (size_t n = 0; n < 2; n++)
-            onnx_node(&w, cases[k][n].op, cases[k][n].inputs, cases[k][n].outputs);
-        onnx_output(&w, "b");
+            ow_node(&w, cases[k][n].op, cases[k][n].inputs, cases[k][n].outputs);
+        ow_output(&w, "b");
         if (onnx_parse(&g, &w, 13, NULL, &err) == MP2ML_OK)
             fail_msg("case %zu was taken", k);
         if (strstr(err.text, cases[k][1].word) == NULL)
@@ -446,10 +446,10 @@ static void test_domains_and_versions(void **state)
         struct onnx_writer w = {0};
         struct graph *g;
         mp2ml_error err;
-        onnx_input(&w, "x", ONNX_FLOAT, SHAPE(-1, 2));
-        onnx_node(&w, "Relu", "x", "y");
-        onnx_domain(&w, cases[k].domain);
-        onnx_output(&w, "y");
+        ow_input(&w, "x", ONNX_FLOAT, SHAPE(-1, 2));
+        ow_node(&w, "Relu", "x", "y");
+        ow_domain(&w, cases[k].domain);
+        ow_output(&w, "y");
         const mp2ml_status status = onnx_parse(&g, &w, cases[k].opset, NULL, &err);
         if ((status == MP2ML_OK) != cases[k].taken)
             fail_msg("case %zu: %s", k, status == MP2ML_OK ? "was taken" : err.text);
@@ -472,9 +472,9 @@ static void test_shapes_of_inputs(void **state)
         struct onnx_writer w = {0};
         struct graph *g;
         mp2ml_error err;
-        onnx_input(&w, "x", ONNX_FLOAT, cases[k].dims, cases[k].rank);
-        onnx_node(&w, "Relu", "x", "y");
-        onnx_output(&w, "y");
+        ow_input(&w, "x", ONNX_FLOAT, cases[k].dims, cases[k].rank);
+        ow_node(&w, "Relu", "x", "y");
+        ow_output(&w, "y");
         const mp2ml_status status = onnx_parse(&g, &w, 13, NULL, &err);
         if ((status == MP2ML_OK) != (cases[k].word == NULL))
             fail_msg("case %zu: %s", k, status == MP2ML_OK ? "was taken" : err.text);
@@ -491,28 +491,28 @@ static void write_rich(struct onnx_writer *w)
 {
     const float k[18] = {1, -1, 2, 0.5F, 0, 1, -2, 1, 1, 0, 1, 0, -1, 2, 1, 0, 0, 1};
     memset(w, 0, sizeof *w);
-    onnx_input(w, "x", ONNX_FLOAT, SHAPE(-1, 1, 4, 4));
-    onnx_floats(w, "k", k, SHAPE(2, 1, 3, 3));
-    onnx_floats(w, "b", k, SHAPE(2));
-    onnx_tensor(w, "d", ONNX_DOUBLE, SHAPE(1), ONNX_DOUBLE_DATA, "\0\0\0\0\0\0\xf0\x3f", 8);
-    onnx_int_list(w, "s", INTS(0, -1));
-    onnx_node(w, "Conv", "x k b", "c");
-    onnx_attr_ints(w, "pads", INTS(1, 1, 1, 1));
-    onnx_attr_ints(w, "kernel_shape", INTS(3, 3));
-    onnx_node(w, "Relu", "c", "r");
-    onnx_node(w, "MaxPool", "r", "p");
-    onnx_attr_ints(w, "kernel_shape", INTS(2, 2));
-    onnx_attr_ints(w, "strides", INTS(2, 2));
-    onnx_node(w, "Cast", "d", "f");
-    onnx_attr_int(w, "to", ONNX_FLOAT);
-    onnx_node(w, "Mul", "p f", "m");
-    onnx_node(w, "Reshape", "m s", "q");
-    onnx_node(w, "Constant", "", "w");
-    onnx_attr_tensor(w, "value", ONNX_FLOAT, SHAPE(8, 2), ONNX_RAW_DATA, k, 64);
-    onnx_node(w, "Gemm", "q w b", "y");
-    onnx_attr_float(w, "alpha", 0.5F);
-    onnx_output_shaped(w, "y", ONNX_FLOAT, SHAPE(-1, 2));
-    onnx_finish(w, 13);
+    ow_input(w, "x", ONNX_FLOAT, SHAPE(-1, 1, 4, 4));
+    ow_floats(w, "k", k, SHAPE(2, 1, 3, 3));
+    ow_floats(w, "b", k, SHAPE(2));
+    ow_tensor(w, "d", ONNX_DOUBLE, SHAPE(1), ONNX_DOUBLE_DATA, "\0\0\0\0\0\0\xf0\x3f", 8);
+    ow_int_list(w, "s", INTS(0, -1));
+    ow_node(w, "Conv", "x k b", "c");
+    ow_attr_ints(w, "pads", INTS(1, 1, 1, 1));
+    ow_attr_ints(w, "kernel_shape", INTS(3, 3));
+    ow_node(w, "Relu", "c", "r");
+    ow_node(w, "MaxPool", "r", "p");
+    ow_attr_ints(w, "kernel_shape", INTS(2, 2));
+    ow_attr_ints(w, "strides", INTS(2, 2));
+    ow_node(w, "Cast", "d", "f");
+    ow_attr_int(w, "to", ONNX_FLOAT);
+    ow_node(w, "Mul", "p f", "m");
+    ow_node(w, "Reshape", "m s", "q");
+    ow_node(w, "Constant", "", "w");
+    ow_attr_tensor(w, "value", ONNX_FLOAT, SHAPE(8, 2), ONNX_RAW_DATA, k, 64);
+    ow_node(w, "Gemm", "q w b", "y");
+    ow_attr_float(w, "alpha", 0.5F);
+    ow_output_shaped(w, "y", ONNX_FLOAT, SHAPE(-1, 2));
+    ow_finish(w, 13);
 }
 
 static void test_the_rich_file_is_taken(void **state)
@@ -524,7 +524,7 @@ static void test_the_rich_file_is_taken(void **state)
     write_rich(&w);
     if (graph_parse(&g, w.file.data, w.file.size, "test", NULL, &err) != MP2ML_OK)
         fail_msg("%s", err.text);
-    onnx_wipe(&w);
+    ow_wipe(&w);
     graph_free(g);
 }
 
@@ -552,7 +552,7 @@ static void test_truncated_at_every_length(void **state)
     for (size_t size = 0; size < w.file.size; size++)
         assert_int_not_equal(parse_copy(w.file.data, size), MP2ML_OK);
     assert_int_equal(parse_copy(w.file.data, w.file.size), MP2ML_OK);
-    onnx_wipe(&w);
+    ow_wipe(&w);
 }
 
 static void test_changed_bytes(void **state)
@@ -568,7 +568,7 @@ static void test_changed_bytes(void **state)
             (void)parse_copy(w.file.data, w.file.size);
             w.file.data[at] = was;
         }
-    onnx_wipe(&w);
+    ow_wipe(&w);
 }
 
 static void test_names_are_cleaned_for_messages(void **state)
@@ -577,9 +577,9 @@ static void test_names_are_cleaned_for_messages(void **state)
     struct onnx_writer w = {0};
     struct graph *g;
     mp2ml_error err;
-    onnx_input(&w, "x", ONNX_FLOAT, SHAPE(-1, 2));
-    onnx_node(&w, "Bad\x1b[31m\n", "x", "y\x07");
-    onnx_output(&w, "y\x07");
+    ow_input(&w, "x", ONNX_FLOAT, SHAPE(-1, 2));
+    ow_node(&w, "Bad\x1b[31m\n", "x", "y\x07");
+    ow_output(&w, "y\x07");
     assert_int_not_equal(onnx_parse(&g, &w, 13, NULL, &err), MP2ML_OK);
     for (const char *c = err.text; *c != '\0'; c++)
         assert_true((unsigned char)*c >= 0x20 && *c != 0x7f);
