@@ -346,12 +346,13 @@ static mp2ml_status send_plan(struct plan_public *out, const struct plan_public 
 }
 
 static void run_private(struct way *way, struct parties *p, const struct plan_public *chosen,
-                        const char *how)
+                        const char *how, bool forced)
 {
     struct plan_public client = {0};
     mp2ml_error err = {MP2ML_OK, ""};
     if (run_memory(chosen, PARTY_SERVER, 0, way->images) > MEMORY) {
-        judge(way->outcome, VERDICT_REFUSED, "%s: needs more than 4G of memory", how);
+        if (!forced)
+            judge(way->outcome, VERDICT_REFUSED, "%s: needs more than 4G of memory", how);
         return;
     }
     mp2ml_status status = send_plan(&client, chosen, &err);
@@ -405,7 +406,7 @@ static void run_choices(struct way *way, struct parties *p)
         for (unsigned k = 0; k < made; k++)
             before = before || same_choice(&chosen[k], &chosen[made]);
         if (!before && !p->failed)
-            run_private(way, p, &chosen[made], choices[made].name);
+            run_private(way, p, &chosen[made], choices[made].name, made > 0);
     }
     for (unsigned k = 0; k < made; k++)
         plan_public_wipe(&chosen[k]);

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LEAST_OPSET 7
+#define MOST_OPSET 24 /* the newest whose operators were looked at */
 
 void onnx_model_wipe(struct onnx_model *m)
 {
@@ -161,11 +161,11 @@ mp2ml_status onnx_model_decode(struct onnx_model *m, const void *data, size_t si
         if (set->domain[0] == '\0' || strcmp(set->domain, "ai.onnx") == 0)
             m->opset = set->version;
     }
-    if (m->opset < LEAST_OPSET)
+    if (m->opset < 1 || m->opset > MOST_OPSET)
         return status_fail(err, MP2ML_ERR_UNSUPPORTED,
-                           "opset %lld is too old, %d is the first that is supported: convert the "
-                           "model with onnx.version_converter",
-                           (long long)m->opset, LEAST_OPSET);
+                           "opset %lld is not known, 1 to %d are: export the model with one of "
+                           "them, or convert it with onnx.version_converter",
+                           (long long)m->opset, MOST_OPSET);
     TRY(collect_values(m, err));
     return resolve(m, err);
 }

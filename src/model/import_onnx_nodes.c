@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The table of ONNX's operators, and those that work value by value or make constants. Opsets from
- * 7 on; what an attribute was in older ones and an input is in newer ones is read from where it
- * is. */
+ * The table of ONNX's operators, and those that work value by value or make constants. What an
+ * attribute was in older opsets and an input is in newer ones is read from where it is. */
 #include <float.h>
 #include <math.h>
 #include <string.h>
@@ -25,21 +24,61 @@ static mp2ml_status onnx_identity(struct onnx_call *c, enum graph_op op)
     return MP2ML_OK;
 }
 
+/* Ones, as truth values: nothing was dropped. */
+static mp2ml_status dropout_mask(struct onnx_call *c)
+{
+    const struct graph_node *x = onnx_in(c, 0);
+    const unsigned hidden = x->batched ? 1 : 0; /* the same for every sample */
+    int64_t *to;
+    TRY(expand_integers(&c->x, &c->out[1], "mask", x->dims + hidden, x->rank - hidden, &to));
+    const size_t count = onnx_at(c, c->out[1])->value.count;
+    for (size_t k = 0; k < count; k++)
+        to[k] = 1;
+    return MP2ML_OK;
+}
+
+/* For inference: until opset 6 if is_test says so, from 12 on unless input 2 says otherwise; with
+ * ratio 0 it is no matter. */
 static mp2ml_status onnx_dropout(struct onnx_call *c, enum graph_op op)
 {
-    if (onnx_has(c, 2)) {
-        TRY(onnx_want_constant(c, 2));
-        const struct graph_tensor *training = &onnx_in(c, 2)->value;
-        if (training->count != 1 || training->i == NULL || training->i[0] != 0)
-            return ONNX_FAIL(c, MP2ML_ERR_UNSUPPORTED,
-                             "drops values at random, as in training: export the model for "
-                             "inference (model.eval())");
-    }
+    int64_t test = c->t->model->opset >= 7;
+    float ratio = 0.5F, training = 0;
+    TRY(onnx_attr_int(c, "is_test", &test));
+    TRY(onnx_number(c, 1, "ratio", &ratio));
+    TRY(onnx_number(c, 2, NULL, &training));
+    if ((test == 0 || training < 0 || training > 0) && (ratio < 0 || ratio > 0))
+        return ONNX_FAIL(c, MP2ML_ERR_UNSUPPORTED,
+                         "drops values at random, as in training: export the model for "
+                         "inference (model.eval())");
+    if (c->n_out > 1 && onnx_value_out(c, 1)->uses != 0)
+        TRY(dropout_mask(c));
     return onnx_identity(c, op);
+}
+
+/* Before opset 7 operand 1 lies along the axes of operand 0 from `axis` on. */
+static mp2ml_status old_axis(struct onnx_call *c)
+{
+    const struct onnx_shape x = onnx_shape_of(c, c->in[0]);
+    struct onnx_shape y = onnx_shape_of(c, c->in[1]);
+    int64_t axis = 0;
+    if (c->t->model->opset >= 7 || onnx_attr(c->def, "axis") == NULL)
+        return MP2ML_OK;
+    TRY(onnx_attr_int(c, "axis", &axis));
+    axis += axis < 0 ? x.rank : 0;
+    if (axis < 0 || axis + y.rank > x.rank)
+        return ONNX_FAIL(c, MP2ML_ERR_MODEL, "shape %s does not lie along %s from axis %lld on",
+                         shape_print(onnx_in(c, 1)).text, shape_print(onnx_in(c, 0)).text,
+                         (long long)axis);
+    if (axis != 0 && onnx_in(c, 1)->batched && !c->t->whole)
+        return ONNX_FAIL(c, MP2ML_ERR_UNSUPPORTED, "works along the batch axis");
+    while (axis + y.rank < x.rank)
+        y.dims[y.rank++] = 1;
+    return onnx_reshape(c, &c->in[1], "axes", c->in[1], &y);
 }
 
 static mp2ml_status onnx_elementwise(struct onnx_call *c, enum graph_op op)
 {
+    TRY(old_axis(c));
     if (op == GRAPH_DIV) {
         const struct graph_node *y = onnx_in(c, 1);
         if (y->batched)
@@ -87,6 +126,12 @@ static mp2ml_status onnx_prelu(struct onnx_call *c, enum graph_op op)
     (void)op;
     TRY(onnx_want_reals(c, 1));
     int slope = c->in[1], data = c->in[0];
+    const unsigned rank = onnx_shape_of(c, data).rank;
+    if (c->t->model->opset < 7 && onnx_at(c, slope)->rank == 1 && rank > 2 &&
+        onnx_at(c, slope)->value.count > 1) { /* one for each channel */
+        const int64_t dims[GRAPH_MAX_RANK] = {onnx_at(c, slope)->dims[0], 1, 1, 1, 1, 1, 1, 1};
+        TRY(expand_reshape(&c->x, &slope, "slope", slope, dims, rank - 1));
+    }
     TRY(onnx_align(c, &data, &slope));
     return compose_prelu(&c->x, &c->out[0], data, slope);
 }
@@ -406,7 +451,7 @@ static const struct onnx_row table[] = {
     {"ReduceSum", GRAPH_REDUCE_SUM, onnx_reduce, 1, 2, NULL},
     {"ReduceSumSquare", GRAPH_SQUARE, onnx_reduce_of, 1, 2, NULL},
     {"Relu", GRAPH_RELU, onnx_plain, 1, 1, NULL},
-    {"Reshape", GRAPH_RESHAPE, onnx_reshape_op, 2, 2, NULL},
+    {"Reshape", GRAPH_RESHAPE, onnx_reshape_op, 1, 2, NULL},
     {"Resize", GRAPH_TAKE, onnx_resize, 1, 4, NULL},
     {"Round", GRAPH_ROUND, onnx_plain, 1, 1, NULL},
     {"Shape", GRAPH_SHAPE, onnx_shape_op, 1, 1, NULL},

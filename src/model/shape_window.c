@@ -132,10 +132,12 @@ mp2ml_status shape_pool(struct graph_build *b, struct graph_node *n)
 {
     TRY(want_picture(b, n));
     TRY(window_shape(b, n, graph_input(b, n, 0)->dims[n->window.nchw ? 1 : 3]));
-    /* A window that lies wholly in the padding has no maximum and no mean. */
+    /* A window that lies wholly in the padding, or around all values, has no maximum and no mean. */
+    const int64_t *in = graph_input(b, n, 0)->dims + (n->window.nchw ? 2 : 1);
     for (unsigned axis = 0; axis < 2; axis++)
         if (n->window.pad[2 * axis] >= n->window.kernel[axis] ||
-            n->window.pad[2 * axis + 1] >= n->window.kernel[axis])
+            n->window.pad[2 * axis + 1] >= n->window.kernel[axis] ||
+            (n->window.kernel[axis] > 1 && n->window.dilation[axis] > in[axis]))
             return graph_node_fail(b, n, MP2ML_ERR_MODEL, "the padding is wider than the window");
     return MP2ML_OK;
 }
