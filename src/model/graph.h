@@ -178,7 +178,7 @@ struct graph_node {
 
     /* The rest is for the way from a file to a simplified graph only. */
     int64_t mask[5]; /* STRIDED_SLICE: begin, end, ellipsis, new axis, shrink; reductions: keep;
-                        BATCH_NORM: training */
+                        BATCH_NORM: training; ARGMAX: of equal values the last */
     float real;      /* LEAKY_RELU: slope; BATCH_NORM: epsilon */
     unsigned part;   /* SPLIT, UNPACK, SWITCH: which output of the file's node; with `parts` */
     unsigned parts;

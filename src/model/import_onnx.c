@@ -149,6 +149,13 @@ static mp2ml_status call_row(struct walk *w, struct onnx_call *c)
     const struct onnx_row *row = onnx_row_find(c->def);
     if (row == NULL)
         return unsupported(w, c->def);
+    const int64_t opset = c->t->model->opset;
+    if (row->domain == NULL && opset < row->least)
+        return ONNX_FAIL(
+            c, MP2ML_ERR_UNSUPPORTED,
+            "means something else in opset %lld; from %lld on it is supported: convert "
+            "the model with onnx.version_converter",
+            (long long)opset, (long long)row->least);
     unsigned given = c->n_in;
     while (given != 0 && c->in[given - 1] == ONNX_ABSENT)
         given--; /* absent ones at the end */
