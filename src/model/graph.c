@@ -51,19 +51,6 @@ bool graph_name_matches(const char *node_name, const char *asked)
     return a_length == b_length && memcmp(a, b, a_length) == 0;
 }
 
-size_t graph_supported_ops(char *out, size_t size)
-{
-    size_t used = 0;
-    if (size != 0)
-        out[0] = '\0';
-    for (size_t k = 0; import_tf_op_name(k) != NULL; k++) {
-        int n = snprintf(used < size ? out + used : NULL, used < size ? size - used : 0, "%s%s",
-                         k == 0 ? "" : ", ", import_tf_op_name(k));
-        used += n > 0 ? (size_t)n : 0;
-    }
-    return used;
-}
-
 /* What the file is instead, where that can be told from its first bytes. */
 static const char *other_format(const uint8_t *data, size_t size)
 {
@@ -167,4 +154,15 @@ mp2ml_status graph_load(struct graph **out, const char *path, const struct graph
     struct model_file file = {.name = path, .path = path, .owned = true};
     TRY(read_file(&file.data, &file.size, path, err));
     return import_named(out, &file, cut, err);
+}
+
+mp2ml_status graph_explain(struct graph **out, struct graph_refusals *refusals, const char *path,
+                           const struct graph_cut *cut, mp2ml_error *err)
+{
+    *out = NULL;
+    mp2ml_error own = {MP2ML_OK, ""};
+    struct model_file file = {.name = path, .path = path, .owned = true, .refusals = refusals};
+    TRY(read_file(&file.data, &file.size, path, err));
+    const mp2ml_status status = import_named(out, &file, cut, &own);
+    return status == MP2ML_OK ? status : status_fail(err, status, "%s", own.text);
 }
