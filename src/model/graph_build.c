@@ -2,6 +2,7 @@
  *
  * A graph under construction: nodes, tensors, error texts, and the pass that gives every node its
  * shape and computes what is constant. */
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,6 +36,27 @@ mp2ml_status graph_node_fail(const struct graph_build *b, const struct graph_nod
     (void)status_fail(b->err, status, "node '%.200s' (%s): %s", n->name, graph_node_op(n), text);
     graph_clean_text(b->err);
     return status;
+}
+
+bool graph_parse_shape(unsigned *rank, int64_t *dims, const char *text)
+{
+    *rank = 1;
+    dims[0] = GRAPH_BATCH;
+    for (;;) {
+        if (*rank == GRAPH_MAX_RANK || *text < '0' || *text > '9')
+            return false;
+        char *end;
+        errno = 0;
+        const long long size = strtoll(text, &end, 10);
+        if (errno != 0 || size < 1 || size > (long long)GRAPH_MAX_COUNT)
+            return false;
+        dims[(*rank)++] = size;
+        if (*end == '\0')
+            return true;
+        if (*end != ',')
+            return false;
+        text = end + 1;
+    }
 }
 
 mp2ml_status graph_new(struct graph **out)

@@ -92,6 +92,8 @@ const char *graph_node_op(const struct graph_node *n);
 /* Replaces what a terminal should not get; for texts with words from a file. */
 void graph_clean_text(mp2ml_error *err);
 
+/* "D1,D2,..." of one sample, to the shape with the batch before it; false when it is none. */
+bool graph_parse_shape(unsigned *rank, int64_t *dims, const char *text);
 /* An empty graph. */
 MUST_CHECK mp2ml_status graph_new(struct graph **out);
 /* Appends a node with room for n_inputs inputs; copies the name. *out is valid until the next one.
