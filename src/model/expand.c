@@ -127,7 +127,8 @@ static mp2ml_status expand_one(struct graph_expand *x, struct graph_node *old, i
         const mp2ml_status status = expand(x, out);
         if (status == MP2ML_OK)
             return MP2ML_OK;
-        TRY(graph_refuse(b, first, old->name, graph_node_op(old), status));
+        TRY(graph_refuse(b, first, old->name, graph_node_op(old), old->inputs, old->n_inputs,
+                         status));
         *out = first;
         return MP2ML_OK;
     }

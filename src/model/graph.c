@@ -107,15 +107,6 @@ static mp2ml_status import_named(struct graph **out, struct model_file *file,
     return status;
 }
 
-mp2ml_status graph_parse(struct graph **out, const void *data, size_t size, const char *name,
-                         const struct graph_cut *cut, mp2ml_error *err)
-{
-    *out = NULL;
-    struct model_file file = {.size = size, .name = name};
-    memcpy(&file.data, &data, sizeof file.data); /* read only, unless owned */
-    return import_named(out, &file, cut, err);
-}
-
 static mp2ml_status read_file(uint8_t **out, size_t *size, const char *path, mp2ml_error *err)
 {
     *out = NULL;
@@ -147,22 +138,39 @@ out:
     return status;
 }
 
-mp2ml_status graph_load(struct graph **out, const char *path, const struct graph_cut *cut,
-                        mp2ml_error *err)
+/* data NULL: `name` is the path of a file. */
+static mp2ml_status import_from(struct graph **out, const void *data, size_t size, const char *name,
+                                const struct graph_cut *cut, struct graph_refusals *refusals,
+                                mp2ml_error *err)
 {
     *out = NULL;
-    struct model_file file = {.name = path, .path = path, .owned = true};
-    TRY(read_file(&file.data, &file.size, path, err));
+    struct model_file file = {.size = size, .name = name, .refusals = refusals};
+    memcpy(&file.data, &data, sizeof file.data); /* read only, unless owned */
+    if (data == NULL) {
+        file.path = name;
+        file.owned = true;
+        TRY(read_file(&file.data, &file.size, name, err));
+    }
     return import_named(out, &file, cut, err);
 }
 
-mp2ml_status graph_explain(struct graph **out, struct graph_refusals *refusals, const char *path,
-                           const struct graph_cut *cut, mp2ml_error *err)
+mp2ml_status graph_parse(struct graph **out, const void *data, size_t size, const char *name,
+                         const struct graph_cut *cut, mp2ml_error *err)
 {
-    *out = NULL;
+    return import_from(out, data != NULL ? data : "", size, name, cut, NULL, err);
+}
+
+mp2ml_status graph_load(struct graph **out, const char *path, const struct graph_cut *cut,
+                        mp2ml_error *err)
+{
+    return import_from(out, NULL, 0, path, cut, NULL, err);
+}
+
+mp2ml_status graph_explain(struct graph **out, struct graph_refusals *refusals, const void *data,
+                           size_t size, const char *name, const struct graph_cut *cut,
+                           mp2ml_error *err)
+{
     mp2ml_error own = {MP2ML_OK, ""};
-    struct model_file file = {.name = path, .path = path, .owned = true, .refusals = refusals};
-    TRY(read_file(&file.data, &file.size, path, err));
-    const mp2ml_status status = import_named(out, &file, cut, &own);
+    const mp2ml_status status = import_from(out, data, size, name, cut, refusals, &own);
     return status == MP2ML_OK ? status : status_fail(err, status, "%s", own.text);
 }

@@ -265,10 +265,11 @@ MUST_CHECK mp2ml_status graph_refusals_add(struct graph_refusals *r, const char 
                                            int at);
 void graph_refusals_wipe(struct graph_refusals *r);
 
-/* graph_load, and where the file has nodes without a private form all of them in *refusals (empty
- * before; the caller wipes it in any case); then the status is ERR_UNSUPPORTED. */
+/* graph_parse, or with data = NULL graph_load of `name`; and where the file has nodes without a
+ * private form all of them in *refusals (empty before; the caller wipes it in any case): then the
+ * status is ERR_UNSUPPORTED. */
 MUST_CHECK mp2ml_status graph_explain(struct graph **out, struct graph_refusals *refusals,
-                                      const char *path, const struct graph_cut *cut,
-                                      mp2ml_error *err);
+                                      const void *data, size_t size, const char *name,
+                                      const struct graph_cut *cut, mp2ml_error *err);
 
 #endif

@@ -114,21 +114,24 @@ MUST_CHECK mp2ml_status graph_simplify(struct graph_build *b);
  *
  *     first = b->g->n_nodes;
  *     if (graph_any_refused(b, inputs, n_inputs))
- *         TRY(graph_add_refused(b, NAME));
+ *         TRY(graph_add_refused(b, NAME, inputs, n_inputs));
  *     else if ((status = translate and settle it) != MP2ML_OK)
- *         TRY(graph_refuse(b, first, NAME, OP, status));
+ *         TRY(graph_refuse(b, first, NAME, OP, inputs, n_inputs, status));
  *
  * where the translation of an operator that is not in its table is graph_unknown_op. A refused node
- * stands for all outputs. Unknown operators are worth telling whatever their inputs are. */
+ * stands for all outputs, and has the inputs, so that what comes before it is looked at as well.
+ * Unknown operators are worth telling whatever their inputs are. */
 
 /* "node 'NAME' (OP): this operator has no private form: WHY"; ERR_UNSUPPORTED. */
 mp2ml_status graph_unknown_op(const struct graph_build *b, const char *node, const char *op);
 bool graph_any_refused(const struct graph_build *b, const int *inputs, size_t n_inputs);
 /* Appends a node that stands for one that is refused already. */
-MUST_CHECK mp2ml_status graph_add_refused(struct graph_build *b, const char *name);
+MUST_CHECK mp2ml_status graph_add_refused(struct graph_build *b, const char *name,
+                                          const int *inputs, size_t n_inputs);
 /* graph_note, and a refused node in the place of all from `first` on. */
 MUST_CHECK mp2ml_status graph_refuse(struct graph_build *b, int first, const char *name,
-                                     const char *op, mp2ml_status status);
+                                     const char *op, const int *inputs, size_t n_inputs,
+                                     mp2ml_status status);
 /* With a list: moves an ERR_UNSUPPORTED and its text from *b->err into it, and all is well. Without,
  * the text gets the rewrite, and the status is given back, as all others are. */
 MUST_CHECK mp2ml_status graph_note(struct graph_build *b, const char *node, const char *op,

@@ -105,15 +105,19 @@ static bool is_unknown(const struct walk *w, int node)
            find_start(w->bounds, node) == NULL;
 }
 
-/* Whether an input of the node is refused, or is a loop's. */
-static bool reads_refused(const struct walk *w, int node)
+/* The nodes (first outputs) that a node of the file reads, but for those of a loop; *all says whether that is all
+ * of them. To be freed. */
+static int *list_places(const struct walk *w, int node, size_t *count, bool *all)
 {
     const struct tf_model *m = w->import.model;
-    for (size_t k = m->first[node]; !starts_here(w, node) && k < m->first[node + 1]; k++)
-        if (w->place[m->edges[k].from] < 0 ||
-            w->import.build.g->nodes[w->place[m->edges[k].from]].refused)
-            return true;
-    return false;
+    const size_t first = m->first[node], last = starts_here(w, node) ? first : m->first[node + 1];
+    int *places = malloc((last - first + 1) * sizeof *places);
+    *count = 0;
+    for (size_t k = first; places != NULL && k < last; k++)
+        if (w->place[m->edges[k].from] >= 0)
+            places[(*count)++] = w->place[m->edges[k].from];
+    *all = *count == last - first;
+    return places;
 }
 
 /* Of each node that is read, only outputs that are known here. */
@@ -154,22 +158,33 @@ static mp2ml_status translate(struct walk *w, int node)
 }
 
 /* All that a node of the file becomes, or one that is refused. */
-static mp2ml_status add_node(struct walk *w, int node)
+static mp2ml_status add_places(struct walk *w, int node, const int *places, size_t n, bool all)
 {
     struct graph_build *b = &w->import.build;
     const tf_node *def = w->import.model->def->node[node];
-    const int place = b->g->n_nodes;
     const bool known = !is_unknown(w, node);
-    b->file_node = node;
+    const int first = b->g->n_nodes;
     mp2ml_status status = MP2ML_OK;
-    if (known && reads_refused(w, node))
-        TRY(graph_add_refused(b, def->name));
-    else
-        status = known ? translate(w, node) : graph_unknown_op(b, def->name, def->op);
-    if (status != MP2ML_OK)
-        TRY(graph_refuse(b, place, def->name, def->op, status));
+    if (known && (!all || graph_any_refused(b, places, n)))
+        return graph_add_refused(b, def->name, places, n);
+    status = known ? translate(w, node) : graph_unknown_op(b, def->name, def->op);
+    return status == MP2ML_OK ? status
+                              : graph_refuse(b, first, def->name, def->op, places, n, status);
+}
+
+static mp2ml_status add_node(struct walk *w, int node)
+{
+    size_t n;
+    bool all;
+    const int place = w->import.build.g->n_nodes;
+    int *places = list_places(w, node, &n, &all);
+    if (places == NULL)
+        return status_fail(w->import.build.err, MP2ML_ERR_MEMORY, "out of memory");
+    w->import.build.file_node = node;
+    const mp2ml_status status = add_places(w, node, places, n, all);
+    free(places);
     w->place[node] = place;
-    return MP2ML_OK;
+    return status;
 }
 
 /* A damaged file, or one with a loop; a list of refusals goes on without this edge. */
@@ -211,6 +226,13 @@ static mp2ml_status step_down(struct walk *w, int node, size_t *depth, bool *ope
     return MP2ML_OK;
 }
 
+static mp2ml_status refuse_unknown(struct walk *w, int node)
+{
+    struct graph_build *b = &w->import.build;
+    const tf_node *def = w->import.model->def->node[node];
+    return graph_note(b, def->name, def->op, graph_unknown_op(b, def->name, def->op));
+}
+
 static mp2ml_status walk_from(struct walk *w, int end)
 {
     const struct tf_model *m = w->import.model;
@@ -223,7 +245,7 @@ static mp2ml_status walk_from(struct walk *w, int end)
             w->place[node] = OPEN;
             w->next[node] = starts_here(w, node) ? m->first[node + 1] : m->first[node];
             if (w->import.build.refusals == NULL && is_unknown(w, node))
-                return add_node(w, node); /* before what it depends on is looked at */
+                return refuse_unknown(w, node); /* before what it depends on is looked at */
         }
         bool opened;
         TRY(step_down(w, node, &depth, &opened));

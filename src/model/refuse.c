@@ -93,25 +93,30 @@ mp2ml_status graph_note(struct graph_build *b, const char *node, const char *op,
     }
     status = graph_refusals_add(b->refusals, node, op, reason_of(b->err, op),
                                 graph_hint(op).rewrite, b->file_node);
+    if (status == MP2ML_ERR_UNSUPPORTED)
+        return graph_check_refusals(b); /* the list is full: that is enough */
     *b->err = (mp2ml_error){MP2ML_OK, ""};
-    return status == MP2ML_ERR_MEMORY ? status_fail(b->err, status, "out of memory") : status;
+    return status == MP2ML_OK ? status : status_fail(b->err, status, "out of memory");
 }
 
-mp2ml_status graph_add_refused(struct graph_build *b, const char *name)
+mp2ml_status graph_add_refused(struct graph_build *b, const char *name, const int *inputs,
+                               size_t n_inputs)
 {
     struct graph_node *n;
-    TRY(graph_add_node(b, name, GRAPH_INPUT, 0, &n));
+    TRY(graph_add_node(b, name, GRAPH_INPUT, n_inputs, &n));
+    if (n_inputs != 0)
+        memcpy(n->inputs, inputs, n_inputs * sizeof *inputs);
     n->refused = true;
     return MP2ML_OK;
 }
 
 mp2ml_status graph_refuse(struct graph_build *b, int first, const char *name, const char *op,
-                          mp2ml_status status)
+                          const int *inputs, size_t n_inputs, mp2ml_status status)
 {
     TRY(graph_note(b, name, op, status));
     while (b->g->n_nodes > first)
         graph_node_wipe(&b->g->nodes[--b->g->n_nodes]);
-    return graph_add_refused(b, name);
+    return graph_add_refused(b, name, inputs, n_inputs);
 }
 
 bool graph_any_refused(const struct graph_build *b, const int *inputs, size_t n_inputs)
