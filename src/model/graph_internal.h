@@ -417,7 +417,8 @@ struct model_file {
     bool owned;       /* data is freed, and may be written to */
     struct graph_refusals *refusals; /* for the importer's struct graph_build */
 };
-void model_file_drop(struct model_file *file);
+void model_file_drop(struct model_file *file); /* nothing if they are the caller's */
+MUST_CHECK mp2ml_status model_file_again(struct model_file *file, mp2ml_error *err);
 
 /* A graph that is simplified, as graph_load promises. Errors do not name the file yet. */
 MUST_CHECK mp2ml_status import_tf(struct graph **out, struct model_file *file,

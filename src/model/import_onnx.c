@@ -412,7 +412,7 @@ out:
 /* The file ------------------------------------------------------------------------------------ */
 
 /* One reading of the file: whole tensors as samples, or the first axis as the batch. */
-static mp2ml_status read_as(struct graph **out, const struct model_file *file,
+static mp2ml_status read_as(struct graph **out, struct model_file *file,
                             const struct graph_cut *cut, struct onnx_try *how, mp2ml_error *err)
 {
     struct onnx_model m = {.path = file->path};
@@ -420,7 +420,9 @@ static mp2ml_status read_as(struct graph **out, const struct model_file *file,
     struct graph_build build = {.err = err};
     struct graph *g = NULL;
     mp2ml_status status;
+    TRY_OUT(model_file_again(file, err));
     TRY_OUT(onnx_model_decode(&m, file->data, file->size, err));
+    model_file_drop(file); /* the messages are a copy */
     build.budget = CONSTANT_EXTRA + CONSTANT_FACTOR * m.file_size;
     TRY_OUT(onnx_bounds_make(&bounds, &m, cut, err));
     how->may_be_whole = onnx_bounds_batch(&bounds, &m, how);

@@ -125,6 +125,11 @@ MUST_CHECK mp2ml_status onnx_number(const struct onnx_call *c, unsigned k, const
 MUST_CHECK mp2ml_status onnx_want_constant(const struct onnx_call *c, unsigned k);
 MUST_CHECK mp2ml_status onnx_want_reals(struct onnx_call *c, unsigned k);
 
+/* True when input k is an initialiser that nothing else reads: what is made of it may take its
+ * place, and onnx_release frees its values. */
+bool onnx_only_reader(const struct onnx_call *c, unsigned k);
+void onnx_release(struct onnx_call *c, int node);
+
 /* To a shape of the file. ERR_UNSUPPORTED when samples would be mixed. */
 MUST_CHECK mp2ml_status onnx_reshape(struct onnx_call *c, int *out, const char *suffix, int a,
                                      const struct onnx_shape *shape);
@@ -168,8 +173,9 @@ struct onnx_text onnx_attr_text(const struct onnx_call *c, const char *key);
 #define ONNX_IMPORTS(X)                                                                            \
     /* import_onnx_moves.c */                                                                      \
     X(reshape_op)                                                                                  \
-    X(flatten) X(transpose_op) X(squeeze) X(unsqueeze) X(expand) X(tile) X(concat) X(split)        \
-        X(slice) X(gather_op) X(pad) X(resize) X(depth_to_space)                                   \
+    X(flatten)                                                                                     \
+    X(transpose_op) X(squeeze) X(unsqueeze) X(expand) X(tile) X(concat) X(split) X(slice)          \
+        X(gather_op) X(pad) X(resize) X(depth_to_space)                                            \
             X(space_to_depth)                                          /* import_onnx_windows.c */ \
         X(conv) X(conv_transpose) X(pool) X(global_pool) X(batch_norm) /* import_onnx_matrix.c */  \
         X(matmul) X(gemm) /* import_onnx_quantised.c */                                            \

@@ -173,10 +173,8 @@ static mp2ml_status kernel_of(struct onnx_call *c, int *out, int weights, const 
     TRY(expand_floats(&c->x, out, "kernel", dims, 4, &to));
     struct graph_node *from = onnx_at(c, weights);
     order_kernel(to, from->value.f, s, o, i, times);
-    if (take) {
-        c->t->build.budget += from->value.count * sizeof *from->value.f;
-        graph_tensor_wipe(&from->value);
-    }
+    if (take)
+        onnx_release(c, weights);
     return MP2ML_OK;
 }
 
@@ -297,19 +295,12 @@ mp2ml_status onnx_conv_of(struct onnx_call *c, int *out, int data, int weights, 
     return bias != ONNX_ABSENT ? add_bias(c, out, *out, bias, o) : MP2ML_OK;
 }
 
-/* True when the weights, an initialiser, are read once. */
-static bool only_reader(const struct onnx_call *c, unsigned k)
-{
-    const struct onnx_value *v = onnx_value_in(c, k);
-    return c->t->may_move && v->initializer >= 0 && v->uses == 1 && v->at == c->in[k];
-}
-
 mp2ml_status onnx_conv(struct onnx_call *c, enum graph_op op)
 {
     (void)op;
     if (!onnx_in(c, 0)->batched)
         return ONNX_FAIL(c, MP2ML_ERR_UNSUPPORTED, "does not depend on an input");
-    const bool take = only_reader(c, 1);
+    const bool take = onnx_only_reader(c, 1);
     TRY(onnx_want_reals(c, 1));
     if (onnx_has(c, 2))
         TRY(onnx_want_reals(c, 2));
