@@ -6,21 +6,22 @@
 
 #include "model/graph_internal.h"
 
-/* The part of a window that lies inside the picture, on one axis: from, from + step, ... below to.
- * The shape rule made sure that it is not empty. */
-struct taps {
-    size_t from, to, step, count;
+struct part { /* of a window, on one axis: the places from, from + step, ... before to */
+    size_t from, to, step;
 };
 
-static struct taps inside(const struct graph_window *w, unsigned axis, size_t out, size_t size)
+/* What lies inside the picture. The shape rule made sure that it is not empty. */
+static struct part inside(const struct graph_window *w, unsigned axis, size_t out, size_t size)
 {
-    const int64_t step = w->dilation[axis];
     const int64_t start = (int64_t)out * w->stride[axis] - w->pad[2 * axis];
-    const int64_t end = start + (w->kernel[axis] - 1) * step + 1;
-    struct taps t = {.step = (size_t)step, .to = end > (int64_t)size ? size : (size_t)end};
-    t.from = (size_t)(start < 0 ? start + (-start + step - 1) / step * step : start);
-    t.count = t.to > t.from ? (t.to - t.from - 1) / t.step + 1 : 0;
-    return t;
+    const int64_t step = w->dilation[axis], end = start + (w->kernel[axis] - 1) * step + 1;
+    const int64_t from = start < 0 ? start + (-start + step - 1) / step * step : start;
+    return (struct part){(size_t)from, end > (int64_t)size ? size : (size_t)end, (size_t)step};
+}
+
+static size_t places(const struct part *p)
+{
+    return (p->to - p->from + p->step - 1) / p->step;
 }
 
 struct pool {
@@ -31,8 +32,8 @@ struct pool {
 };
 
 /* One output pixel, all channels; `out` gathers the maxima or sums in place. */
-static void pool_pixel(float *out, const float *image, const struct pool *p, struct taps y,
-                       struct taps x)
+static void pool_pixel(float *out, const float *image, const struct pool *p, struct part y,
+                       struct part x)
 {
     const float start = p->mean ? 0 : -INFINITY;
     for (size_t ch = 0; ch < p->channels; ch++)
@@ -45,7 +46,7 @@ static void pool_pixel(float *out, const float *image, const struct pool *p, str
                 out[ch * p->out_c] = p->mean ? old + v : v > old ? v : old;
             }
         }
-    const float count = (float)(y.count * x.count);
+    const float count = (float)(places(&y) * places(&x));
     for (size_t ch = 0; p->mean && ch < p->channels; ch++)
         out[ch * p->out_c] /= count;
 }

@@ -50,9 +50,7 @@ mp2ml_status onnx_reshape_op(struct onnx_call *c, enum graph_op op)
     int64_t keep_zero = 0;
     (void)op;
     TRY(onnx_attr_int(c, "allowzero", &keep_zero));
-    TRY(onnx_ints(c, 1, "shape", &list, &count));
-    if (!onnx_has(c, 1) && onnx_attr(c->def, "shape") == NULL)
-        return ONNX_FAIL(c, MP2ML_ERR_MODEL, "has no shape to take");
+    TRY(onnx_ints(c, 1, NULL, &list, &count));
     if (count > GRAPH_MAX_RANK)
         return ONNX_FAIL(c, MP2ML_ERR_UNSUPPORTED, "to %zu axes", count);
     to.rank = (unsigned)count;
@@ -304,11 +302,11 @@ mp2ml_status onnx_split(struct onnx_call *c, enum graph_op op)
 
 mp2ml_status onnx_concat(struct onnx_call *c, enum graph_op op)
 {
-    int64_t axis = 1; /* before opset 4 unless it is said */
+    int64_t axis = 0;
     unsigned at = 0;
     bool data = false;
     struct graph_node *n;
-    if (onnx_attr(c->def, "axis") == NULL && c->t->model->opset >= 4)
+    if (onnx_attr(c->def, "axis") == NULL)
         return ONNX_FAIL(c, MP2ML_ERR_MODEL, "has no axis");
     TRY(onnx_attr_int(c, "axis", &axis));
     for (unsigned k = 0; k < c->n_in; k++) /* data say what the axis is here */
