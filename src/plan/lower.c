@@ -70,8 +70,8 @@ mp2ml_status lower_finish(struct lower *lw, int node)
         TRY(lower_readable(lw, rep->bases[i], &operands[i]));
     struct linear lin;
     TRY(merge_finish(lw->plan, &lin, rep));
-    /* A ReLU that waits for its pool holds its operand's values. */
-    int named = rep->relu_pending ? lw->graph->nodes[node].inputs[0] : node;
+    /* What waits for its pool holds its operand's values. */
+    int named = rep->pending != STEP_INPUT ? lw->graph->nodes[node].inputs[0] : node;
     unsigned at;
     if (!is_finite(&lin)) {
         linear_wipe(&lin);
@@ -87,7 +87,7 @@ mp2ml_status lower_finish(struct lower *lw, int node)
     lower_dims(lw, at, node);
     struct rep finished;
     TRY(rep_of_step(&finished, at, lin.n_out));
-    finished.relu_pending = rep->relu_pending;
+    finished.pending = rep->pending;
     finished.post = rep->post;
     rep_wipe(rep);
     *rep = finished;
@@ -180,7 +180,9 @@ static mp2ml_status lower_node(struct lower *lw, struct rep *out)
     case GRAPH_TRANSPOSE:
         return lower_moving(lw, out);
     case GRAPH_RELU:
-        return lower_relu(lw, out);
+        return lower_sign(lw, STEP_RELU, out);
+    case GRAPH_SIGN:
+        return lower_sign(lw, STEP_SIGN, out);
     case GRAPH_MAX_POOL:
         return lower_max_pool(lw, out);
     case GRAPH_SOFTMAX:
@@ -199,7 +201,7 @@ static bool wants_finished(const struct graph *g, const struct graph_node *node)
 {
     if (node->op == GRAPH_MUL)
         return g->nodes[node->inputs[0]].batched && g->nodes[node->inputs[1]].batched;
-    return node->op == GRAPH_RELU || node->op == GRAPH_MAX_POOL;
+    return node->op == GRAPH_RELU || node->op == GRAPH_SIGN || node->op == GRAPH_MAX_POOL;
 }
 
 /* Gives each value of its operands on as it is, or scaled and shifted. */
@@ -354,9 +356,11 @@ mp2ml_status plan_lower(struct plan *plan, const struct graph *graph, mp2ml_erro
     lw.wanted_finished = calloc(n, sizeof *lw.wanted_finished);
     lw.reentry_of = calloc(PLAN_MAX_STEPS, sizeof *lw.reentry_of);
     lw.relu_of = calloc(PLAN_MAX_STEPS, sizeof *lw.relu_of);
+    lw.sign_of = calloc(PLAN_MAX_STEPS, sizeof *lw.sign_of);
     mp2ml_status status = MP2ML_ERR_MEMORY;
     if (lw.reps != NULL && lw.uses != NULL && lw.uses_left != NULL && lw.consumer != NULL &&
-        lw.wanted_finished != NULL && lw.reentry_of != NULL && lw.relu_of != NULL)
+        lw.wanted_finished != NULL && lw.reentry_of != NULL && lw.relu_of != NULL &&
+        lw.sign_of != NULL)
         status = walk(&lw);
     if (status == MP2ML_ERR_MEMORY)
         status = status_fail(err, status, "no memory for the plan of this network");
@@ -369,5 +373,6 @@ mp2ml_status plan_lower(struct plan *plan, const struct graph *graph, mp2ml_erro
     free(lw.wanted_finished);
     free(lw.reentry_of);
     free(lw.relu_of);
+    free(lw.sign_of);
     return status;
 }

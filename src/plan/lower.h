@@ -46,8 +46,9 @@ struct rep {
     /* Some constant of the model was multiplied or added. What such constants are decides nothing
      * about the steps, which the client sees; attributes of operators are no secret. */
     bool scaled, shifted;
-    bool relu_pending;   /* this is the operand of a ReLU that moved behind the max pool */
-    enum plan_post post; /* operand of a final Softmax, Sigmoid .. that the client does */
+    enum step_kind pending; /* RELU, SIGN: this is the operand of one that moved behind the max
+                               pool; else INPUT */
+    enum plan_post post;    /* operand of a final Softmax, Sigmoid .. that the client does */
 };
 
 /* One element as a combination of base values: constant + sum scale*weight[i]*base[index[i]]. */
@@ -67,10 +68,11 @@ struct lower {
     int *uses;             /* [n_nodes] consumers (and outputs) */
     int *uses_left;        /* times it is read by what is not lowered yet */
     int *consumer;         /* [n_nodes] the last consumer, -1 */
-    bool *wanted_finished; /* [n_nodes] a ReLU, maximum or product reads it, at once or
+    bool *wanted_finished; /* [n_nodes] a ReLU, Sign, maximum or product reads it, at once or
                               behind what passes values on */
     uint16_t *reentry_of;  /* [PLAN_MAX_STEPS] the RE-ENTRY of a step, 0 = none yet */
     uint16_t *relu_of;     /* [PLAN_MAX_STEPS] the RELU of a step, 0 = none yet */
+    uint16_t *sign_of;     /* [PLAN_MAX_STEPS] the SIGN of a step, 0 = none yet */
     int node;              /* the one that is being lowered */
 };
 
@@ -149,7 +151,8 @@ static inline struct rep *lower_operand(const struct lower *lw, unsigned i)
 }
 
 /* lower_nonlinear.c */
-MUST_CHECK mp2ml_status lower_relu(struct lower *lw, struct rep *out);
+/* RELU, SIGN. */
+MUST_CHECK mp2ml_status lower_sign(struct lower *lw, enum step_kind kind, struct rep *out);
 MUST_CHECK mp2ml_status lower_max_pool(struct lower *lw, struct rep *out);
 MUST_CHECK mp2ml_status lower_final(struct lower *lw, struct rep *out);
 /* Refuses a node that goes on computing with what the client does at the end. */

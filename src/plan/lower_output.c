@@ -74,6 +74,8 @@ static mp2ml_status finish_output(struct lower *lw, int node, unsigned *step)
         /* A ReLU whose ring no linear step widens, of values that keep their guard bit. */
         if (kind == STEP_RELU && lw->plan->linear[*step].b == NULL && read_by_one_output(lw, *step))
             return MP2ML_OK;
+        if (kind == STEP_SIGN && read_by_one_output(lw, *step))
+            return MP2ML_OK;
     }
     TRY(lower_finish(lw, node));
     *step = lw->reps[node].bases[0];

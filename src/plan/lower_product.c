@@ -13,7 +13,8 @@ static bool can_be_factor(const struct lower *lw, const struct rep *rep)
     if (rep->lin != NULL || rep->n_bases != 1 || rep->shifted)
         return false;
     enum step_kind kind = lw->plan->pub.steps[rep->bases[0]].kind;
-    if (kind != STEP_LINEAR && kind != STEP_MAX && kind != STEP_RELU && kind != STEP_REENTRY)
+    if (kind != STEP_LINEAR && kind != STEP_MAX && kind != STEP_RELU && kind != STEP_SIGN &&
+        kind != STEP_REENTRY)
         return false;
     if (lw->plan->linear[rep->bases[0]].b != NULL && kind == STEP_RELU)
         return false; /* its constants may lead out of the range of a factor */

@@ -254,6 +254,7 @@ static bool keeps_order(const struct graph *g, const struct graph_node *node)
     case GRAPH_EXPAND_DIMS:
     case GRAPH_BIAS_ADD:
     case GRAPH_RELU:
+    case GRAPH_SIGN:
     case GRAPH_ADD:
     case GRAPH_SUB:
     case GRAPH_MUL:
