@@ -84,6 +84,29 @@ static inline void graph_run(const struct graph_case *c, size_t images, enum pla
     mp2ml_model_free(model);
 }
 
+/* With linear steps made before the request. */
+static inline void graph_run_ahead(graph_maker make, size_t images)
+{
+    struct net net;
+    net_init(&net, 700 + images);
+    make(&net);
+    const struct plan_options o = net_logits();
+    struct mp2ml_model *model = model_of(&net, &o, false);
+    struct both_runs both = {.model = model, .ahead = 1};
+    struct net_data d;
+    net_data_init(&d, &net, model->plan);
+    const float *const *in = (const float *const *)d.inputs;
+    both_runs_block(&both, images, in, d.outputs);
+    assert_int_equal(both.status[0], MP2ML_OK);
+    assert_int_equal(both.status[1], MP2ML_OK);
+    struct error_sum e = {0};
+    check_steps(&both, in, &e);
+    assert_true(e.n > 0 && e.largest <= 5.5); /* one more rounding */
+    both_runs_wipe(&both);
+    net_data_wipe(&d);
+    mp2ml_model_free(model);
+}
+
 static inline void graph_check(const struct graph_case *c)
 {
     struct net net;
