@@ -76,8 +76,9 @@ static const char *other_format(const uint8_t *data, size_t size)
 
 void model_file_drop(struct model_file *file)
 {
-    if (file->owned)
-        free(file->data);
+    if (!file->owned)
+        return;
+    free(file->data);
     file->data = NULL;
     file->size = 0;
 }
@@ -158,6 +159,11 @@ out:
         *out = NULL;
     }
     return status;
+}
+
+mp2ml_status model_file_again(struct model_file *file, mp2ml_error *err)
+{
+    return file->data != NULL ? MP2ML_OK : read_file(&file->data, &file->size, file->path, err);
 }
 
 mp2ml_status graph_load(struct graph **out, const char *path, const struct graph_cut *cut,

@@ -155,6 +155,8 @@ struct graph_window {
 
 struct graph_node {
     char *name;
+    const char *file_op; /* how the file calls the operator, for messages: a text that stays; NULL:
+                            as graph_op_name */
     enum graph_op op;
     unsigned n_inputs;
     int *inputs; /* node numbers, smaller than this node's */
@@ -176,7 +178,7 @@ struct graph_node {
 
     /* The rest is for the way from a file to a simplified graph only. */
     int64_t mask[5]; /* STRIDED_SLICE: begin, end, ellipsis, new axis, shrink; reductions: keep;
-                        BATCH_NORM: training */
+                        BATCH_NORM: training; ARGMAX: of equal values the last */
     float real;      /* LEAKY_RELU: slope; BATCH_NORM: epsilon */
     unsigned part;   /* SPLIT, UNPACK, SWITCH: which output of the file's node; with `parts` */
     unsigned parts;
