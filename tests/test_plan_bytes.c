@@ -61,7 +61,10 @@ static struct plan *sign_plan(struct net *net, bool logits)
 {
     net_init(net, 72);
     int x = net_dense(net, net_input(net, DIMS(6)), 8);
-    net_output(net, net_dense(net, net_same(net, GRAPH_SIGN, x, -1), 4));
+    int y = net_dense(net, net_same(net, GRAPH_SIGN, x, -1), 4);
+    y = net_same(net, GRAPH_SOFTMAX, net_add(net, GRAPH_RESHAPE, y, -1, DIMS(2, 2)), -1);
+    net_node(net, y)->axis = 1;
+    net_output(net, y);
     net_output(net, net_same(net, GRAPH_SIGN, net_dense(net, x, 3), -1));
     struct plan_options o = net_logits();
     o.policy = logits ? PLAN_LOGITS : PLAN_ARGMAX;
@@ -117,6 +120,8 @@ static void there_and_back(void **state)
         assert_string_equal(pub->inputs[last].name, own->inputs[last].name);
         assert_memory_equal(&pub->inputs[0].low, &own->inputs[0].low, sizeof(double));
         assert_memory_equal(&pub->inputs[0].scale, &own->inputs[0].scale, sizeof(double));
+        assert_true(pub->outputs[0].row == own->outputs[0].row &&
+                    pub->outputs[0].step == own->outputs[0].step);
         assert_memory_equal(&pub->outputs[0].scale, &own->outputs[0].scale, sizeof(double));
         for (unsigned s = 0; s < own->n_steps; s++) {
             const struct plan_step *a = &pub->steps[s], *b = &own->steps[s];
@@ -314,9 +319,21 @@ static void damage_init(struct damage *d, struct plan *plan)
         damage_init(&d, plan);                                                                     \
     } while (0)
 
+static enum step_kind steps_kind(const struct plan *plan, unsigned s)
+{
+    return plan->pub.steps[s].kind;
+}
+
 static bool steps_have_windows(const struct plan *plan, unsigned s)
 {
     return plan->pub.steps[s].windows.count != 0;
+}
+
+static void soft(struct plan_tensor *t, uint32_t row, uint32_t step)
+{
+    t->post = PLAN_POST_LOG_SOFTMAX;
+    t->row = row;
+    t->step = step;
 }
 
 static void illegal_plans(void **state)
@@ -383,6 +400,12 @@ static void illegal_plans(void **state)
     REFUSED(d.pub->outputs[0].scale = INFINITY);
     REFUSED(d.pub->outputs[0].dtype = PLAN_I64);
     REFUSED(d.pub->outputs[0].post = PLAN_POST_COUNT);
+    REFUSED(d.pub->outputs[0].post = PLAN_POST_SOFTMAX); /* without rows */
+    REFUSED(soft(&d.pub->outputs[0], 0, 1));
+    REFUSED(soft(&d.pub->outputs[0], 4, 0));
+    REFUSED(soft(&d.pub->outputs[0], 3, 1));
+    REFUSED(soft(&d.pub->outputs[0], 4, 2));
+    REFUSED(soft(&d.pub->outputs[0], 0x80000000, 0x80000000));
     REFUSED(d.pub->outputs[0].dims[0] = 5);
     uint32_t *member;
     REFUSED(memcpy(&member, &steps[d.max].windows.member, sizeof member); member[3] = 99999);
@@ -457,8 +480,8 @@ static void illegal_products(void **state)
     struct plan *plan = make(&net, logits);
     struct damage d;
     damage_init(&d, plan);
-    net_has_steps(plan, "input linear relu relu sum linear linear product linear square linear "
-                        "linear product linear argmax output");
+    net_has_steps(plan, "input linear relu relu sum linear product linear square linear linear "
+                        "product linear argmax output");
     REFUSED(steps[d.sum].n_operands = 1);
     REFUSED(steps[d.sum].count++);
     REFUSED(steps[d.sum].operands[1] = (uint16_t)d.linear);
@@ -482,7 +505,9 @@ static void illegal_products(void **state)
     REFUSED(steps[d.product].operands[1] = (uint16_t)(d.linear));
     REFUSED(steps[d.product].l = steps[d.product].out_bits = 13);
     REFUSED(steps[d.gate].count--);
-    REFUSED(steps[d.gate].operands[0] = (uint16_t)d.sum);
+    assert_int_equal(steps_kind(plan, plan->pub.steps[d.gate].operands[0]), STEP_SUM);
+    REFUSED(steps[d.gate].operands[0] = 0);
+    REFUSED(steps[d.gate].k--);
     REFUSED(steps[d.output].operands[0] = (uint16_t)d.product);
     REFUSED(steps[d.argmax].operands[0] = (uint16_t)d.square);
     uint32_t *member;

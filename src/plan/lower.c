@@ -60,11 +60,34 @@ static bool is_finite(const struct linear *lin)
     return true;
 }
 
+/* Constants alone need some ciphertext: those of the step that has the fewest values, of inputs and
+ * what linear steps read anyway. */
+static void rest_on_smallest(struct lower *lw, struct rep *rep)
+{
+    const struct plan_public *pub = &lw->plan->pub;
+    bool constant = rep->lin == NULL;
+    for (size_t i = 0; constant && i < rep->count; i++)
+        constant = rep->values[i].src == REP_CONSTANT;
+    unsigned best = 0;
+    for (unsigned s = 1; constant && s < pub->n_inputs; s++)
+        best = pub->steps[s].count < pub->steps[best].count ? s : best;
+    for (unsigned s = 0; constant && s < pub->n_steps; s++)
+        for (unsigned i = 0; pub->steps[s].kind == STEP_LINEAR && i < pub->steps[s].n_operands; i++)
+            if (pub->steps[pub->steps[s].operands[i]].count < pub->steps[best].count)
+                best = pub->steps[s].operands[i];
+    if (constant) {
+        rep->n_bases = 1;
+        rep->bases[0] = (uint16_t)best;
+        rep->n_base = pub->steps[best].count;
+    }
+}
+
 mp2ml_status lower_finish(struct lower *lw, int node)
 {
     struct rep *rep = &lw->reps[node];
     if (rep_is_step(rep) && lw->plan->pub.steps[rep->bases[0]].kind == STEP_LINEAR)
         return MP2ML_OK;
+    rest_on_smallest(lw, rep);
     uint16_t operands[PLAN_MAX_OPERANDS];
     for (unsigned i = 0; i < rep->n_bases; i++)
         TRY(lower_readable(lw, rep->bases[i], &operands[i]));
@@ -88,7 +111,7 @@ mp2ml_status lower_finish(struct lower *lw, int node)
     struct rep finished;
     TRY(rep_of_step(&finished, at, lin.n_out));
     finished.pending = rep->pending;
-    finished.post = rep->post;
+    finished.end = rep->end;
     rep_wipe(rep);
     *rep = finished;
     return MP2ML_OK;
@@ -217,6 +240,11 @@ static bool passes_on(const struct graph *g, const struct graph_node *node)
     case GRAPH_TRANSPOSE:
     case GRAPH_GATHER:
     case GRAPH_CONCAT:
+    case GRAPH_SOFTMAX:
+    case GRAPH_LOG_SOFTMAX:
+    case GRAPH_SIGMOID:
+    case GRAPH_TANH:
+    case GRAPH_ARGMAX:
         return true;
     case GRAPH_ADD:
     case GRAPH_SUB:
@@ -228,7 +256,7 @@ static bool passes_on(const struct graph *g, const struct graph_node *node)
     }
 }
 
-/* Who needs finished values, directly or behind what only passes them on. */
+/* Who needs finished values, directly or behind what only passes them on; outputs do. */
 static void survey_wishes(struct lower *lw)
 {
     const struct graph *g = lw->graph;
@@ -282,6 +310,7 @@ static mp2ml_status survey(struct lower *lw)
     for (int i = 0; i < g->n_outputs; i++) {
         lw->uses[g->outputs[i]]++;
         lw->uses_left[g->outputs[i]]++;
+        lw->wanted_finished[g->outputs[i]] = true;
     }
     survey_wishes(lw);
     return MP2ML_OK;

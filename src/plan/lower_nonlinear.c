@@ -326,18 +326,42 @@ static enum plan_post post_of(enum graph_op op)
     }
 }
 
+static bool by_row(const struct rep_end *end)
+{
+    return end->post == PLAN_POST_SOFTMAX || end->post == PLAN_POST_LOG_SOFTMAX;
+}
+
 /* Softmax, ArgMax and the like are done with the outputs. */
 mp2ml_status lower_final(struct lower *lw, struct rep *out)
 {
     const struct graph_node *node = &lw->graph->nodes[lw->node];
     const struct graph_node *in = lower_input(lw, 0);
-    bool by_row = node->op != GRAPH_SIGMOID && node->op != GRAPH_TANH;
-    int64_t axis = node->axis < 0 ? node->axis + (int64_t)in->rank : node->axis;
-    if (by_row && (in->rank < 2 || axis != (int64_t)in->rank - 1))
-        return lower_fail(lw, "has a private form along the last axis only");
+    const struct rep_end before = lower_operand(lw, 0)->end;
+    struct rep_end end = {.post = post_of(node->op), .labels = node->op == GRAPH_ARGMAX};
+    if (end.labels || by_row(&end)) {
+        int64_t axis = node->axis < 0 ? node->axis + (int64_t)in->rank : node->axis;
+        if (axis < 1 || axis >= (int64_t)in->rank)
+            return lower_fail(lw, "goes along the batch axis, which has no private form");
+        end.row = (uint32_t)in->dims[axis];
+        end.step = 1;
+        for (unsigned d = (unsigned)axis + 1; d < in->rank; d++)
+            end.step *= (uint32_t)in->dims[d];
+    }
+    if (by_row(&before) && (before.row != end.row || before.step != end.step))
+        return lower_fail(lw, "goes along another axis than the softmax before it, which has no "
+                              "private form");
     TRY(lower_same(lw, out));
-    out->post = post_of(node->op);
+    out->end = end;
     return MP2ML_OK;
+}
+
+/* Whether a node may read values with that end. */
+static bool may_follow(const struct graph_node *node, const struct rep_end *end)
+{
+    if (end->labels)
+        return node->op == GRAPH_RESHAPE;
+    return end->post == PLAN_POST_NONE || node->op == GRAPH_ARGMAX || node->op == GRAPH_RESHAPE ||
+           node->op == GRAPH_TRANSPOSE;
 }
 
 mp2ml_status lower_check_end(struct lower *lw)
@@ -345,11 +369,7 @@ mp2ml_status lower_check_end(struct lower *lw)
     const struct graph_node *node = &lw->graph->nodes[lw->node];
     for (unsigned i = 0; i < node->n_inputs; i++) {
         const struct graph_node *in = lower_input(lw, i);
-        enum plan_post post = in->batched ? lower_operand(lw, i)->post : PLAN_POST_NONE;
-        bool by_value = post == PLAN_POST_SIGMOID || post == PLAN_POST_TANH;
-        bool moves = node->op == GRAPH_RESHAPE || node->op == GRAPH_TRANSPOSE;
-        if (in->op != GRAPH_ARGMAX &&
-            (post == PLAN_POST_NONE || node->op == GRAPH_ARGMAX || (by_value && moves)))
+        if (!in->batched || may_follow(node, &lower_operand(lw, i)->end))
             continue;
         return status_fail(lw->err, MP2ML_ERR_UNSUPPORTED,
                            "node '%s' (%s) has a private form at the end of a network only, but "

@@ -113,7 +113,8 @@ struct plan_tensor { /* an input or an output as the client sees it */
     double low, high;    /* inputs: declared range */
     unsigned bits;       /* inputs: b_in */
     double scale;        /* S_in or S_out; 1 for indices */
-    enum plan_post post; /* outputs, policy logits: done by the client, softmax on the last axis */
+    enum plan_post post; /* outputs, policy logits: done by the client; a softmax ... */
+    uint32_t row, step;  /* ... on rows of so many values, so far apart; else 0 */
 };
 
 struct plan_public {

@@ -244,7 +244,7 @@ static void scale_other(struct scaling *sc, unsigned s)
     if (step->kind == STEP_PRODUCT || step->kind == STEP_SQUARE) {
         /* Of the values of its factors that fit; its own ring is the reader's. */
         unsigned last = step->n_operands - 1, k_b = plan_factor_bits(pub, step, last);
-        step->k = operand->k;
+        step->k = plan_factor_bits(pub, step, 0);
         step->l = step->out_bits = (k_b > step->k ? k_b : step->k) + 1;
         step->scale *= pub->steps[step->operands[last]].scale;
     }
@@ -252,16 +252,20 @@ static void scale_other(struct scaling *sc, unsigned s)
         pub->outputs[step->tensor].scale = step->scale;
 }
 
-/* Rings of what linear steps and sums read: the largest of the readers, so that none must extend.
+/* Rings of what linear steps and sums read, and products of sums: the largest of the readers, so that none must extend.
  * Readers come later, so that backwards every reader's ring is settled. */
 static void widen_operands(struct plan_public *pub)
 {
     for (unsigned s = pub->n_steps; s-- > 0;) {
         const struct plan_step *step = &pub->steps[s];
-        bool reads = step->kind == STEP_LINEAR || step->kind == STEP_SUM;
-        for (unsigned i = 0; reads && i < step->n_operands; i++) {
+        const bool reads = step->kind == STEP_LINEAR || step->kind == STEP_SUM;
+        for (unsigned i = 0; i < step->n_operands; i++) {
             struct plan_step *operand = &pub->steps[step->operands[i]];
             unsigned need = step->l > step->shift[i] ? step->l - step->shift[i] : 1;
+            if (!reads && operand->kind != STEP_SUM)
+                continue; /* else a product */
+            if (!reads)
+                need = plan_factor_bits(pub, step, i);
             if (operand->l < need)
                 operand->l = operand->out_bits = need;
             if (operand->kind == STEP_INPUT || operand->kind == STEP_SUM)
