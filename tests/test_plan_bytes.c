@@ -363,6 +363,8 @@ static void illegal_plans(void **state)
     REFUSED(d.pub->outputs[0].scale = INFINITY);
     REFUSED(d.pub->outputs[0].dtype = PLAN_I64);
     REFUSED(d.pub->outputs[0].post = PLAN_POST_COUNT);
+    REFUSED(d.pub->outputs[0].post = PLAN_POST_FROM_END); /* not of values */
+    REFUSED(d.pub->outputs[0].post_behind = 1);           /* not without softmax */
     REFUSED(d.pub->outputs[0].dims[0] = 5);
     uint32_t *member;
     REFUSED(memcpy(&member, &steps[d.max].windows.member, sizeof member); member[3] = 99999);

@@ -89,6 +89,7 @@ mp2ml_status lower_finish(struct lower *lw, int node)
     TRY(rep_of_step(&finished, at, lin.n_out));
     finished.relu_pending = rep->relu_pending;
     finished.post = rep->post;
+    finished.post_behind = rep->post_behind;
     rep_wipe(rep);
     *rep = finished;
     return MP2ML_OK;

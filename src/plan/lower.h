@@ -48,6 +48,7 @@ struct rep {
     bool scaled, shifted;
     bool relu_pending;   /* this is the operand of a ReLU that moved behind the max pool */
     enum plan_post post; /* operand of a final Softmax, Sigmoid .. that the client does */
+    unsigned post_behind;
 };
 
 /* One element as a combination of base values: constant + sum scale*weight[i]*base[index[i]]. */

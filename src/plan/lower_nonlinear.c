@@ -281,10 +281,11 @@ mp2ml_status lower_final(struct lower *lw, struct rep *out)
     const struct graph_node *in = lower_input(lw, 0);
     bool by_row = node->op != GRAPH_SIGMOID && node->op != GRAPH_TANH;
     int64_t axis = node->axis < 0 ? node->axis + (int64_t)in->rank : node->axis;
-    if (by_row && (in->rank < 2 || axis != (int64_t)in->rank - 1))
-        return lower_fail(lw, "has a private form along the last axis only");
+    if (by_row && (in->rank < 2 || axis < 1))
+        return lower_fail(lw, "runs along the batch axis");
     TRY(lower_same(lw, out));
     out->post = post_of(node->op);
+    out->post_behind = by_row ? (unsigned)((int64_t)in->rank - 1 - axis) : 0;
     return MP2ML_OK;
 }
 

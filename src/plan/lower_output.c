@@ -80,15 +80,39 @@ static mp2ml_status finish_output(struct lower *lw, int node, unsigned *step)
     return MP2ML_OK;
 }
 
-/* Windows of `length` consecutive values. */
-static mp2ml_status row_windows(struct mpc_windows *windows, size_t count, size_t length)
+/* What is compared: `length` values, `inner` apart, of the labels that a sample has. */
+struct rows {
+    size_t count, length, inner;
+    bool from_end; /* of equal values the last one: rows lie the other way round */
+};
+
+static struct rows rows_of(const struct graph_node *node, const struct graph_node *shown)
 {
+    const bool argmax = node->op == GRAPH_ARGMAX;
+    struct rows r = {.length = 1, .inner = 1, .from_end = argmax && node->mask[0] != 0};
+    const unsigned axis = argmax ? (unsigned)node->axis : shown->rank - 1;
+    if (shown->rank >= 2)
+        r.length = (size_t)shown->dims[axis];
+    for (unsigned d = axis + 1; d < shown->rank; d++)
+        r.inner *= (size_t)shown->dims[d];
+    r.count = graph_sample_count(shown) / r.length;
+    r.from_end = r.from_end && r.length > 1;
+    return r;
+}
+
+static mp2ml_status row_windows(struct mpc_windows *windows, const struct rows *rows)
+{
+    const size_t count = rows->count, length = rows->length;
     uint32_t *first = malloc((count + 1) * sizeof *first);
     uint32_t *member = malloc((count * length + 1) * sizeof *member);
     for (size_t i = 0; first != NULL && i <= count; i++)
         first[i] = (uint32_t)(i * length);
-    for (size_t i = 0; member != NULL && i < count * length; i++)
-        member[i] = (uint32_t)i;
+    for (size_t i = 0; member != NULL && i < count; i++)
+        for (size_t j = 0; j < length; j++) {
+            const size_t at = rows->from_end ? length - 1 - j : j;
+            member[i * length + j] =
+                (uint32_t)((i / rows->inner * length + at) * rows->inner + i % rows->inner);
+        }
     *windows = (struct mpc_windows){count, first, member};
     if (first != NULL && member != NULL)
         return MP2ML_OK;
@@ -96,10 +120,10 @@ static mp2ml_status row_windows(struct mpc_windows *windows, size_t count, size_
     return MP2ML_ERR_MEMORY;
 }
 
-static mp2ml_status argmax_step(struct lower *lw, const struct graph_node *shown, unsigned *step)
+static mp2ml_status argmax_step(struct lower *lw, const struct graph_node *shown,
+                                const struct rows *rows, unsigned *step)
 {
-    size_t length = shown->rank < 2 ? 1 : (size_t)shown->dims[shown->rank - 1];
-    size_t count = graph_sample_count(shown) / length;
+    const size_t length = rows->length, count = rows->count;
     unsigned top = lw->plan->pub.top;
     if (top > 0 && (length < top || length < 2))
         return lower_fail(lw, "has rows of %zu values, so that the best %u of them are no choice",
@@ -108,7 +132,7 @@ static mp2ml_status argmax_step(struct lower *lw, const struct graph_node *shown
         return lower_fail(lw, "has rows of %zu values; the best of at most %u can be found", length,
                           MOST_RANKED);
     struct mpc_windows windows;
-    TRY(row_windows(&windows, count, length));
+    TRY(row_windows(&windows, rows));
     mp2ml_status status =
         lower_step(lw, STEP_ARGMAX, *step, count * (top > 0 ? top : 1), shown->name, step);
     if (status == MP2ML_OK) {
@@ -133,18 +157,25 @@ static mp2ml_status lower_output(struct lower *lw, int o)
         return lower_fail(lw, "has a name of more than %d bytes", PLAN_MAX_NAME);
     bool argmax = pub->policy != PLAN_LOGITS, ranked = pub->top > 0;
     (void)snprintf(tensor->name, sizeof tensor->name, "%s", node->name);
-    tensor->rank = shown->rank - 1 - (argmax && !ranked && shown->rank > 1);
-    for (unsigned d = 0; d < tensor->rank; d++)
-        tensor->dims[d] = (uint32_t)shown->dims[d + 1];
+    const struct rows rows = rows_of(node, shown);
+    const unsigned axis = node->op == GRAPH_ARGMAX ? (unsigned)node->axis : shown->rank - 1;
+    tensor->rank = 0;
+    for (unsigned d = 1; d < shown->rank; d++)
+        if (!argmax || ranked || d != axis)
+            tensor->dims[tensor->rank++] = (uint32_t)shown->dims[d];
     if (ranked && tensor->rank > 0)
         tensor->dims[tensor->rank - 1] = pub->top;
     tensor->dtype = argmax ? PLAN_I64 : PLAN_F32;
     tensor->scale = 1.0;
     unsigned step;
     TRY(finish_output(lw, lw->node, &step));
-    tensor->post = argmax ? PLAN_POST_NONE : lw->reps[lw->node].post;
+    const struct rep *rep = &lw->reps[lw->node];
+    if (argmax && rep->post_behind != 0 && node->op != GRAPH_ARGMAX)
+        return lower_fail(lw, "is no vector: --reveal logits shows its values");
+    tensor->post = !argmax ? rep->post : rows.from_end ? PLAN_POST_FROM_END : PLAN_POST_NONE;
+    tensor->post_behind = argmax ? 0 : rep->post_behind;
     if (argmax)
-        TRY(argmax_step(lw, shown, &step));
+        TRY(argmax_step(lw, shown, &rows, &step));
     tensor->count = pub->steps[step].count;
     TRY(lower_step(lw, STEP_OUTPUT, step, tensor->count, node->name, &step));
     pub->steps[step].tensor = (unsigned)o;

@@ -99,6 +99,7 @@ enum plan_post {
     PLAN_POST_LOG_SOFTMAX,
     PLAN_POST_SIGMOID,
     PLAN_POST_TANH,
+    PLAN_POST_FROM_END, /* labels count from the end of their row */
     PLAN_POST_COUNT
 };
 enum plan_policy { PLAN_ARGMAX = 1, PLAN_LOGITS = 2, PLAN_TOP = 3 };
@@ -109,10 +110,11 @@ struct plan_tensor { /* an input or an output as the client sees it */
     uint32_t dims[GRAPH_MAX_RANK]; /* of one sample */
     uint32_t count;                /* product of dims */
     enum plan_dtype dtype;
-    double low, high;    /* inputs: declared range */
-    unsigned bits;       /* inputs: b_in */
-    double scale;        /* S_in or S_out; 1 for indices */
-    enum plan_post post; /* outputs, policy logits: done by the client, softmax on the last axis */
+    double low, high;     /* inputs: declared range */
+    unsigned bits;        /* inputs: b_in */
+    double scale;         /* S_in or S_out; 1 for indices */
+    enum plan_post post;  /* outputs: done by the client */
+    unsigned post_behind; /* of softmax: axes behind the one that it runs along */
 };
 
 struct plan_public {

@@ -4,7 +4,7 @@
  *
  *   head     u8 policy, u8 top, u8 k_ss, u8 inputs, u8 outputs, tensors, u16 steps
  *   tensor   string name, u8 rank, u32 dims.., u8 dtype, f64 low, f64 high, u8 bits, f64 scale,
- *            u8 post
+ *            u8 post (low 4 bits) and post_behind (high 4)
  *   step     u8 kind, u8 operands, per operand u16 step (LINEAR, SUM: and u8 shift), u32 count,
  *            u8 k, u8 l, u8 out_bits, u8 set, u8 tensor; SUM: u8 minus; RELU, MAX: u8 blind; RELU,
  *            MAX, ARGMAX: u8 engine; LINEAR: u8 layout and, in layout image, a packing; MAX and
@@ -50,7 +50,7 @@ void plan_tensors_write(struct writer *w, const struct plan_tensor *tensors, uns
         writer_f64(w, t->high);
         writer_u8(w, (uint8_t)t->bits);
         writer_f64(w, t->scale);
-        writer_u8(w, (uint8_t)t->post);
+        writer_u8(w, (uint8_t)(t->post_behind << 4 | t->post));
     }
 }
 
@@ -150,12 +150,14 @@ static mp2ml_status read_tensor(struct plan_tensor *t, struct reader *r)
     t->high = reader_f64(r);
     t->bits = reader_u8(r);
     t->scale = reader_f64(r);
-    unsigned post = reader_u8(r);
+    const unsigned byte = reader_u8(r), post = byte & 15, behind = byte >> 4;
+    const bool by_row = post == PLAN_POST_SOFTMAX || post == PLAN_POST_LOG_SOFTMAX;
     if (r->failed || (dtype != PLAN_F32 && dtype != PLAN_I64) || !is_positive(t->scale) ||
-        post >= PLAN_POST_COUNT)
+        post >= PLAN_POST_COUNT || (behind != 0 && (!by_row || behind >= t->rank)))
         return MP2ML_ERR_PROTOCOL;
     t->dtype = (enum plan_dtype)dtype;
     t->post = (enum plan_post)post;
+    t->post_behind = behind;
     return MP2ML_OK;
 }
 
@@ -184,12 +186,13 @@ static bool input_is_legal(const struct plan_tensor *t)
 static bool output_is_legal(const struct plan_tensor *t, const struct plan_public *pub)
 {
     bool plain_range = !(t->low < 0 || t->low > 0) && !(t->high < 0 || t->high > 0) && t->bits == 0;
+    const bool from_end = t->post == PLAN_POST_FROM_END;
     if (pub->policy == PLAN_LOGITS)
-        return plain_range && t->dtype == PLAN_F32;
+        return plain_range && t->dtype == PLAN_F32 && !from_end;
     if (pub->policy == PLAN_TOP && (t->rank < 1 || t->dims[t->rank - 1] != pub->top))
         return false;
-    return plain_range && t->dtype == PLAN_I64 && t->post == PLAN_POST_NONE && t->scale >= 1 &&
-           t->scale <= 1;
+    return plain_range && t->dtype == PLAN_I64 && t->scale >= 1 && t->scale <= 1 &&
+           (t->post == PLAN_POST_NONE || (from_end && pub->policy == PLAN_ARGMAX));
 }
 
 /* ---- reading steps --------------------------------------------------------------------------- */

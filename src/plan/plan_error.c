@@ -9,6 +9,9 @@
  *              encryption noise through the weights            / S_out^2
  *   sign       a blind one, of values near 0                   blind_variance
  *   carried    the operands' errors                            w^2 * variance
+ * What a blind sign adds is rare and large, so that no multiple of the deviation bounds it: beside it
+ * stands the most that one of them may make of a value (blind_most).
+ *
  * A ReLU passes the error on in those samples in which it is not zero (and in some beside, where
  * the error itself decides); a maximum never enlarges it. E[x^2] and the share of active ReLUs are
  * measured on the samples. */
@@ -157,6 +160,47 @@ static mp2ml_status step_variance(struct error_model *m, unsigned s)
     return MP2ML_OK;
 }
 
+static double largest_weight(const struct linear *lin)
+{
+    float most = 0;
+    for (size_t i = 0; i < lin->n_weights; i++)
+        most = fmaxf(most, fabsf(lin->w[i]));
+    return (double)most;
+}
+
+/* From the operands' blind_most. A wrong sign takes a value below `half` for 0, or leaves one above
+ * -half; each round of a maximum may lose half a unit of its signs. */
+static double blind_most(const struct plan *plan, unsigned s)
+{
+    const struct plan_step *step = &plan->pub.steps[s];
+    const double half = step->blind > 0 ? ldexp(1, (int)step->blind - 1) / step->scale : 0;
+    double most = 0, first = 0, last = 0, rounds = 0;
+    for (unsigned i = 0; i < step->n_operands; i++) {
+        last = ldexp(plan->notes[step->operands[i]].blind_most, step->shift[i]);
+        first = i == 0 ? last : first;
+        most = fmax(most, last);
+    }
+    switch (step->kind) {
+    case STEP_LINEAR:
+        return most * largest_weight(&plan->linear[s]);
+    case STEP_SUM:
+        return first + last;
+    case STEP_PRODUCT:
+    case STEP_SQUARE: {
+        const struct plan_range *a = &plan->range[step->operands[0]];
+        const struct plan_range *b = &plan->range[step->operands[step->n_operands - 1]];
+        return first * b->measured + last * a->measured;
+    }
+    case STEP_MAX:
+        for (size_t w = 0; step->blind > 0 && w < step->windows.count; w++)
+            rounds = fmax(
+                rounds, ceil(log2((double)(step->windows.first[w + 1] - step->windows.first[w]))));
+        return most + rounds * half;
+    default:
+        return fmax(most, half);
+    }
+}
+
 mp2ml_status plan_error_model(struct plan *plan)
 {
     unsigned n = plan->pub.n_steps;
@@ -168,6 +212,7 @@ mp2ml_status plan_error_model(struct plan *plan)
         for (size_t i = 0; status == MP2ML_OK && i < plan->pub.steps[s].count; i++)
             top = fmax(top, m.variance[s][i]);
         plan->notes[s].error_sd = sqrt(top);
+        plan->notes[s].blind_most = blind_most(plan, s);
     }
     for (unsigned s = 0; m.variance != NULL && s < n; s++)
         free(m.variance[s]);
@@ -180,7 +225,7 @@ double plan_expected_error(const struct plan *plan, unsigned output)
     for (unsigned s = 0; s < plan->pub.n_steps; s++) {
         const struct plan_step *step = &plan->pub.steps[s];
         if (step->kind == STEP_OUTPUT && step->tensor == output)
-            return fmax(DEVIATIONS * plan->notes[s].error_sd,
+            return fmax(DEVIATIONS * plan->notes[s].error_sd + plan->notes[s].blind_most,
                         OBSERVED * plan->observed_error[output]);
     }
     return 0;

@@ -34,6 +34,7 @@ static const char *post_text(enum plan_post p)
         [PLAN_POST_LOG_SOFTMAX] = "log-softmax",
         [PLAN_POST_SIGMOID] = "sigmoid",
         [PLAN_POST_TANH] = "tanh",
+        [PLAN_POST_FROM_END] = "counted from the end",
     };
     return names[p];
 }
