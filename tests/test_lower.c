@@ -581,7 +581,7 @@ static void what_has_no_private_form(void **state)
     net_output(&net, net_dense(&net, x, 2));
     net_fails(&net, &o, MP2ML_ERR_UNSUPPORTED, "(Softmax)");
 
-    net_init(&net, 32); /* along the batch */
+    net_init(&net, 32); /* over the samples */
     x = net_same(&net, GRAPH_SOFTMAX, net_input(&net, DIMS(6, 2)), -1);
     net_node(&net, x)->axis = 0;
     net_output(&net, x);

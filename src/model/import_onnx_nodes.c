@@ -219,10 +219,8 @@ static mp2ml_status onnx_softmax(struct onnx_call *c, enum graph_op op)
     return reshape ? onnx_reshape(c, &c->out[0], NULL, a, &s) : MP2ML_OK;
 }
 
-/* Labels that end a network lie there without the axis of 1 that keepdims wants. */
 static mp2ml_status onnx_argmax(struct onnx_call *c, enum graph_op op)
 {
-    const bool ends = onnx_value_out(c, 0)->is_output && onnx_value_out(c, 0)->uses == 1;
     int64_t axis = 0, keep = 1, last = 0;
     unsigned at;
     struct graph_node *n;
@@ -232,12 +230,12 @@ static mp2ml_status onnx_argmax(struct onnx_call *c, enum graph_op op)
     TRY(onnx_axis(c, c->in[0], axis, &at));
     struct onnx_shape s = onnx_shape_of(c, c->in[0]);
     s.dims[axis < 0 ? axis + s.rank : axis] = 1;
-    TRY(expand_node(&c->x, op, keep != 0 && !ends ? "index" : NULL, c->in, 1, &n));
+    TRY(expand_node(&c->x, op, keep != 0 ? "index" : NULL, c->in, 1, &n));
     n->axis = at;
     n->mask[0] = last != 0;
     TRY(expand_settle(&c->x, &c->out[0]));
     onnx_value_out(c, 0)->integers = true;
-    return keep != 0 && !ends ? onnx_reshape(c, &c->out[0], NULL, c->out[0], &s) : MP2ML_OK;
+    return keep != 0 ? onnx_reshape(c, &c->out[0], NULL, c->out[0], &s) : MP2ML_OK;
 }
 
 /* Reductions: the axes are an attribute or, later, input 1. */

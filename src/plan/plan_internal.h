@@ -14,20 +14,21 @@ struct plan_range {
     double proven;      /* interval bound in floats; strict mode: integer bound, set by scales.c */
     double used;        /* what the scale was chosen for */
     float *mean_square; /* [count], over the samples, for the error model */
-    float *active;      /* RELU: [count], share of the samples in which it is not zero; else NULL */
+    float
+        *active; /* RELU, SIGN: [count], share of the samples in which it is not zero; else NULL */
 };
 
-struct plan_notes {    /* one a step */
-    char *nodes;       /* graph nodes that it does, for people */
-    uint32_t dims[3];  /* of its values as a picture in memory order, of one image: two sides and
+struct plan_notes {   /* one a step */
+    char *nodes;      /* graph nodes that it does, for people */
+    uint32_t dims[3]; /* of its values as a picture in memory order, of one image: two sides and
                          channels, or channels and two sides */
-    bool opened;       /* its values reach the client, through non-linear steps at most */
-    double sum_scale;  /* LINEAR: S of the sum before the switch, S_out * 2^t */
-    unsigned b_w;      /* LINEAR: bits of the weights as scaled */
-    double norm2;      /* LINEAR: largest 2-norm of an integer row */
-    unsigned k_most;   /* LINEAR before a product: the ring may have so many bits only; 0: any */
-    double error_sd;   /* expected standard deviation of the error, real units; largest value */
-    double blind_most; /* largest error of a value when one blind sign is wrong */
+    bool opened;      /* its values reach the client, through non-linear steps at most */
+    double sum_scale; /* LINEAR: S of the sum before the switch, S_out * 2^t */
+    unsigned b_w;     /* LINEAR: bits of the weights as scaled */
+    double norm2;     /* LINEAR: largest 2-norm of an integer row */
+    unsigned k_most;  /* LINEAR before a product: the ring may have so many bits only; 0: any */
+    double error_sd;  /* expected standard deviation of the error, real units; largest value */
+    double flip;      /* most that one wrong sign before it may add to a value, real units */
 };
 
 /* Adds a step with room in every parallel array; *at is its number. `nodes` is copied. */

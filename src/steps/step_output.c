@@ -13,36 +13,32 @@ static float to_float(uint64_t x, unsigned bits, double scale)
     return (float)((double)v / scale);
 }
 
-/* Of n values `apart`; `logs`: their logarithms. */
-static void softmax(float *v, size_t n, size_t apart, bool logs)
+/* Of n values, `step` apart; `logs`: their logarithms. */
+static void softmax(float *v, size_t n, size_t step, bool logs)
 {
     float top = v[0];
     double sum = 0;
-    for (size_t i = apart; i < n * apart; i += apart)
-        top = v[i] > top ? v[i] : top;
-    for (size_t i = 0; i < n * apart; i += apart)
-        sum += exp((double)v[i] - (double)top);
+    for (size_t i = 1; i < n; i++)
+        top = v[i * step] > top ? v[i * step] : top;
+    for (size_t i = 0; i < n; i++)
+        sum += exp((double)v[i * step] - (double)top);
     double base = log(sum);
-    for (size_t i = 0; i < n * apart; i += apart) {
-        double d = (double)v[i] - (double)top;
-        v[i] = (float)(logs ? d - base : exp(d) / sum);
+    for (size_t i = 0; i < n; i++) {
+        double d = (double)v[i * step] - (double)top;
+        v[i * step] = (float)(logs ? d - base : exp(d) / sum);
     }
 }
 
 /* What may end a network and needs no secret, on [image][value] floats. */
 static void post_operation(float *v, const struct plan_tensor *tensor, size_t n)
 {
-    size_t row = 1, inner = 1;
-    for (unsigned d = 0; d < tensor->rank; d++) {
-        row = d + 1 + tensor->post_behind == tensor->rank ? tensor->dims[d] : row;
-        inner *= d + tensor->post_behind >= tensor->rank ? tensor->dims[d] : 1;
-    }
+    const size_t row = tensor->row, step = tensor->step;
     switch (tensor->post) {
     case PLAN_POST_SOFTMAX:
     case PLAN_POST_LOG_SOFTMAX:
-        for (size_t at = 0; at < n; at += row * inner)
-            for (size_t i = 0; i < inner; i++)
-                softmax(v + at + i, row, inner, tensor->post == PLAN_POST_LOG_SOFTMAX);
+        for (size_t at = 0; at < n; at += row * step)
+            for (size_t i = 0; i < step; i++)
+                softmax(v + at + i, row, step, tensor->post == PLAN_POST_LOG_SOFTMAX);
         break;
     case PLAN_POST_SIGMOID:
         for (size_t i = 0; i < n; i++)
@@ -57,25 +53,16 @@ static void post_operation(float *v, const struct plan_tensor *tensor, size_t n)
     }
 }
 
-/* Length of the rows in which an output's labels count. */
-static uint64_t row_length(const struct plan_public *pub, const struct plan_step *output)
-{
-    const struct mpc_windows *w = &pub->steps[output->operands[0]].windows;
-    return w->count > 0 ? w->first[1] - w->first[0] : 0;
-}
-
 /* [value][image] integers to [image][value] floats. An index is not negative; all else is signed.
  */
 static void to_floats(float *out, const uint64_t *in, const struct plan_public *pub,
                       const struct plan_step *step, size_t images)
 {
     const struct plan_tensor *tensor = &pub->outputs[step->tensor];
-    const uint64_t end = tensor->post == PLAN_POST_FROM_END ? row_length(pub, step) : 0;
     size_t n = tensor->count;
     for (size_t v = 0; v < n; v++)
         for (size_t b = 0; b < images; b++) {
             uint64_t x = in[v * images + b];
-            x = x < end ? end - 1 - x : x;
             out[b * n + v] =
                 tensor->dtype == PLAN_I64 ? (float)x : to_float(x, step->out_bits, tensor->scale);
         }
