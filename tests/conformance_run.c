@@ -50,7 +50,7 @@ static mp2ml_status shake_hands(struct half *half)
         free(hello);
         return status;
     }
-    const struct plan_tensor x = {"x", 1, {1}, 1, PLAN_F32, 0, 1, 8, 255, PLAN_POST_NONE};
+    const struct plan_tensor x = {"x", 1, {1}, 1, PLAN_F32, 0, 1, 8, 255, PLAN_POST_NONE, 0, 0};
     struct plan *plan = calloc(1, sizeof *plan);
     struct mp2ml_model *model = calloc(1, sizeof *model);
     mp2ml_status status = MP2ML_ERR_MEMORY;
@@ -223,6 +223,8 @@ static void compare(struct way *way, const char *how, const double *bounds)
         double off = 0;
         if (way->c->labels) {
             compare_labels(way, how, bound);
+            if (way->verbose)
+                show(way, how, o, bound, 0);
             continue;
         }
         for (size_t i = 0; i < want->count * way->c->repeats; i++) {
