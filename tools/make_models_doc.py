@@ -34,11 +34,11 @@ FORMS = {
     "RELU": "",
     "SIGN": "1 or -1; 0 has one of both",
     "MAX_POOL": "",
-    "SOFTMAX": "last axis; by the client, none with argmax",
-    "LOG_SOFTMAX": "last axis; by the client, none with argmax",
+    "SOFTMAX": "any axis but the batch; by the client, none with argmax",
+    "LOG_SOFTMAX": "any axis but the batch; by the client, none with argmax",
     "SIGMOID": "by the client; with argmax, the sign",
     "TANH": "by the client; with argmax, the sign",
-    "ARGMAX": "last axis",
+    "ARGMAX": "any axis but the batch, and reshaped; of equal values any",
 }
 CLASSES = """\
 | class | what happens | cost | error |

@@ -14,8 +14,8 @@
  *
  * Files: lower_rep.c (representations), lower_shape.c (moving, scaling), lower_sum.c, lower_map.c
  * (convolution, matrices, pooling as maps), merge.c (maps times representations, sums), lower.c
- * (the walk), lower_nonlinear.c, lower_concat.c, lower_product.c, lower_output.c (what the client
- * gets). */
+ * (the walk), lower_nonlinear.c, lower_max.c, lower_concat.c, lower_product.c, lower_output.c (what
+ * the client gets). */
 #ifndef PLAN_LOWER_H
 #define PLAN_LOWER_H
 
@@ -162,10 +162,18 @@ static inline struct rep *lower_operand(const struct lower *lw, unsigned i)
 /* lower_nonlinear.c */
 /* RELU, SIGN. */
 MUST_CHECK mp2ml_status lower_sign(struct lower *lw, enum step_kind kind, struct rep *out);
-MUST_CHECK mp2ml_status lower_max_pool(struct lower *lw, struct rep *out);
+/* A RELU or SIGN without constants; all readers of an operand's share it. */
+MUST_CHECK mp2ml_status lower_sign_step(struct lower *lw, enum step_kind kind, unsigned operand,
+                                        unsigned *at);
+/* The operand as one LINEAR step. What linear steps can read as it is stays so for other readers:
+ * then the step is of a copy, kept in the place of this node until it is lowered. */
+MUST_CHECK mp2ml_status lower_finished_operand(struct lower *lw, struct rep **finished);
 MUST_CHECK mp2ml_status lower_final(struct lower *lw, struct rep *out);
 /* Refuses a node that goes on computing with what the client does at the end. */
 MUST_CHECK mp2ml_status lower_check_end(struct lower *lw);
+
+/* lower_max.c */
+MUST_CHECK mp2ml_status lower_max_pool(struct lower *lw, struct rep *out);
 
 /* lower_concat.c */
 MUST_CHECK mp2ml_status lower_concat(struct lower *lw, struct rep *out);
