@@ -2,6 +2,7 @@
  *
  * The walk over a decoded file, from its ends to its starts: each node of the file becomes one or
  * more of the graph, settled at once, so that all inputs of a node have their shapes. */
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -101,7 +102,8 @@ static mp2ml_status count_parts(int64_t *parts, const struct walk *w, int node, 
 
 static bool is_unknown(const struct walk *w, int node)
 {
-    return tf_row_find(w->import.model->def->node[node]->op) == NULL &&
+    const char *op = w->import.model->def->node[node]->op;
+    return tf_row_find(op) == NULL && tf_composed_find(op) == NULL &&
            find_start(w->bounds, node) == NULL;
 }
 
@@ -138,7 +140,30 @@ static mp2ml_status check_outputs(const struct walk *w, int node)
     return MP2ML_OK;
 }
 
-static mp2ml_status translate(struct walk *w, int node)
+/* An operator of several nodes, the last of which has its value. What reads a dead node is dead. */
+static mp2ml_status compose(struct walk *w, int node, const struct tf_composed *row, int *inputs,
+                            size_t n_inputs)
+{
+    const struct tf_model *m = w->import.model;
+    tf_node *def = m->def->node[node];
+    struct tf_call c = {.t = &w->import, .def = def, .op = row->op};
+    int out;
+    if (n_inputs < row->min_inputs || n_inputs > row->max_inputs)
+        return tf_fail(w->import.build.err, def, MP2ML_ERR_MODEL, "has %zu inputs", n_inputs);
+    for (size_t k = 0; k < n_inputs; k++)
+        inputs[k] = place_of(w, m->edges[m->first[node] + k]);
+    c.named = (struct graph_node){
+        .name = def->name, .file_op = row->name, .inputs = inputs, .n_inputs = (unsigned)n_inputs};
+    c.x = (struct graph_expand){&w->import.build, &c.named};
+    for (size_t k = 0; k < n_inputs; k++)
+        if (w->import.build.g->nodes[inputs[k]].dead)
+            return expand_unary(&c.x, &out, GRAPH_IDENTITY, NULL, inputs[k]);
+    TRY(row->compose(&c, &out));
+    assert(out == w->import.build.g->n_nodes - 1);
+    return MP2ML_OK;
+}
+
+static mp2ml_status translate(struct walk *w, int node, int *inputs, size_t n_inputs)
 {
     struct tf_model *m = w->import.model;
     mp2ml_error *err = w->import.build.err;
@@ -150,7 +175,10 @@ static mp2ml_status translate(struct walk *w, int node)
         return tf_fail(err, def, MP2ML_ERR_ARGUMENT,
                        "the outputs depend on this input, too: name it with --input-node");
     int64_t parts;
+    const struct tf_composed *row = tf_composed_find(def->op);
     TRY(check_outputs(w, node));
+    if (row != NULL && start == NULL)
+        return compose(w, node, row, inputs, n_inputs);
     TRY(count_parts(&parts, w, node, err));
     for (int64_t part = 0; part < parts; part++)
         TRY(import_part(w, node, cut, (unsigned)part, parts));
@@ -158,7 +186,7 @@ static mp2ml_status translate(struct walk *w, int node)
 }
 
 /* All that a node of the file becomes, or one that is refused. */
-static mp2ml_status add_places(struct walk *w, int node, const int *places, size_t n, bool all)
+static mp2ml_status add_places(struct walk *w, int node, int *places, size_t n, bool all)
 {
     struct graph_build *b = &w->import.build;
     const tf_node *def = w->import.model->def->node[node];
@@ -167,7 +195,7 @@ static mp2ml_status add_places(struct walk *w, int node, const int *places, size
     mp2ml_status status = MP2ML_OK;
     if (known && (!all || graph_any_refused(b, places, n)))
         return graph_add_refused(b, def->name, places, n);
-    status = known ? translate(w, node) : graph_unknown_op(b, def->name, def->op);
+    status = known ? translate(w, node, places, n) : graph_unknown_op(b, def->name, def->op);
     return status == MP2ML_OK ? status
                               : graph_refuse(b, first, def->name, def->op, places, n, status);
 }
@@ -183,7 +211,8 @@ static mp2ml_status add_node(struct walk *w, int node)
     w->import.build.file_node = node;
     const mp2ml_status status = add_places(w, node, places, n, all);
     free(places);
-    w->place[node] = place;
+    const bool composed = tf_composed_find(w->import.model->def->node[node]->op) != NULL;
+    w->place[node] = composed ? w->import.build.g->n_nodes - 1 : place; /* the last of them */
     return status;
 }
 
