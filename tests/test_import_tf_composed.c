@@ -466,11 +466,11 @@ static void test_dead_inputs(void **state)
     gd_node(&w, "no", "Const", "");
     gd_attr_tensor(&w, GD_BOOL, NULL, 0, 0, "\0", 1);
     gd_node(&w, "s", "Switch", "x no");
-    gd_floats(&w, "low", (const float[]){0}, NULL, 0);
-    gd_floats(&w, "high", (const float[]){1}, NULL, 0);
-    gd_node(&w, "clip", "ClipByValue", "s:1 low high");
+    gd_ints(&w, "pads", (const int32_t[]){0, 0, 0, 0}, SHAPE(2, 2));
+    gd_node(&w, "pad", "MirrorPad", "s:1 pads");
+    gd_attr_text(&w, "mode", "REFLECT");
     gd_node(&w, "relu", "Relu", "s");
-    gd_node(&w, "y", "Merge", "relu clip");
+    gd_node(&w, "y", "Merge", "relu pad");
     fixture_gives(fixture_graph(&w), 1, x, (const float[]){0, 3}, 2, 0);
 }
 

@@ -40,7 +40,10 @@ struct tf_model {
     struct proto_alloc memory;
     size_t file_size;
     ModelTf__GraphDef *def;
+    tf_node **nodes; /* those of the file, and what calls of functions became */
     int n_nodes;
+    tf_node **owned; /* of them, those that are not the message's */
+    size_t n_owned;
     int *sorted;           /* node numbers by name */
     size_t *first;         /* edges of node k: edges[first[k]] to edges[first[k + 1] - 1] */
     struct tf_edge *edges; /* data inputs, in order; control inputs are left out */
@@ -79,6 +82,9 @@ MUST_CHECK mp2ml_status tf_build(struct graph **out, struct tf_model *m,
 int tf_find(const struct tf_model *m, const char *name, size_t length);
 /* "NAME" or "NAME:K" as node and output. */
 struct tf_edge tf_resolve(const struct tf_model *m, const char *text);
+
+/* import_tf_inline.c: fills m->nodes from m->def. */
+MUST_CHECK mp2ml_status tf_inline(struct tf_model *m, mp2ml_error *err);
 
 /* import_tf_cut.c: the user's names, or what the file says, as bounds. */
 MUST_CHECK mp2ml_status tf_bounds_make(struct tf_bounds *bounds, struct tf_model *m,

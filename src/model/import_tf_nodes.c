@@ -365,7 +365,7 @@ bool tf_is_placeholder(const tf_node *def)
 
 bool tf_is_input(const struct tf_model *m, int node)
 {
-    const tf_node *def = m->def->node[node];
+    const tf_node *def = m->nodes[node];
     if (strcmp(def->op, "Placeholder") == 0)
         return !is_training_flag(def);
     if (m->has_placeholder || strcmp(def->op, "PlaceholderWithDefault") != 0)
