@@ -60,6 +60,7 @@
     X(GATHER, "Gather", 'L')                                                                       \
     X(CONCAT, "ConcatV2", 'L')                                                                     \
     X(RELU, "Relu", 'N')                                                                           \
+    X(SIGN, "Sign", 'N')                                                                           \
     X(MAX_POOL, "MaxPool", 'N')                                                                    \
     X(SOFTMAX, "Softmax", 'E')                                                                     \
     X(LOG_SOFTMAX, "LogSoftmax", 'E')                                                              \
@@ -115,7 +116,6 @@
     X(FLOOR, "Floor", 'F')                                                                         \
     X(CEIL, "Ceil", 'F')                                                                           \
     X(ROUND, "Round", 'F')                                                                         \
-    X(SIGN, "Sign", 'F')                                                                           \
     X(FLOOR_DIV, "FloorDiv", 'F')                                                                  \
     X(FLOOR_MOD, "FloorMod", 'F')                                                                  \
     X(EQUAL, "Equal", 'F')                                                                         \
@@ -191,7 +191,7 @@ struct graph_node {
 
     /* The rest is for the way from a file to a simplified graph only. */
     int64_t mask[5]; /* STRIDED_SLICE: begin, end, ellipsis, new axis, shrink; reductions: keep;
-                        BATCH_NORM: training */
+                        BATCH_NORM: training; ARGMAX: of equal values the last */
     float real;      /* LEAKY_RELU: slope; BATCH_NORM: epsilon */
     unsigned part;   /* SPLIT, UNPACK, SWITCH: which output of the file's node; with `parts` */
     unsigned parts;

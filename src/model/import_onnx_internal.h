@@ -76,6 +76,7 @@ struct onnx_row {
     mp2ml_status (*import)(struct onnx_call *c, enum graph_op op);
     unsigned min_inputs, max_inputs;
     const char *domain; /* NULL: ONNX's own */
+    int64_t least;      /* opset from which on it means what it means here */
 };
 const struct onnx_row *onnx_row_find(const onnx_node *def);
 
@@ -102,6 +103,9 @@ static inline struct graph_node *onnx_in(const struct onnx_call *c, unsigned k)
 /* The value in the file of input or output k, which is not absent. */
 struct onnx_value *onnx_value_in(const struct onnx_call *c, unsigned k);
 struct onnx_value *onnx_value_out(const struct onnx_call *c, unsigned k);
+
+/* True when output k has a name, and somebody reads it. */
+bool onnx_wanted(const struct onnx_call *c, unsigned k);
 
 /* The shape of one of our nodes as the file knows it; the batch is dims[0] where it is one of the
  * file's axes, ONNX_UNKNOWN if its size is. */
@@ -174,9 +178,11 @@ struct onnx_text onnx_attr_text(const struct onnx_call *c, const char *key);
     /* import_onnx_moves.c */                                                                      \
     X(reshape_op)                                                                                  \
     X(flatten)                                                                                     \
-    X(transpose_op) X(squeeze) X(unsqueeze) X(expand) X(tile) X(concat) X(split) X(slice)          \
-        X(gather_op) X(pad) X(resize) X(depth_to_space)                                            \
-            X(space_to_depth)                                          /* import_onnx_windows.c */ \
+    X(transpose_op)                                                                                \
+    X(squeeze)                                                                                     \
+    X(unsqueeze)                                                                                   \
+    X(expand) X(tile) X(concat) X(split) X(slice) X(gather_op) X(pad) X(resize) X(depth_to_space)  \
+        X(space_to_depth)                                              /* import_onnx_windows.c */ \
         X(conv) X(conv_transpose) X(pool) X(global_pool) X(batch_norm) /* import_onnx_matrix.c */  \
         X(matmul) X(gemm) /* import_onnx_quantised.c */                                            \
         X(quantize) X(dequantize) X(qlinear_conv) X(qlinear_matmul) X(qlinear_binary)              \
