@@ -136,7 +136,7 @@ void gd_attr_texts(struct gd_writer *w, const char *key, const char *texts)
         gd_field_bytes(&list, 2, texts, length);
         texts += length + (texts[length] == ' ' ? 1 : 0);
     }
-    field_message(&value, 1, &list);
+    gd_field_message(&value, 1, &list);
     attr(w, key, &value);
 }
 
@@ -144,7 +144,7 @@ void gd_attr_function(struct gd_writer *w, const char *key, const char *name)
 {
     struct gd_bytes value = {NULL, 0, 0}, function = {NULL, 0, 0};
     gd_field_bytes(&function, 1, name, strlen(name));
-    field_message(&value, 10, &function);
+    gd_field_message(&value, 10, &function);
     attr(w, key, &value);
 }
 
@@ -233,7 +233,7 @@ static void put_argument(struct gd_bytes *signature, unsigned field, const char 
     struct gd_bytes argument = {NULL, 0, 0};
     gd_field_bytes(&argument, 1, name, length);
     gd_field_varint(&argument, 3, GD_FLOAT);
-    field_message(signature, field, &argument);
+    gd_field_message(signature, field, &argument);
 }
 
 void gd_function(struct gd_writer *w, const char *name, const char *arguments)
@@ -246,7 +246,7 @@ void gd_function(struct gd_writer *w, const char *name, const char *arguments)
         put_argument(&signature, 2, arguments, length);
         arguments += length + (arguments[length] == ' ' ? 1 : 0);
     }
-    field_message(&w->function, 1, &signature);
+    gd_field_message(&w->function, 1, &signature);
     w->in_function = true;
 }
 
@@ -260,12 +260,12 @@ void gd_function_end(struct gd_writer *w, const char *results)
         struct gd_bytes pair = {NULL, 0, 0};
         gd_field_bytes(&pair, 1, results, name);
         gd_field_bytes(&pair, 2, results + name + 1, length - name - 1);
-        field_message(&w->function, 4, &pair);
+        gd_field_message(&w->function, 4, &pair);
         put_argument(&signature, 3, results, name);
         results += length + (results[length] == ' ' ? 1 : 0);
     }
-    field_message(&w->function, 1, &signature);
-    field_message(&w->library, 1, &w->function);
+    gd_field_message(&w->function, 1, &signature);
+    gd_field_message(&w->library, 1, &w->function);
     memset(&w->function, 0, sizeof w->function);
     w->in_function = false;
 }

@@ -224,6 +224,8 @@ struct graph_cut {
 
 const char *graph_op_name(enum graph_op op);
 char graph_op_kind(enum graph_op op);
+/* The operator as the file calls it. */
+const char *graph_node_op(const struct graph_node *n);
 
 /* A file, recognised by its content. The graph is simplified: every node is batched or a constant,
  * kinds S, L, N, E only, shapes known but for the batch, identities and dead nodes gone. SQUEEZE
