@@ -36,7 +36,7 @@
  *   RANDOM, SWITCH, MERGE    training only: dropout is an identity, of a condition one side lives
  *   SELECT                   training only: of a constant condition one side lives
  *   CLIP, HARD_SIGMOID       RELU(x-low) - RELU(x-high) + low; that of a*x + b between 0 and 1
- *   HARD_SWISH               MUL of x with HARD_SIGMOID(x)
+ *   HARD_SWISH               MUL of x with RELU(x/6+1/2) - RELU(x/6-1/2)
  *   PRELU                    (1-a)*RELU(x) + a*x with slopes a of the model
  *   MIRROR_PAD, RESIZE_NEAREST  GATHER
  *   CONV_TRANSPOSE           CONV2D over a GATHER that puts zeros between the values
