@@ -40,7 +40,7 @@ static void write_gates(struct gd_writer *w)
     gd_int_list(w, "shape", (const int32_t[]){-1, 4}, 2);
     gd_node(w, "same", "Reshape", "gate shape");
     gd_node(w, "a", "Mul", "x gate");
-    gd_node(w, "b", "Add", "a same");
+    gd_node(w, "b", "Add", "same a");
     gd_node(w, "c", "Tanh", "b");
     gd_node(w, "d", "Relu", "c");
     gd_node(w, "ratio", "RealDiv", "d a");
