@@ -208,6 +208,77 @@ static void models(void)
     put("graph", "text", "", 1, text, sizeof text - 1);
 }
 
+/* A function of one argument whose body is `body` of it, and whatever `body` is twice. */
+static void function(struct gd_writer *w, const char *name, const char *body)
+{
+    gd_function(w, name, "v");
+    gd_node(w, "p", body, "v ^v");
+    gd_attr_placeholder(w, "alpha", "slope");
+    gd_node(w, "q", body, "p:r:0");
+    gd_attr_placeholder(w, "alpha", "slope");
+    gd_function_end(w, "r=q:r:0");
+}
+
+/* Files with functions: as they should be, in a circle, calling each other to the power of two, with
+ * a name that is taken; and one with several operators that are refused, read for all of them. */
+static void functions(void)
+{
+    static const char *const names[] = {"functions", "circle", "doubling", "taken", "refused"};
+    static const char *const next[] = {"LeakyRelu", "f", "h", "LeakyRelu", "Elu"};
+    for (unsigned i = 0; i < 5; i++) {
+        struct gd_writer w = {0};
+        const uint8_t which = i == 4 ? 4 : 0;
+        gd_input(&w, "x", (const int64_t[]){-1, 2}, 2);
+        gd_node(&w, i == 3 ? "y/p" : "z", "Relu", "x");
+        gd_node(&w, "y", "PartitionedCall", i == 3 ? "y/p" : "z");
+        gd_attr_function(&w, "f", "g");
+        gd_node(&w, "a", "f", "y");
+        gd_attr_float(&w, "slope", 0.5F);
+        function(&w, "f", next[i]);
+        gd_function(&w, "g", "v");
+        gd_node(&w, "p", "f", "v");
+        gd_attr_float(&w, "slope", 0.25F);
+        gd_function_end(&w, "r=p:r:0");
+        for (char level = 'h'; i == 2 && level <= 'z'; level++)
+            function(&w, (const char[]){level, '\0'},
+                     level == 'z' ? "Relu" : (const char[]){(char)(level + 1), '\0'});
+        gd_finish(&w);
+        put("graph", names[i], &which, 1, w.file.data, w.file.size);
+        gd_wipe(&w);
+    }
+}
+
+static void composed(void)
+{
+    static const int64_t strides[4] = {1, 2, 2, 1};
+    static const int32_t pads[8] = {0, 0, 1, 1, 0, 1, 0, 0}, size[2] = {5, 3};
+    static const int32_t sizes[4] = {1, 10, 6, 2};
+    const float low = 0, high = 6;
+    struct gd_writer w = {0};
+    gd_input(&w, "x", (const int64_t[]){-1, 3, 3, 1}, 4);
+    gd_ints(&w, "pads", pads, (const int64_t[]){4, 2}, 2);
+    gd_node(&w, "b", "MirrorPad", "x pads");
+    gd_attr_text(&w, "mode", "REFLECT");
+    with_list(&w, "c", "ResizeNearestNeighbor", "b", size, 2);
+    gd_int_list(&w, "sizes", sizes, 4);
+    floats(&w, "k", (const int64_t[]){3, 3, 2, 1}, 4);
+    gd_node(&w, "d", "Conv2DBackpropInput", "sizes k c");
+    gd_attr_list(&w, "strides", strides, 4);
+    gd_attr_text(&w, "padding", "SAME");
+    gd_floats(&w, "low", &low, NULL, 0);
+    gd_floats(&w, "high", &high, NULL, 0);
+    gd_node(&w, "e", "ClipByValue", "d low high");
+    floats(&w, "w", (const int64_t[]){2, 2, 2, 2}, 4);
+    floats(&w, "v", (const int64_t[]){2}, 1);
+    gd_node(&w, "a", "_FusedConv2D", "e w v");
+    gd_attr_list(&w, "strides", strides, 4);
+    gd_attr_text(&w, "padding", "VALID");
+    gd_attr_texts(&w, "fused_ops", "BiasAdd Relu6");
+    gd_finish(&w);
+    put("graph", "composed", "", 1, w.file.data, w.file.size);
+    gd_wipe(&w);
+}
+
 /* ---- frames --------------------------------------------------------------------------------- */
 
 struct wire {
@@ -419,6 +490,8 @@ int main(int argc, char **argv)
         return 1;
     corpus = argv[1];
     models();
+    functions();
+    composed();
     frames();
     session();
     ckks();

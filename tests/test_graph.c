@@ -24,7 +24,7 @@ static void test_every_operator_has_a_name_and_a_kind(void **state)
     (void)state;
     for (int op = 0; op < GRAPH_OP_COUNT; op++) {
         assert_true(strlen(graph_op_name((enum graph_op)op)) > 1);
-        assert_non_null(strchr("SLNEF", graph_op_kind((enum graph_op)op)));
+        assert_non_null(strchr("SLNEFC", graph_op_kind((enum graph_op)op)));
         for (int other = 0; other < op; other++)
             assert_string_not_equal(graph_op_name((enum graph_op)op),
                                     graph_op_name((enum graph_op)other));
