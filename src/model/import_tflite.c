@@ -1,27 +1,466 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * TensorFlow Lite's flatbuffers. */
+ * TensorFlow Lite files. What lies between inputs and outputs is marked from the end, then imported
+ * in the order of the file; each node settles as it is appended. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-#include "model/graph_internal.h"
+#include "model/import_tflite_internal.h"
+
+/* The budget of constants, per byte of the file: a quantised weight is one byte there and four here. */
+#define CONSTANT_FACTOR 6
+#define CONSTANT_EXTRA ((size_t)64 << 20)
+#define SCHEMA_VERSION 3
+
+enum { /* fields of the schema's tables */
+       MODEL_VERSION = 0,
+       MODEL_OPERATOR_CODES = 1,
+       MODEL_SUBGRAPHS = 2,
+       MODEL_BUFFERS = 4,
+       MODEL_SIGNATURES = 7,
+       SUBGRAPH_TENSORS = 0,
+       SUBGRAPH_INPUTS = 1,
+       SUBGRAPH_OUTPUTS = 2,
+       SUBGRAPH_OPERATORS = 3,
+       SIGNATURE_INPUTS = 0,
+       SIGNATURE_OUTPUTS = 1,
+       CODE_OLD = 0, /* one byte; codes from 127 on are in CODE alone */
+       CODE_CUSTOM = 1,
+       CODE = 3,
+       OPERATOR_CODE = 0,
+       OPERATOR_INPUTS = 1,
+       OPERATOR_OUTPUTS = 2,
+       OPERATOR_OPTIONS = 4
+};
+
+static const char damaged[] = "a damaged TensorFlow Lite file";
 
 bool import_tflite_is(const void *data, size_t size)
 {
     return size >= 8 && memcmp((const uint8_t *)data + 4, "TFL3", 4) == 0;
 }
 
-const char *import_tflite_op_name(size_t index)
+static mp2ml_status open_model(struct tfl_model *m, const struct model_file *file, mp2ml_error *err)
 {
-    (void)index;
-    return NULL;
+    memset(m, 0, sizeof *m);
+    m->file = (struct flat){file->data, file->size, false};
+    const struct flat_table root = flat_root(&m->file);
+    const int32_t version = flat_i32(&root, MODEL_VERSION, 0);
+    const struct flat_vector subgraphs = flat_list(&root, MODEL_SUBGRAPHS, 4);
+    m->codes = flat_list(&root, MODEL_OPERATOR_CODES, 4);
+    m->buffers = flat_list(&root, MODEL_BUFFERS, 4);
+    if (m->file.failed || subgraphs.count == 0)
+        return status_fail(err, MP2ML_ERR_MODEL, damaged);
+    if (version != SCHEMA_VERSION)
+        return status_fail(err, MP2ML_ERR_UNSUPPORTED,
+                           "a TensorFlow Lite file of version %ld, known is %d", (long)version,
+                           SCHEMA_VERSION);
+    if (subgraphs.count != 1)
+        return status_fail(err, MP2ML_ERR_UNSUPPORTED,
+                           "has %zu graphs (conditions, loops, or several signatures); convert one "
+                           "function without control flow",
+                           subgraphs.count);
+    const struct flat_table graph = flat_table_at(&subgraphs, 0);
+    m->tensors = flat_list(&graph, SUBGRAPH_TENSORS, 4);
+    m->operators = flat_list(&graph, SUBGRAPH_OPERATORS, 4);
+    m->inputs = flat_list(&graph, SUBGRAPH_INPUTS, 4);
+    m->outputs = flat_list(&graph, SUBGRAPH_OUTPUTS, 4);
+    const struct flat_vector signatures = flat_list(&root, MODEL_SIGNATURES, 4);
+    if (signatures.count == 1) {
+        const struct flat_table signature = flat_table_at(&signatures, 0);
+        m->input_names = flat_list(&signature, SIGNATURE_INPUTS, 4);
+        m->output_names = flat_list(&signature, SIGNATURE_OUTPUTS, 4);
+    }
+    if (m->operators.count > GRAPH_MAX_NODES || m->tensors.count > INT32_MAX)
+        return status_fail(err, MP2ML_ERR_MODEL, "more than %d operators", GRAPH_MAX_NODES);
+    return m->file.failed ? status_fail(err, MP2ML_ERR_MODEL, damaged) : MP2ML_OK;
+}
+
+/* Operators ----------------------------------------------------------------------------------- */
+
+/* The number of operator k's kind, and the name of one that is not of TensorFlow Lite. */
+static int64_t code_of(struct tfl_model *m, const struct flat_table *operator, const char ** custom)
+{
+    const uint32_t index = (uint32_t)flat_i32(operator, OPERATOR_CODE, 0);
+    *custom = "";
+    if (index >= m->codes.count) {
+        m->file.failed = true;
+        return -1;
+    }
+    const struct flat_table code = flat_table_at(&m->codes, index);
+    const int32_t old = (int8_t)flat_u8(&code, CODE_OLD, 0), now = flat_i32(&code, CODE, 0);
+    *custom = flat_string(&code, CODE_CUSTOM);
+    return old > now ? old : now;
+}
+
+static struct tfl_op read_op(struct tfl_model *m, size_t k)
+{
+    const struct flat_table operator= flat_table_at(&m->operators, k);
+    const char *custom;
+    struct tfl_op op = {.row = tfl_row_at(code_of(m, &operator, & custom))};
+    op.inputs = flat_list(&operator, OPERATOR_INPUTS, 4);
+    op.outputs = flat_list(&operator, OPERATOR_OUTPUTS, 4);
+    op.options = flat_child(&operator, OPERATOR_OPTIONS);
+    return op;
+}
+
+mp2ml_status tfl_fail(const struct tfl_import *t, const struct tfl_op *op, mp2ml_status status,
+                      const char *fmt, ...)
+{
+    char text[600], name[TFL_NAME] = "";
+    va_list args;
+    va_start(args, fmt);
+    if (vsnprintf(text, sizeof text, fmt, args) < 0)
+        text[0] = '\0';
+    va_end(args);
+    if (op->part < op->outputs.count)
+        tfl_tensor_name(name, t->model, flat_i32_at(&op->outputs, op->part));
+    (void)status_fail(t->build.err, status, "node '%.200s' (%s): %s", name,
+                      op->row != NULL ? op->row->name : "?", text);
+    graph_clean_text(t->build.err);
+    return status;
+}
+
+/* Why operator k cannot be imported. */
+static mp2ml_status unsupported(struct tfl_import *t, size_t k, const struct tfl_op *op)
+{
+    const struct flat_table operator= flat_table_at(&t->model->operators, k);
+    const char *custom;
+    const int64_t code = code_of(t->model, &operator, & custom);
+    if (strncmp(custom, "Flex", 4) == 0)
+        return tfl_fail(t, op, MP2ML_ERR_UNSUPPORTED,
+                        "'%.100s' is an operator of TensorFlow in a TensorFlow Lite file, which is "
+                        "not supported; convert without SELECT_TF_OPS, or give the frozen graph",
+                        custom);
+    if (custom[0] != '\0')
+        return tfl_fail(t, op, MP2ML_ERR_UNSUPPORTED,
+                        "the custom operator '%.100s' is not supported; cut the network before it "
+                        "with --output-node",
+                        custom);
+    return tfl_fail(t, op, MP2ML_ERR_UNSUPPORTED,
+                    "operator %lld is not supported; docs/models.md lists those that are",
+                    (long long)code);
+}
+
+/* Operands ------------------------------------------------------------------------------------ */
+
+bool tfl_has_input(const struct tfl_op *op, size_t k)
+{
+    return k < op->inputs.count && flat_i32_at(&op->inputs, k) != TFL_NO_TENSOR;
+}
+
+static bool is_constant(const struct tfl_place *place)
+{
+    return place->constant != TFL_NO_TENSOR || (place->maker < 0 && !place->start);
+}
+
+/* The tensor of input k, behind a DEQUANTIZE of a constant. */
+static mp2ml_status operand(struct tfl_import *t, const struct tfl_op *op, size_t k, int *tensor)
+{
+    char name[TFL_NAME];
+    if (!tfl_has_input(op, k))
+        return tfl_fail(t, op, MP2ML_ERR_MODEL, "has no input %zu", k);
+    *tensor = flat_i32_at(&op->inputs, k);
+    const struct tfl_place *place = &t->places[*tensor];
+    if (place->constant != TFL_NO_TENSOR)
+        *tensor = place->constant;
+    if (is_constant(place) || place->node != TFL_NO_NODE)
+        return MP2ML_OK;
+    tfl_tensor_name(name, t->model, *tensor);
+    return tfl_fail(t, op, MP2ML_ERR_MODEL, "reads '%.200s' before it is computed", name);
+}
+
+mp2ml_status tfl_input(struct tfl_import *t, const struct tfl_op *op, size_t k, int *node)
+{
+    int tensor;
+    TRY(operand(t, op, k, &tensor));
+    return tfl_constant(t, tensor, node);
+}
+
+bool tfl_constant_input(const struct tfl_import *t, const struct tfl_op *op, size_t k, int *tensor)
+{
+    if (!tfl_has_input(op, k))
+        return false;
+    *tensor = flat_i32_at(&op->inputs, k);
+    const struct tfl_place *place = &t->places[*tensor];
+    if (place->constant != TFL_NO_TENSOR)
+        *tensor = place->constant;
+    return is_constant(place);
+}
+
+mp2ml_status tfl_weights(struct tfl_import *t, const struct tfl_op *op, size_t k,
+                         const unsigned *order, unsigned rank, int *node)
+{
+    int tensor, list;
+    int64_t *values;
+    if (tfl_constant_input(t, op, k, &tensor))
+        return tfl_constant_turned(t, tensor, order, rank, node);
+    TRY(tfl_input(t, op, k, node)); /* computed from constants */
+    const struct graph_node *n = tfl_node(t, *node);
+    if (n->op != GRAPH_CONST || n->integers || n->rank != rank)
+        return tfl_fail(t, op, MP2ML_ERR_UNSUPPORTED,
+                        "input %zu ('%.200s') must be constant weights with %u axes", k, n->name,
+                        rank);
+    TRY(expand_integers(&t->expand, &list, "order", (const int64_t[]){rank}, 1, &values));
+    for (unsigned d = 0; d < rank; d++)
+        values[d] = order[d];
+    return expand_binary(&t->expand, node, GRAPH_TRANSPOSE, "weights", *node, list);
+}
+
+mp2ml_status tfl_integers(struct tfl_import *t, const struct tfl_op *op, size_t k,
+                          const struct graph_tensor **out)
+{
+    int node;
+    TRY(tfl_input(t, op, k, &node));
+    const struct graph_node *n = tfl_node(t, node);
+    if (n->op != GRAPH_CONST || !n->integers)
+        return tfl_fail(t, op, MP2ML_ERR_UNSUPPORTED,
+                        "input %zu ('%.200s') must be a constant of integers", k, n->name);
+    *out = &n->value;
+    return MP2ML_OK;
+}
+
+/* From the ends to the starts ------------------------------------------------------------------ */
+
+static bool are_tensors(const struct tfl_model *m, const struct flat_vector *list, int32_t least)
+{
+    for (size_t k = 0; k < list->count; k++) {
+        const int32_t tensor = flat_i32_at(list, k);
+        if (tensor < least || (tensor >= 0 && (size_t)tensor >= m->tensors.count))
+            return false;
+    }
+    return true;
+}
+
+/* Who computes what. Lists may lie on one another in hostile files: together they must not be longer
+ * than an honest file has room for. */
+static mp2ml_status find_makers(struct tfl_import *t)
+{
+    struct tfl_model *m = t->model;
+    size_t entries = 0;
+    for (size_t k = 0; k < m->operators.count; k++) {
+        const struct tfl_op op = read_op(m, k);
+        entries += op.inputs.count + op.outputs.count; /* <= 2^18 * 2^30 */
+        if (m->file.failed || entries > m->file.size || op.inputs.count > GRAPH_MAX_INPUTS ||
+            op.outputs.count > GRAPH_MAX_INPUTS || !are_tensors(m, &op.inputs, TFL_NO_TENSOR) ||
+            !are_tensors(m, &op.outputs, 0))
+            return status_fail(t->build.err, MP2ML_ERR_MODEL, "%s: operator %zu", damaged, k);
+        for (size_t o = 0; o < op.outputs.count; o++) {
+            struct tfl_place *place = &t->places[flat_i32_at(&op.outputs, o)];
+            if (place->maker >= 0)
+                return tfl_fail(t, &op, MP2ML_ERR_MODEL, "output %zu has been computed before", o);
+            place->maker = (int)k;
+        }
+    }
+    return MP2ML_OK;
+}
+
+static bool any_needed(const struct tfl_import *t, const struct tfl_op *op)
+{
+    for (size_t o = 0; o < op->outputs.count; o++) {
+        const struct tfl_place *place = &t->places[flat_i32_at(&op->outputs, o)];
+        if (place->needed && !place->start)
+            return true;
+    }
+    return false;
+}
+
+static mp2ml_status mark_used(struct tfl_import *t, const struct tfl_bounds *bounds)
+{
+    struct tfl_model *m = t->model;
+    for (size_t k = 0; k < bounds->n_ends; k++)
+        t->places[bounds->ends[k]].needed = true;
+    for (size_t k = m->operators.count; k-- > 0;) {
+        const struct tfl_op op = read_op(m, k);
+        t->used[k] = any_needed(t, &op);
+        for (size_t i = 0; t->used[k] && i < op.inputs.count; i++)
+            if (tfl_has_input(&op, i))
+                t->places[flat_i32_at(&op.inputs, i)].needed = true;
+    }
+    for (size_t k = 0; k < m->operators.count; k++) {
+        const struct tfl_op op = read_op(m, k);
+        if (t->used[k] && (op.row == NULL || op.row->import == NULL))
+            return unsupported(t, k, &op);
+    }
+    return MP2ML_OK;
+}
+
+/* Starts --------------------------------------------------------------------------------------- */
+
+/* All starts must have the same number of samples. */
+static mp2ml_status note_batch(struct tfl_import *t, int tensor, const struct tfl_tensor *s)
+{
+    char text[160];
+    const int64_t batch = s->rank != 0 && s->dims[0] > 0 ? s->dims[0] : 1;
+    if (t->batch != 0 && t->batch != batch) {
+        (void)snprintf(text, sizeof text,
+                       "is an input with %lld on its first axis, which must be the batch; another "
+                       "input has %lld there",
+                       (long long)batch, (long long)t->batch);
+        return tfl_tensor_fail(t->model, tensor, MP2ML_ERR_UNSUPPORTED, text, t->build.err);
+    }
+    t->batch = batch;
+    return MP2ML_OK;
+}
+
+static mp2ml_status check_start(struct tfl_import *t, const struct tfl_start *start,
+                                const struct tfl_tensor *s)
+{
+    const char *wrong = NULL;
+    if (s->type == ELEMENT_NONE || s->type == ELEMENT_BOOL)
+        wrong = "is an input that has no numbers as values: start the network behind it with "
+                "--input-node NAME:SHAPE";
+    else if (s->data != NULL)
+        wrong = "is a constant and cannot be an input";
+    else if (t->places[start->tensor].node != TFL_NO_NODE)
+        wrong = "is named twice as an input";
+    for (unsigned d = 1; wrong == NULL && start->rank == 0 && d < s->rank; d++)
+        if (s->dims[d] < 1)
+            wrong = "is an input whose shape is not all known: give it as --input-node "
+                    "NAME:D1,D2,..., the sizes of one sample";
+    if (wrong == NULL && start->rank == 0 && s->rank == 0)
+        wrong = "is an input without a batch axis: give its shape as --input-node NAME:D1,D2,..., "
+                "the sizes of one sample";
+    return wrong == NULL ? MP2ML_OK
+                         : tfl_tensor_fail(t->model, start->tensor, MP2ML_ERR_UNSUPPORTED, wrong,
+                                           t->build.err);
+}
+
+/* Inputs that the file lists and no output needs are left out. */
+static mp2ml_status add_start(struct tfl_import *t, const struct tfl_start *start, bool named)
+{
+    struct tfl_tensor s;
+    struct graph_node *n;
+    char name[TFL_NAME];
+    struct tfl_place *place = &t->places[start->tensor];
+    if (!place->needed)
+        return named ? tfl_tensor_fail(t->model, start->tensor, MP2ML_ERR_ARGUMENT,
+                                       "is named as an input, but no output depends on it",
+                                       t->build.err)
+                     : MP2ML_OK;
+    TRY(tfl_tensor_read(&s, t->model, start->tensor, t->build.err));
+    TRY(check_start(t, start, &s));
+    TRY(note_batch(t, start->tensor, &s));
+    tfl_tensor_name(name, t->model, start->tensor);
+    TRY(graph_add_node(&t->build, name, GRAPH_INPUT, 0, &n));
+    n->rank = start->rank != 0 ? start->rank : s.rank;
+    memcpy(n->dims, start->rank != 0 ? start->dims : s.dims, sizeof n->dims);
+    n->dims[0] = GRAPH_BATCH;
+    place->node = t->build.g->n_nodes - 1;
+    t->build.g->inputs[t->build.g->n_inputs++] = place->node;
+    return graph_settle_node(&t->build, n);
+}
+
+static mp2ml_status add_starts(struct tfl_import *t, const struct tfl_bounds *bounds)
+{
+    const struct flat_vector *inputs = &t->model->inputs;
+    t->build.g->inputs = calloc(bounds->n_starts + 1, sizeof *t->build.g->inputs);
+    if (t->build.g->inputs == NULL)
+        return status_fail(t->build.err, MP2ML_ERR_MEMORY, "out of memory");
+    for (size_t k = 0; k < inputs->count; k++) {
+        const int tensor = flat_i32_at(inputs, k);
+        if (tensor >= 0 && (size_t)tensor < t->model->tensors.count && !t->places[tensor].start &&
+            t->places[tensor].needed)
+            return tfl_tensor_fail(t->model, tensor, MP2ML_ERR_ARGUMENT,
+                                   "is an input that the outputs depend on, too: name it with "
+                                   "--input-node",
+                                   t->build.err);
+    }
+    for (size_t k = 0; k < bounds->n_starts; k++)
+        TRY(add_start(t, &bounds->starts[k], bounds->named));
+    return MP2ML_OK;
+}
+
+/* From the starts to the ends ------------------------------------------------------------------ */
+
+static mp2ml_status import_op(struct tfl_import *t, size_t k)
+{
+    struct tfl_op op = read_op(t->model, k);
+    if (op.outputs.count != 1 && !op.row->parts)
+        return tfl_fail(t, &op, MP2ML_ERR_MODEL, "has %zu outputs", op.outputs.count);
+    for (; op.part < op.outputs.count; op.part++) {
+        const int tensor = flat_i32_at(&op.outputs, op.part);
+        struct tfl_place *place = &t->places[tensor];
+        char name[TFL_NAME];
+        if (place->start)
+            continue;
+        tfl_tensor_name(name, t->model, tensor);
+        const struct graph_node named = {.name = name, .op = op.row->op};
+        t->expand = (struct graph_expand){&t->build, &named};
+        TRY(op.row->import(t, &op, &place->node));
+    }
+    return MP2ML_OK;
+}
+
+static mp2ml_status add_ends(struct tfl_import *t, const struct tfl_bounds *bounds)
+{
+    struct graph *g = t->build.g;
+    g->outputs = calloc(bounds->n_ends, sizeof *g->outputs);
+    if (g->outputs == NULL)
+        return status_fail(t->build.err, MP2ML_ERR_MEMORY, "out of memory");
+    for (size_t k = 0; k < bounds->n_ends; k++) {
+        const int node = t->places[bounds->ends[k]].node;
+        if (node == TFL_NO_NODE)
+            return tfl_tensor_fail(t->model, bounds->ends[k], MP2ML_ERR_MODEL,
+                                   "is an output that depends on no input", t->build.err);
+        g->outputs[g->n_outputs++] = node;
+    }
+    return MP2ML_OK;
+}
+
+static mp2ml_status build(struct tfl_import *t, const struct tfl_bounds *bounds)
+{
+    struct tfl_model *m = t->model;
+    for (size_t k = 0; k < m->tensors.count; k++)
+        t->places[k] = (struct tfl_place){
+            .node = TFL_NO_NODE, .turned = TFL_NO_NODE, .constant = TFL_NO_TENSOR, .maker = -1};
+    for (size_t k = 0; k < bounds->n_starts; k++)
+        t->places[bounds->starts[k].tensor].start = true;
+    TRY(find_makers(t));
+    TRY(mark_used(t, bounds));
+    TRY(add_starts(t, bounds));
+    for (size_t k = 0; k < m->operators.count; k++)
+        if (t->used[k])
+            TRY(import_op(t, k));
+    TRY(add_ends(t, bounds));
+    return m->file.failed ? status_fail(t->build.err, MP2ML_ERR_MODEL, damaged) : MP2ML_OK;
+}
+
+static mp2ml_status import_between(struct graph **out, struct model_file *file, struct tfl_model *m,
+                                   const struct tfl_bounds *bounds, mp2ml_error *err)
+{
+    struct tfl_import t = {.model = m};
+    mp2ml_status status = MP2ML_OK;
+    t.build = (struct graph_build){.budget = CONSTANT_EXTRA + CONSTANT_FACTOR * file->size,
+                                   .err = err}; /* at most 2 GiB * 6 */
+    t.places = malloc((m->tensors.count + 1) * sizeof *t.places);
+    t.used = calloc(m->operators.count + 1, sizeof *t.used);
+    if (t.places == NULL || t.used == NULL || graph_new(&t.build.g) != MP2ML_OK)
+        TRY_OUT(status_fail(err, MP2ML_ERR_MEMORY, "out of memory"));
+    TRY_OUT(build(&t, bounds));
+    model_file_drop(file); /* the graph has its own copy of what it needs */
+    TRY_OUT(graph_simplify(&t.build));
+    *out = t.build.g;
+    t.build.g = NULL;
+out:
+    graph_free(t.build.g);
+    free(t.places);
+    free(t.used);
+    return status;
 }
 
 mp2ml_status import_tflite(struct graph **out, struct model_file *file, const struct graph_cut *cut,
                            mp2ml_error *err)
 {
-    (void)file;
-    (void)cut;
+    struct tfl_model m;
+    struct tfl_bounds bounds = {0};
     *out = NULL;
-    return status_fail(err, MP2ML_ERR_UNSUPPORTED,
-                       "this is a TensorFlow Lite file, which is not supported");
+    TRY(open_model(&m, file, err));
+    mp2ml_status status = tfl_bounds_make(&bounds, &m, cut, err);
+    if (status == MP2ML_OK)
+        status = import_between(out, file, &m, &bounds, err);
+    tfl_bounds_wipe(&bounds);
+    return status;
 }

@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Where a TensorFlow Lite network starts and ends: the tensors that the user names, by their own
+ * name or by the one that the file's signature has for them, or the file's inputs and outputs. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "model/import_tflite_internal.h"
+
+enum { /* fields of the schema's tables */
+       TENSOR_NAME = 3,
+       MAP_NAME = 0,
+       MAP_TENSOR = 1
+};
+
+void tfl_bounds_wipe(struct tfl_bounds *bounds)
+{
+    free(bounds->starts);
+    free(bounds->ends);
+    memset(bounds, 0, sizeof *bounds);
+}
+
+/* What the user wrote, in an error. */
+static mp2ml_status bad_name(mp2ml_error *err, const char *flag, const char *asked,
+                             const char *what)
+{
+    (void)status_fail(err, MP2ML_ERR_ARGUMENT, "%s %.200s: %s", flag, asked, what);
+    graph_clean_text(err);
+    return MP2ML_ERR_ARGUMENT;
+}
+
+static bool has_name(const char *name, const char *asked, size_t length)
+{
+    return strncmp(name, asked, length) == 0 && name[length] == '\0';
+}
+
+static const char *name_of(struct tfl_model *m, size_t tensor)
+{
+    const struct flat_table table = flat_table_at(&m->tensors, tensor);
+    return flat_string(&table, TENSOR_NAME);
+}
+
+/* *tensor stays TFL_NO_TENSOR when there is none; fails when there are several. */
+static mp2ml_status find_exact(int *tensor, struct tfl_model *m, const struct flat_vector *others,
+                               const char *asked, size_t length, const char *flag, mp2ml_error *err)
+{
+    *tensor = TFL_NO_TENSOR;
+    for (size_t k = 0; k < m->tensors.count; k++) {
+        if (!has_name(name_of(m, k), asked, length))
+            continue;
+        if (*tensor != TFL_NO_TENSOR)
+            return bad_name(err, flag, asked, "the model has several tensors of that name");
+        *tensor = (int)k;
+    }
+    for (size_t k = 0; *tensor == TFL_NO_TENSOR && k < others->count; k++) {
+        const struct flat_table map = flat_table_at(others, k);
+        const int32_t index = flat_i32(&map, MAP_TENSOR, 0);
+        if (has_name(flat_string(&map, MAP_NAME), asked, length) && index >= 0 &&
+            (size_t)index < m->tensors.count)
+            *tensor = index;
+    }
+    return MP2ML_OK;
+}
+
+/* An exact match wins over one that differs by prefix or suffix. */
+static mp2ml_status find_named(int *tensor, struct tfl_model *m, const struct flat_vector *others,
+                               const char *asked, size_t length, const char *flag, mp2ml_error *err)
+{
+    TRY(find_exact(tensor, m, others, asked, length, flag, err));
+    if (*tensor != TFL_NO_TENSOR)
+        return MP2ML_OK;
+    char *name = strndup(asked, length);
+    if (name == NULL)
+        return status_fail(err, MP2ML_ERR_MEMORY, "out of memory");
+    for (size_t k = 0; k < m->tensors.count && *tensor == TFL_NO_TENSOR; k++)
+        if (graph_name_matches(name_of(m, k), name))
+            *tensor = (int)k;
+    free(name);
+    return MP2ML_OK;
+}
+
+/* "D1,D2,..." of one sample, to the shape with the batch before it. */
+static bool parse_shape(struct tfl_start *start, const char *text)
+{
+    start->rank = 1;
+    start->dims[0] = GRAPH_BATCH;
+    for (;;) {
+        if (start->rank == GRAPH_MAX_RANK || *text < '0' || *text > '9')
+            return false;
+        char *end;
+        errno = 0;
+        const long long size = strtoll(text, &end, 10);
+        if (errno != 0 || size < 1 || size > (long long)GRAPH_MAX_COUNT)
+            return false;
+        start->dims[start->rank++] = size;
+        if (*end == '\0')
+            return true;
+        if (*end != ',')
+            return false;
+        text = end + 1;
+    }
+}
+
+/* NAME or NAME:D1,D2,...; names have colons, too. */
+static mp2ml_status parse_start(struct tfl_start *start, struct tfl_model *m, const char *asked,
+                                mp2ml_error *err)
+{
+    static const char flag[] = "--input-node";
+    memset(start, 0, sizeof *start);
+    TRY(find_named(&start->tensor, m, &m->input_names, asked, strlen(asked), flag, err));
+    const char *colon = strrchr(asked, ':');
+    if (start->tensor != TFL_NO_TENSOR)
+        return MP2ML_OK;
+    if (colon != NULL)
+        TRY(find_named(&start->tensor, m, &m->input_names, asked, (size_t)(colon - asked), flag,
+                       err));
+    if (start->tensor == TFL_NO_TENSOR)
+        return bad_name(err, flag, asked, "the model has no such tensor");
+    if (!parse_shape(start, colon + 1))
+        return bad_name(err, flag, asked,
+                        "the shape after the colon must be sizes of one sample, as in "
+                        "NAME:28,28,1");
+    return MP2ML_OK;
+}
+
+/* The number of a tensor in one of the file's two lists. */
+static mp2ml_status listed(int *tensor, struct tfl_model *m, const struct flat_vector *list,
+                           size_t k, const char *what, mp2ml_error *err)
+{
+    *tensor = flat_i32_at(list, k);
+    return *tensor >= 0 && (size_t)*tensor < m->tensors.count
+               ? MP2ML_OK
+               : status_fail(err, MP2ML_ERR_MODEL, "%s %zu of the network is no tensor", what, k);
+}
+
+static mp2ml_status make_starts(struct tfl_bounds *bounds, struct tfl_model *m,
+                                const struct graph_cut *cut, mp2ml_error *err)
+{
+    bounds->named = cut->inputs != NULL && cut->n_inputs != 0;
+    const size_t count = bounds->named ? cut->n_inputs : m->inputs.count;
+    bounds->starts = calloc(count + 1, sizeof *bounds->starts);
+    if (bounds->starts == NULL)
+        return status_fail(err, MP2ML_ERR_MEMORY, "out of memory");
+    for (size_t k = 0; k < count; k++) {
+        if (bounds->named)
+            TRY(parse_start(&bounds->starts[k], m, cut->inputs[k], err));
+        else
+            TRY(listed(&bounds->starts[k].tensor, m, &m->inputs, k, "input", err));
+        bounds->n_starts = k + 1;
+    }
+    return MP2ML_OK;
+}
+
+static mp2ml_status make_ends(struct tfl_bounds *bounds, struct tfl_model *m,
+                              const struct graph_cut *cut, mp2ml_error *err)
+{
+    static const char flag[] = "--output-node";
+    const bool named = cut->outputs != NULL && cut->n_outputs != 0;
+    const size_t count = named ? cut->n_outputs : m->outputs.count;
+    if (count == 0)
+        return status_fail(err, MP2ML_ERR_MODEL, "the network has no outputs");
+    bounds->ends = calloc(count, sizeof *bounds->ends);
+    if (bounds->ends == NULL)
+        return status_fail(err, MP2ML_ERR_MEMORY, "out of memory");
+    for (size_t k = 0; k < count; k++) {
+        int *end = &bounds->ends[k];
+        if (!named) {
+            TRY(listed(end, m, &m->outputs, k, "output", err));
+        } else {
+            const char *asked = cut->outputs[k];
+            TRY(find_named(end, m, &m->output_names, asked, strlen(asked), flag, err));
+            if (*end == TFL_NO_TENSOR)
+                return bad_name(err, flag, asked, "the model has no such tensor");
+        }
+        bounds->n_ends = k + 1;
+    }
+    return MP2ML_OK;
+}
+
+mp2ml_status tfl_bounds_make(struct tfl_bounds *bounds, struct tfl_model *m,
+                             const struct graph_cut *cut, mp2ml_error *err)
+{
+    memset(bounds, 0, sizeof *bounds);
+    TRY(make_starts(bounds, m, cut, err));
+    TRY(make_ends(bounds, m, cut, err));
+    return m->file.failed ? status_fail(err, MP2ML_ERR_MODEL, "a damaged TensorFlow Lite file")
+                          : MP2ML_OK;
+}
