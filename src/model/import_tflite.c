@@ -210,7 +210,7 @@ mp2ml_status tfl_weights(struct tfl_import *t, const struct tfl_op *op, size_t k
 }
 
 mp2ml_status tfl_integers(struct tfl_import *t, const struct tfl_op *op, size_t k,
-                          const struct graph_tensor **out)
+                          struct graph_tensor *out)
 {
     int node;
     TRY(tfl_input(t, op, k, &node));
@@ -218,7 +218,7 @@ mp2ml_status tfl_integers(struct tfl_import *t, const struct tfl_op *op, size_t 
     if (n->op != GRAPH_CONST || !n->integers)
         return tfl_fail(t, op, MP2ML_ERR_UNSUPPORTED,
                         "input %zu ('%.200s') must be a constant of integers", k, n->name);
-    *out = &n->value;
+    *out = n->value;
     return MP2ML_OK;
 }
 

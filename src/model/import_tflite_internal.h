@@ -145,9 +145,9 @@ bool tfl_constant_input(const struct tfl_import *t, const struct tfl_op *op, siz
 /* Input k as constant weights with their axes in that order. */
 MUST_CHECK mp2ml_status tfl_weights(struct tfl_import *t, const struct tfl_op *op, size_t k,
                                     const unsigned *order, unsigned rank, int *node);
-/* Input k as constant integers; valid until the graph is freed. */
+/* Input k as constant integers, borrowed: valid until the graph is freed. */
 MUST_CHECK mp2ml_status tfl_integers(struct tfl_import *t, const struct tfl_op *op, size_t k,
-                                     const struct graph_tensor **out);
+                                     struct graph_tensor *out);
 static inline const struct graph_node *tfl_node(const struct tfl_import *t, int node)
 {
     return &t->build.g->nodes[node];

@@ -181,16 +181,17 @@ static mp2ml_status import_cast(struct tfl_import *t, const struct tfl_op *op, i
 static mp2ml_status wanted_shape(struct tfl_import *t, const struct tfl_op *op, int64_t *dims,
                                  unsigned *rank)
 {
-    const struct graph_tensor *values = NULL;
+    struct graph_tensor values = {0};
     const struct flat_vector list = flat_list(&op->options, 0, 4);
     if (tfl_has_input(op, 1))
         TRY(tfl_integers(t, op, 1, &values));
-    const size_t count = values != NULL ? values->count : list.count;
+    const bool given = values.i != NULL;
+    const size_t count = given ? values.count : list.count;
     if (count > GRAPH_MAX_RANK)
         return tfl_fail(t, op, MP2ML_ERR_MODEL, "asks for a shape of %zu axes", count);
     *rank = (unsigned)count;
     for (unsigned d = 0; d < *rank; d++)
-        dims[d] = values != NULL ? values->i[d] : flat_i32_at(&list, d);
+        dims[d] = given ? values.i[d] : flat_i32_at(&list, d);
     return MP2ML_OK;
 }
 
@@ -199,7 +200,7 @@ static mp2ml_status import_reshape(struct tfl_import *t, const struct tfl_op *op
 {
     int a;
     int64_t dims[GRAPH_MAX_RANK];
-    unsigned rank;
+    unsigned rank = 0;
     TRY(tfl_input(t, op, 0, &a));
     TRY(wanted_shape(t, op, dims, &rank));
     if (tfl_node(t, a)->batched && rank != 0 && dims[0] > 0) {
@@ -241,12 +242,12 @@ static mp2ml_status with_first(struct tfl_import *t, int *out, const struct grap
 static mp2ml_status import_fill(struct tfl_import *t, const struct tfl_op *op, int *out)
 {
     int dims, value;
-    const struct graph_tensor *wanted;
+    struct graph_tensor wanted;
     TRY(tfl_input(t, op, 0, &dims));
     TRY(tfl_input(t, op, 1, &value));
     TRY(tfl_integers(t, op, 0, &wanted));
-    if (wanted->count != 0 && wanted->i[0] == GRAPH_BATCH)
-        TRY(with_first(t, &dims, wanted, 1));
+    if (wanted.count != 0 && wanted.i[0] == GRAPH_BATCH)
+        TRY(with_first(t, &dims, &wanted, 1));
     return expand_binary(&t->expand, out, GRAPH_FILL, NULL, dims, value);
 }
 
@@ -282,17 +283,17 @@ static mp2ml_status import_gather(struct tfl_import *t, const struct tfl_op *op,
 static mp2ml_status import_mirror_pad(struct tfl_import *t, const struct tfl_op *op, int *out)
 {
     int a;
-    const struct graph_tensor *pads;
+    struct graph_tensor pads;
     const uint8_t mode = flat_u8(&op->options, 0, 0);
     TRY(tfl_input(t, op, 0, &a));
     TRY(tfl_integers(t, op, 1, &pads));
     const struct graph_node *x = tfl_node(t, a);
-    if (pads->count != 2 * (size_t)x->rank || mode > 1)
+    if (pads.count != 2 * (size_t)x->rank || mode > 1)
         return tfl_fail(t, op, MP2ML_ERR_MODEL, "paddings or mode do not fit shape %s",
                         shape_print(x).text);
-    if (!x->batched || pads->i[0] != 0 || pads->i[1] != 0)
+    if (!x->batched || pads.i[0] != 0 || pads.i[1] != 0)
         return tfl_fail(t, op, MP2ML_ERR_UNSUPPORTED, "pads the batch axis, or a constant");
-    return compose_mirror_pad(&t->expand, out, a, pads->i,
+    return compose_mirror_pad(&t->expand, out, a, pads.i,
                               mode == 0 ? COMPOSE_REFLECT : COMPOSE_SYMMETRIC);
 }
 
@@ -331,12 +332,12 @@ static mp2ml_status import_split(struct tfl_import *t, const struct tfl_op *op, 
 static mp2ml_status import_slice(struct tfl_import *t, const struct tfl_op *op, int *out)
 {
     int in[3];
-    const struct graph_tensor *size;
+    struct graph_tensor size;
     for (size_t k = 0; k < 3; k++)
         TRY(tfl_input(t, op, k, &in[k]));
     TRY(tfl_integers(t, op, 2, &size));
-    if (tfl_node(t, in[0])->batched && size->count != 0 && size->i[0] == t->batch)
-        TRY(with_first(t, &in[2], size, GRAPH_BATCH));
+    if (tfl_node(t, in[0])->batched && size.count != 0 && size.i[0] == t->batch)
+        TRY(with_first(t, &in[2], &size, GRAPH_BATCH));
     struct graph_node *n;
     TRY(expand_node(&t->expand, GRAPH_SLICE, NULL, in, 3, &n));
     return settle(t, out);
@@ -345,7 +346,7 @@ static mp2ml_status import_slice(struct tfl_import *t, const struct tfl_op *op, 
 static mp2ml_status import_strided_slice(struct tfl_import *t, const struct tfl_op *op, int *out)
 {
     struct graph_node *n;
-    const struct graph_tensor *end;
+    struct graph_tensor end;
     int a;
     TRY(tfl_input(t, op, 0, &a));
     TRY(tfl_integers(t, op, 2, &end));
@@ -355,7 +356,7 @@ static mp2ml_status import_strided_slice(struct tfl_import *t, const struct tfl_
     for (unsigned k = 0; k < 5; k++)
         n->mask[k] = flat_i32(&op->options, k, 0);
     /* An end of as many samples as there are is open. */
-    if (tfl_node(t, a)->batched && end->count != 0 && end->i[0] == t->batch)
+    if (tfl_node(t, a)->batched && end.count != 0 && end.i[0] == t->batch)
         n->mask[1] |= 1;
     return settle(t, out);
 }

@@ -151,10 +151,10 @@ mp2ml_status tfl_import_pool(struct tfl_import *t, const struct tfl_op *op, int 
 static mp2ml_status read_size(struct tfl_import *t, const struct tfl_op *op, size_t k, size_t at,
                               int64_t size[2])
 {
-    const struct graph_tensor *values;
+    struct graph_tensor values;
     TRY(tfl_integers(t, op, k, &values));
     for (size_t axis = 0; axis < 2; axis++) {
-        size[axis] = at + axis < values->count ? values->i[at + axis] : 0;
+        size[axis] = at + axis < values.count ? values.i[at + axis] : 0;
         if (size[axis] < 1 || size[axis] > (int64_t)GRAPH_MAX_COUNT)
             return tfl_fail(t, op, MP2ML_ERR_MODEL, "input %zu is no size of a picture", k);
     }
