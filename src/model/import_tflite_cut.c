@@ -31,54 +31,75 @@ static mp2ml_status bad_name(mp2ml_error *err, const char *flag, const char *ask
     return MP2ML_ERR_ARGUMENT;
 }
 
-static bool has_name(const char *name, const char *asked, size_t length)
-{
-    return strncmp(name, asked, length) == 0 && name[length] == '\0';
-}
-
 static const char *name_of(struct tfl_model *m, size_t tensor)
 {
     const struct flat_table table = flat_table_at(&m->tensors, tensor);
     return flat_string(&table, TENSOR_NAME);
 }
 
-/* *tensor stays TFL_NO_TENSOR when there is none; fails when there are several. */
-static mp2ml_status find_exact(int *tensor, struct tfl_model *m, const struct flat_vector *others,
-                               const char *asked, size_t length, const char *flag, mp2ml_error *err)
+/* How well a tensor's name fits: the whole name, the part that listings show, or one of these but
+ * for a prefix or suffix. */
+enum fit { FIT_WHOLE, FIT_SHOWN, FIT_LOOSE };
+
+static bool fits(const char *name, const char *asked, enum fit how)
+{
+    const size_t shown = tfl_name_length(name);
+    if (how == FIT_SHOWN)
+        return strncmp(name, asked, shown) == 0 && asked[shown] == '\0';
+    return how == FIT_WHOLE ? strcmp(name, asked) == 0 : graph_name_matches(name, asked);
+}
+
+/* The tensor that the signature has under that name; TFL_NO_TENSOR: none. */
+static int in_signature(const struct tfl_model *m, const struct flat_vector *names,
+                        const char *asked)
+{
+    for (size_t k = 0; k < names->count; k++) {
+        const struct flat_table map = flat_table_at(names, k);
+        const int32_t tensor = flat_i32(&map, MAP_TENSOR, 0);
+        if (strcmp(flat_string(&map, MAP_NAME), asked) == 0 && tensor >= 0 &&
+            (size_t)tensor < m->tensors.count)
+            return tensor;
+    }
+    return TFL_NO_TENSOR;
+}
+
+/* *tensor stays TFL_NO_TENSOR when there is none; fails when there are several that fit as well. */
+static mp2ml_status find_fitting(int *tensor, struct tfl_model *m, enum fit how, const char *asked,
+                                 const char *flag, mp2ml_error *err)
 {
     *tensor = TFL_NO_TENSOR;
     for (size_t k = 0; k < m->tensors.count; k++) {
-        if (!has_name(name_of(m, k), asked, length))
+        if (!fits(name_of(m, k), asked, how))
             continue;
         if (*tensor != TFL_NO_TENSOR)
             return bad_name(err, flag, asked, "the model has several tensors of that name");
         *tensor = (int)k;
     }
-    for (size_t k = 0; *tensor == TFL_NO_TENSOR && k < others->count; k++) {
-        const struct flat_table map = flat_table_at(others, k);
-        const int32_t index = flat_i32(&map, MAP_TENSOR, 0);
-        if (has_name(flat_string(&map, MAP_NAME), asked, length) && index >= 0 &&
-            (size_t)index < m->tensors.count)
-            *tensor = index;
-    }
     return MP2ML_OK;
 }
 
-/* An exact match wins over one that differs by prefix or suffix. */
-static mp2ml_status find_named(int *tensor, struct tfl_model *m, const struct flat_vector *others,
+static mp2ml_status find_tensor(int *tensor, struct tfl_model *m, const struct flat_vector *names,
+                                const char *asked, const char *flag, mp2ml_error *err)
+{
+    TRY(find_fitting(tensor, m, FIT_WHOLE, asked, flag, err));
+    if (*tensor == TFL_NO_TENSOR)
+        *tensor = in_signature(m, names, asked);
+    if (*tensor == TFL_NO_TENSOR)
+        TRY(find_fitting(tensor, m, FIT_SHOWN, asked, flag, err));
+    return *tensor == TFL_NO_TENSOR ? find_fitting(tensor, m, FIT_LOOSE, asked, flag, err)
+                                    : MP2ML_OK;
+}
+
+/* The same for the first `length` characters. */
+static mp2ml_status find_named(int *tensor, struct tfl_model *m, const struct flat_vector *names,
                                const char *asked, size_t length, const char *flag, mp2ml_error *err)
 {
-    TRY(find_exact(tensor, m, others, asked, length, flag, err));
-    if (*tensor != TFL_NO_TENSOR)
-        return MP2ML_OK;
     char *name = strndup(asked, length);
     if (name == NULL)
         return status_fail(err, MP2ML_ERR_MEMORY, "out of memory");
-    for (size_t k = 0; k < m->tensors.count && *tensor == TFL_NO_TENSOR; k++)
-        if (graph_name_matches(name_of(m, k), name))
-            *tensor = (int)k;
+    const mp2ml_status status = find_tensor(tensor, m, names, name, flag, err);
     free(name);
-    return MP2ML_OK;
+    return status;
 }
 
 /* "D1,D2,..." of one sample, to the shape with the batch before it. */
@@ -109,7 +130,7 @@ static mp2ml_status parse_start(struct tfl_start *start, struct tfl_model *m, co
 {
     static const char flag[] = "--input-node";
     memset(start, 0, sizeof *start);
-    TRY(find_named(&start->tensor, m, &m->input_names, asked, strlen(asked), flag, err));
+    TRY(find_tensor(&start->tensor, m, &m->input_names, asked, flag, err));
     const char *colon = strrchr(asked, ':');
     if (start->tensor != TFL_NO_TENSOR)
         return MP2ML_OK;
@@ -170,7 +191,7 @@ static mp2ml_status make_ends(struct tfl_bounds *bounds, struct tfl_model *m,
             TRY(listed(end, m, &m->outputs, k, "output", err));
         } else {
             const char *asked = cut->outputs[k];
-            TRY(find_named(end, m, &m->output_names, asked, strlen(asked), flag, err));
+            TRY(find_tensor(end, m, &m->output_names, asked, flag, err));
             if (*end == TFL_NO_TENSOR)
                 return bad_name(err, flag, asked, "the model has no such tensor");
         }

@@ -12,6 +12,8 @@
 #ifndef MODEL_IMPORT_TFLITE_INTERNAL_H
 #define MODEL_IMPORT_TFLITE_INTERNAL_H
 
+#include <string.h>
+
 #include "model/compose.h"
 #include "model/element.h"
 #include "model/flatbuffer.h"
@@ -112,7 +114,12 @@ const struct tfl_row *tfl_row_at(int64_t code);
 
 MUST_CHECK mp2ml_status tfl_tensor_read(struct tfl_tensor *out, struct tfl_model *m, int tensor,
                                         mp2ml_error *err);
-/* Its name, or "tensor K". */
+/* How much of a tensor's name in the file is its name in the graph. */
+static inline size_t tfl_name_length(const char *text)
+{
+    return strcspn(text, ";");
+}
+/* That name, or "tensor K". */
 void tfl_tensor_name(char name[TFL_NAME], struct tfl_model *m, int tensor);
 /* "tensor 'NAME' what" */
 mp2ml_status tfl_tensor_fail(struct tfl_model *m, int tensor, mp2ml_status status, const char *what,

@@ -49,19 +49,22 @@ enum { /* fields of the schema's tables */
        BUFFER_SIZE = 2
 };
 
+/* What converters write for operators that they have joined is all their names, with semicolons
+ * between: the first is enough. */
 void tfl_tensor_name(char name[TFL_NAME], struct tfl_model *m, int tensor)
 {
     const struct flat_table table = flat_table_at(&m->tensors, (size_t)tensor);
     const char *text = flat_string(&table, TENSOR_NAME);
-    size_t length = strnlen(text, TFL_NAME);
+    size_t length = tfl_name_length(text);
     if (length == 0) {
         (void)snprintf(name, TFL_NAME, "tensor %d", tensor);
         return;
     }
-    if (length == TFL_NAME) /* cut before a character of UTF-8, not within it */
-        do
+    if (length >= TFL_NAME) { /* cut before a character of UTF-8, not within it */
+        length = TFL_NAME - 1;
+        while (length > TFL_NAME - 5 && (text[length] & 0xc0) == 0x80)
             length--;
-        while (length > TFL_NAME - 4 && (text[length] & 0xc0) == 0x80);
+    }
     memcpy(name, text, length);
     name[length] = '\0';
 }
