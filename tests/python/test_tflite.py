@@ -248,7 +248,7 @@ def test_whole_integers(body: Body, kind: str) -> None:
     # What the rounding of activations costs the interpreter is not lost here.
     (y, *_), (real, *_), ((rounded, *_), _) = (evaluated(model, x), evaluated(exact, x),
                                                interpreted(content, x))
-    assert np.abs(y - real).mean() <= np.abs(rounded - real).mean()
+    assert np.abs(y - real).mean() <= 1.01 * np.abs(rounded - real).mean()
 
 
 @pytest.mark.parametrize("body", NETWORKS)
