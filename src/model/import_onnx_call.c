@@ -35,6 +35,13 @@ struct onnx_value *onnx_value_out(const struct onnx_call *c, unsigned k)
     return &m->values[m->out[m->first_out[c->index] + k]];
 }
 
+bool onnx_wanted(const struct onnx_call *c, unsigned k)
+{
+    const struct onnx_model *m = c->t->model;
+    return k < c->n_out && m->out[m->first_out[c->index] + k] != ONNX_ABSENT &&
+           onnx_value_out(c, k)->uses != 0;
+}
+
 /* Shapes and axes ----------------------------------------------------------------------------- */
 
 struct onnx_shape onnx_shape_of(const struct onnx_call *c, int node)
@@ -117,6 +124,19 @@ mp2ml_status onnx_number(const struct onnx_call *c, unsigned k, const char *key,
         return ONNX_FAIL(c, MP2ML_ERR_UNSUPPORTED, "input %u is not one number", k);
     *out = value->i != NULL ? (float)value->i[0] : value->f[0];
     return MP2ML_OK;
+}
+
+bool onnx_only_reader(const struct onnx_call *c, unsigned k)
+{
+    const struct onnx_value *v = onnx_value_in(c, k);
+    return c->t->may_move && v->initializer >= 0 && v->uses == 1 && v->at == c->in[k];
+}
+
+void onnx_release(struct onnx_call *c, int node)
+{
+    struct graph_tensor *t = &onnx_at(c, node)->value;
+    c->t->build.budget += t->f != NULL ? t->count * sizeof *t->f : 0;
+    graph_tensor_wipe(t);
 }
 
 /* Moves --------------------------------------------------------------------------------------- */
