@@ -203,7 +203,7 @@ static void test_what_is_not_supported(void **state)
     }
     tl_input(&w, "x", SHAPE(1, 2));
     tl_output(&w, tl_node(&w, "y", 4000, TL(0)));
-    tflite_fails(&w, MP2ML_ERR_UNSUPPORTED, "operator 4000 is not supported");
+    tflite_fails(&w, MP2ML_ERR_UNSUPPORTED, "operator 4000 is not known here");
     w.subgraphs = 2;
     tl_input(&w, "x", SHAPE(1, 2));
     tl_output(&w, 0);
@@ -211,6 +211,38 @@ static void test_what_is_not_supported(void **state)
     w.version = 4;
     tl_output(&w, tl_input(&w, "x", SHAPE(1, 2)));
     tflite_fails(&w, MP2ML_ERR_UNSUPPORTED, "version 4, known is 3");
+}
+
+/* All that has no private form is listed, and what does not depend on it is read on. */
+static void test_list_of_refusals(void **state)
+{
+    (void)state;
+    struct tl_writer w = {0};
+    struct graph_refusals list = {0};
+    struct graph *g;
+    mp2ml_error err;
+    const int x = tl_input(&w, "x", SHAPE(1, 2));
+    const int k = tl_floats(&w, (const float[]){1, 2, 3, 4}, SHAPE(2, 2));
+    const int a = tl_node(&w, "a", TL_GELU, TL(x));
+    const int b = tl_node(&w, "b", TL_FULLY_CONNECTED, TL(a, k));
+    const int c = tl_node(&w, "c", TL_FULLY_CONNECTED, TL(x, k)); /* with a constant that was */
+    tl_byte(&w, 0, 5);                                            /* read for what is refused */
+    const int d = tl_node(&w, "d", TL_FULLY_CONNECTED, TL(x, k));
+    const int e = tl_node(&w, "e", TL_CUSTOM, TL(d));
+    w.ops[w.n_ops - 1].custom = "Own";
+    tl_output(&w, tl_node(&w, "y", TL_ADD_N, TL(b, c, e)));
+    tl_finish(&w);
+    assert_int_equal(graph_explain(&g, &list, w.file.data, w.file.size, "test", NULL, &err),
+                     MP2ML_ERR_UNSUPPORTED);
+    assert_null(g);
+    static const char *const wanted[3] = {"a", "c", "e"};
+    assert_int_equal(list.count, 3);
+    for (size_t i = 0; i < 3; i++)
+        assert_string_equal(list.list[i].node, wanted[i]);
+    assert_string_equal(list.list[0].op, "GELU");
+    assert_non_null(strstr(list.list[2].why, "'Own'"));
+    graph_refusals_wipe(&list);
+    tl_wipe(&w);
 }
 
 static void test_tensors_that_are_not_supported(void **state)
@@ -247,6 +279,7 @@ int main(void)
         cmocka_unit_test(test_constants_that_do_not_fit),
         cmocka_unit_test(test_scales_that_do_not_fit),
         cmocka_unit_test(test_what_is_not_supported),
+        cmocka_unit_test(test_list_of_refusals),
         cmocka_unit_test(test_tensors_that_are_not_supported),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -75,6 +75,20 @@ TAIL = """
 These are computed while loading and refused where they depend on an input:
 {constant}.
 """
+LITE = """
+## TensorFlow Lite
+
+{count} operators of `.tflite` files become those above:
+{names}.
+
+The first axis of every input is the batch, whatever number the file has there; the same number in front of a
+shape that an operator asks for means the batch. Networks quantised to int8, uint8 or int16, or in their weights
+alone, run as what they stand for: constants are scale * (value - zero point), inputs and outputs are real numbers,
+and QUANTIZE and DEQUANTIZE of data change nothing. The rounding and saturation of quantised activations are not
+imitated; only the activation that an operator ends with clips. `--input-node` and `--output-node` take names of
+tensors or those of the signature. Refused with their reason: custom operators, operators of TensorFlow
+(SELECT_TF_OPS), several graphs (control flow), sparse tensors, variables.
+"""
 
 
 def text_of(name: str) -> str:
@@ -95,6 +109,13 @@ def imported() -> dict[str, list[str]]:
         for name, op in row.findall(path.read_text()):
             names.setdefault(op, []).append(name)
     return names
+
+
+def lite() -> list[str]:
+    """The names in TensorFlow Lite's files that have a rule."""
+    rows = re.findall(r'\{"(\w+)", GRAPH_\w+, \w+, \w+\}',
+                      text_of("src/model/import_tflite_nodes.c"))
+    return sorted(rows)
 
 
 def rewritten() -> Iterator[tuple[list[str], str]]:
@@ -148,7 +169,8 @@ def document() -> str:
     row(["CONST", "IDENTITY", "CAST"], "nothing is left", "free")
     constant = sorted(name for several in left.values() for name in several)
     head = HEAD.format(count=sum(map(len, names.values())), classes=CLASSES)
-    return head + "\n".join(lines) + "\n" + TAIL.format(constant=wrapped(constant))
+    return (head + "\n".join(lines) + "\n" + TAIL.format(constant=wrapped(constant)) +
+            LITE.format(count=len(lite()), names=wrapped(lite())))
 
 
 def wrapped(words: list[str]) -> str:

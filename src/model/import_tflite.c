@@ -106,6 +106,11 @@ static struct tfl_op read_op(struct tfl_model *m, size_t k)
     return op;
 }
 
+static const char *op_name(const struct tfl_op *op)
+{
+    return op->row != NULL ? op->row->name : "?";
+}
+
 mp2ml_status tfl_fail(const struct tfl_import *t, const struct tfl_op *op, mp2ml_status status,
                       const char *fmt, ...)
 {
@@ -117,17 +122,17 @@ mp2ml_status tfl_fail(const struct tfl_import *t, const struct tfl_op *op, mp2ml
     va_end(args);
     if (op->part < op->outputs.count)
         tfl_tensor_name(name, t->model, flat_i32_at(&op->outputs, op->part));
-    (void)status_fail(t->build.err, status, "node '%.200s' (%s): %s", name,
-                      op->row != NULL ? op->row->name : "?", text);
+    (void)status_fail(t->build.err, status, "node '%.200s' (%s): %s", name, op_name(op), text);
     graph_clean_text(t->build.err);
     return status;
 }
 
-/* Why operator k cannot be imported. */
+/* Why operator k, which has no rule, cannot be imported. */
 static mp2ml_status unsupported(struct tfl_import *t, size_t k, const struct tfl_op *op)
 {
     const struct flat_table operator= flat_table_at(&t->model->operators, k);
     const char *custom;
+    char name[TFL_NAME] = "";
     const int64_t code = code_of(t->model, &operator, & custom);
     if (strncmp(custom, "Flex", 4) == 0)
         return tfl_fail(t, op, MP2ML_ERR_UNSUPPORTED,
@@ -139,9 +144,12 @@ static mp2ml_status unsupported(struct tfl_import *t, size_t k, const struct tfl
                         "the custom operator '%.100s' is not supported; cut the network before it "
                         "with --output-node",
                         custom);
-    return tfl_fail(t, op, MP2ML_ERR_UNSUPPORTED,
-                    "operator %lld is not supported; docs/models.md lists those that are",
-                    (long long)code);
+    if (op->row == NULL)
+        return tfl_fail(t, op, MP2ML_ERR_UNSUPPORTED, "operator %lld is not known here",
+                        (long long)code);
+    if (op->outputs.count != 0)
+        tfl_tensor_name(name, t->model, flat_i32_at(&op->outputs, 0));
+    return graph_unknown_op(&t->build, name, op->row->name);
 }
 
 /* Operands ------------------------------------------------------------------------------------ */
@@ -279,10 +287,22 @@ static mp2ml_status mark_used(struct tfl_import *t, const struct tfl_bounds *bou
             if (tfl_has_input(&op, i))
                 t->places[flat_i32_at(&op.inputs, i)].needed = true;
     }
-    for (size_t k = 0; k < m->operators.count; k++) {
-        const struct tfl_op op = read_op(m, k);
-        if (t->used[k] && (op.row == NULL || op.row->import == NULL))
-            return unsupported(t, k, &op);
+    return MP2ML_OK;
+}
+
+static bool has_rule(const struct tfl_op *op)
+{
+    return op->row != NULL && op->row->import != NULL;
+}
+
+/* Without a list of refusals, this is said before constants are read and others are refused. */
+static mp2ml_status check_rules(struct tfl_import *t)
+{
+    char name[TFL_NAME] = "";
+    for (size_t k = 0; t->build.refusals == NULL && k < t->model->operators.count; k++) {
+        const struct tfl_op op = read_op(t->model, k);
+        if (t->used[k] && !has_rule(&op))
+            return graph_note(&t->build, name, op_name(&op), unsupported(t, k, &op));
     }
     return MP2ML_OK;
 }
@@ -375,23 +395,78 @@ static mp2ml_status add_starts(struct tfl_import *t, const struct tfl_bounds *bo
 
 /* From the starts to the ends ------------------------------------------------------------------ */
 
-static mp2ml_status import_op(struct tfl_import *t, size_t k)
+/* Output by output. */
+static mp2ml_status import_outputs(struct tfl_import *t, struct tfl_op *op)
 {
-    struct tfl_op op = read_op(t->model, k);
-    if (op.outputs.count != 1 && !op.row->parts)
-        return tfl_fail(t, &op, MP2ML_ERR_MODEL, "has %zu outputs", op.outputs.count);
-    for (; op.part < op.outputs.count; op.part++) {
-        const int tensor = flat_i32_at(&op.outputs, op.part);
+    if (op->outputs.count != 1 && !op->row->parts)
+        return tfl_fail(t, op, MP2ML_ERR_MODEL, "has %zu outputs", op->outputs.count);
+    for (op->part = 0; op->part < op->outputs.count; op->part++) {
+        const int tensor = flat_i32_at(&op->outputs, op->part);
         struct tfl_place *place = &t->places[tensor];
         char name[TFL_NAME];
         if (place->start)
             continue;
         tfl_tensor_name(name, t->model, tensor);
-        const struct graph_node named = {.name = name, .op = op.row->op};
+        const struct graph_node named = {.name = name, .op = op->row->op};
         t->expand = (struct graph_expand){&t->build, &named};
-        TRY(op.row->import(t, &op, &place->node));
+        TRY(op->row->import(t, op, &place->node));
     }
     return MP2ML_OK;
+}
+
+/* Nodes from `first` on are gone: constants that were read for this operator may be among them. */
+static void forget_nodes(struct tfl_import *t, const struct tfl_op *op, int first)
+{
+    for (size_t k = 0; k < op->inputs.count; k++) {
+        int tensor;
+        if (!tfl_constant_input(t, op, k, &tensor))
+            continue;
+        struct tfl_place *place = &t->places[tensor];
+        place->node = place->node >= first ? TFL_NO_NODE : place->node;
+        place->turned = place->turned >= first ? TFL_NO_NODE : place->turned;
+    }
+}
+
+/* `inputs` has room for the nodes of the operator's inputs; those of constants are not made yet. */
+static mp2ml_status import_op(struct tfl_import *t, size_t k, int *inputs)
+{
+    struct graph_build *b = &t->build;
+    struct tfl_op op = read_op(t->model, k);
+    const int first = b->g->n_nodes;
+    size_t n = 0;
+    char name[TFL_NAME] = "";
+    for (size_t i = 0; i < op.inputs.count; i++)
+        if (tfl_has_input(&op, i) && t->places[flat_i32_at(&op.inputs, i)].node != TFL_NO_NODE)
+            inputs[n++] = t->places[flat_i32_at(&op.inputs, i)].node;
+    b->file_node = (int)k;
+    if (op.outputs.count != 0)
+        tfl_tensor_name(name, t->model, flat_i32_at(&op.outputs, 0));
+    if (has_rule(&op) && graph_any_refused(b, inputs, n)) {
+        TRY(graph_add_refused(b, name, inputs, n));
+    } else {
+        const mp2ml_status status = has_rule(&op) ? import_outputs(t, &op) : unsupported(t, k, &op);
+        if (status == MP2ML_OK)
+            return MP2ML_OK;
+        forget_nodes(t, &op, first);
+        TRY(graph_refuse(b, first, name, op_name(&op), inputs, n, status));
+    }
+    for (size_t o = 0; o < op.outputs.count; o++)
+        if (!t->places[flat_i32_at(&op.outputs, o)].start)
+            t->places[flat_i32_at(&op.outputs, o)].node = first;
+    return MP2ML_OK;
+}
+
+static mp2ml_status import_ops(struct tfl_import *t)
+{
+    int *inputs = malloc((GRAPH_MAX_INPUTS + 1) * sizeof *inputs);
+    mp2ml_status status = MP2ML_OK;
+    if (inputs == NULL)
+        return status_fail(t->build.err, MP2ML_ERR_MEMORY, "out of memory");
+    for (size_t k = 0; status == MP2ML_OK && k < t->model->operators.count; k++)
+        if (t->used[k])
+            status = import_op(t, k, inputs);
+    free(inputs);
+    return status;
 }
 
 static mp2ml_status add_ends(struct tfl_import *t, const struct tfl_bounds *bounds)
@@ -420,10 +495,9 @@ static mp2ml_status build(struct tfl_import *t, const struct tfl_bounds *bounds)
         t->places[bounds->starts[k].tensor].start = true;
     TRY(find_makers(t));
     TRY(mark_used(t, bounds));
+    TRY(check_rules(t));
     TRY(add_starts(t, bounds));
-    for (size_t k = 0; k < m->operators.count; k++)
-        if (t->used[k])
-            TRY(import_op(t, k));
+    TRY(import_ops(t));
     TRY(add_ends(t, bounds));
     return m->file.failed ? status_fail(t->build.err, MP2ML_ERR_MODEL, damaged) : MP2ML_OK;
 }
@@ -434,7 +508,8 @@ static mp2ml_status import_between(struct graph **out, struct model_file *file, 
     struct tfl_import t = {.model = m};
     mp2ml_status status = MP2ML_OK;
     t.build = (struct graph_build){.budget = CONSTANT_EXTRA + CONSTANT_FACTOR * file->size,
-                                   .err = err}; /* at most 2 GiB * 6 */
+                                   .err = err,
+                                   .refusals = file->refusals}; /* at most 2 GiB * 6 */
     t.places = malloc((m->tensors.count + 1) * sizeof *t.places);
     t.used = calloc(m->operators.count + 1, sizeof *t.used);
     if (t.places == NULL || t.used == NULL || graph_new(&t.build.g) != MP2ML_OK)

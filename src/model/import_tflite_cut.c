@@ -2,7 +2,6 @@
  *
  * Where a TensorFlow Lite network starts and ends: the tensors that the user names, by their own
  * name or by the one that the file's signature has for them, or the file's inputs and outputs. */
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -102,28 +101,6 @@ static mp2ml_status find_named(int *tensor, struct tfl_model *m, const struct fl
     return status;
 }
 
-/* "D1,D2,..." of one sample, to the shape with the batch before it. */
-static bool parse_shape(struct tfl_start *start, const char *text)
-{
-    start->rank = 1;
-    start->dims[0] = GRAPH_BATCH;
-    for (;;) {
-        if (start->rank == GRAPH_MAX_RANK || *text < '0' || *text > '9')
-            return false;
-        char *end;
-        errno = 0;
-        const long long size = strtoll(text, &end, 10);
-        if (errno != 0 || size < 1 || size > (long long)GRAPH_MAX_COUNT)
-            return false;
-        start->dims[start->rank++] = size;
-        if (*end == '\0')
-            return true;
-        if (*end != ',')
-            return false;
-        text = end + 1;
-    }
-}
-
 /* NAME or NAME:D1,D2,...; names have colons, too. */
 static mp2ml_status parse_start(struct tfl_start *start, struct tfl_model *m, const char *asked,
                                 mp2ml_error *err)
@@ -139,7 +116,7 @@ static mp2ml_status parse_start(struct tfl_start *start, struct tfl_model *m, co
                        err));
     if (start->tensor == TFL_NO_TENSOR)
         return bad_name(err, flag, asked, "the model has no such tensor");
-    if (!parse_shape(start, colon + 1))
+    if (!graph_parse_shape(&start->rank, start->dims, colon + 1))
         return bad_name(err, flag, asked,
                         "the shape after the colon must be sizes of one sample, as in "
                         "NAME:28,28,1");
