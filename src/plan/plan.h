@@ -208,6 +208,10 @@ double plan_blind_half(const struct plan *plan, unsigned s);
 void plan_set_sign_bits(struct plan *plan, const uint8_t *sign_bits);
 /* After those two, before anything reads the expected error: the error of every step. */
 MUST_CHECK mp2ml_status plan_error_model(struct plan *plan);
+/* What the model says of output o: six deviations of its worst value, and what one wrong sign may
+ * add beside them. Real units. */
+double plan_modelled_error(const struct plan *plan, unsigned o);
+double plan_flip_error(const struct plan *plan, unsigned o);
 
 /* The lowered network in floats: for tests and ranges. values[s] = [value][image] of step s. */
 typedef int (*plan_visit)(void *context, unsigned step, const float *values, size_t images);
