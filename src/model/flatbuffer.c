@@ -10,19 +10,19 @@
 #include "base/bytes.h"
 
 /* Whether `size` bytes lie at a place. */
-static bool holds(const struct flat *file, size_t at, size_t size)
+static bool holds(const struct flatbuffer *file, size_t at, size_t size)
 {
     return at <= file->size && size <= file->size - at;
 }
 
-static size_t fail(struct flat *file)
+static size_t fail(struct flatbuffer *file)
 {
     file->failed = true;
     return 0;
 }
 
 /* Where the offset at a place leads, with at least 4 bytes there; 0 when that is nowhere. */
-static size_t follow(struct flat *file, size_t at)
+static size_t follow(struct flatbuffer *file, size_t at)
 {
     if (!holds(file, at, 4))
         return fail(file);
@@ -34,9 +34,9 @@ static size_t follow(struct flat *file, size_t at)
 
 /* at != 0 has 4 bytes: the way back to the vtable, whose first two numbers are its own size and the
  * table's. */
-static bool read_table(struct flat_table *t, size_t at)
+static bool read_table(struct flatbuffer_table *t, size_t at)
 {
-    const struct flat *file = t->file;
+    const struct flatbuffer *file = t->file;
     const int64_t place = (int64_t)at - (int32_t)load_u32(file->data + at);
     if (place < 0 || !holds(file, (size_t)place, 4))
         return false;
@@ -51,9 +51,9 @@ static bool read_table(struct flat_table *t, size_t at)
     return true;
 }
 
-static struct flat_table table_behind(struct flat *file, size_t offset_at)
+static struct flatbuffer_table table_behind(struct flatbuffer *file, size_t offset_at)
 {
-    struct flat_table t = {.file = file};
+    struct flatbuffer_table t = {.file = file};
     const size_t at = follow(file, offset_at);
     if (at != 0 && !read_table(&t, at)) {
         (void)fail(file);
@@ -62,13 +62,13 @@ static struct flat_table table_behind(struct flat *file, size_t offset_at)
     return t;
 }
 
-struct flat_table flat_root(struct flat *file)
+struct flatbuffer_table flatbuffer_root(struct flatbuffer *file)
 {
     return table_behind(file, 0);
 }
 
 /* The place of a field of `width` bytes; 0 when it is absent. */
-static size_t field_at(const struct flat_table *t, unsigned field, size_t width)
+static size_t field_at(const struct flatbuffer_table *t, unsigned field, size_t width)
 {
     if (field >= t->n_fields || t->file->failed)
         return 0;
@@ -78,30 +78,30 @@ static size_t field_at(const struct flat_table *t, unsigned field, size_t width)
     return offset >= 4 && offset + width <= t->size ? t->at + offset : fail(t->file);
 }
 
-bool flat_has(const struct flat_table *t, unsigned field)
+bool flatbuffer_has(const struct flatbuffer_table *t, unsigned field)
 {
     return field_at(t, field, 1) != 0;
 }
 
-uint8_t flat_u8(const struct flat_table *t, unsigned field, uint8_t absent)
+uint8_t flatbuffer_u8(const struct flatbuffer_table *t, unsigned field, uint8_t absent)
 {
     const size_t at = field_at(t, field, 1);
     return at != 0 ? t->file->data[at] : absent;
 }
 
-int32_t flat_i32(const struct flat_table *t, unsigned field, int32_t absent)
+int32_t flatbuffer_i32(const struct flatbuffer_table *t, unsigned field, int32_t absent)
 {
     const size_t at = field_at(t, field, 4);
     return at != 0 ? (int32_t)load_u32(t->file->data + at) : absent;
 }
 
-uint64_t flat_u64(const struct flat_table *t, unsigned field, uint64_t absent)
+uint64_t flatbuffer_u64(const struct flatbuffer_table *t, unsigned field, uint64_t absent)
 {
     const size_t at = field_at(t, field, 8);
     return at != 0 ? load_u64(t->file->data + at) : absent;
 }
 
-float flat_f32(const struct flat_table *t, unsigned field, float absent)
+float flatbuffer_f32(const struct flatbuffer_table *t, unsigned field, float absent)
 {
     const size_t at = field_at(t, field, 4);
     float value = absent;
@@ -110,15 +110,16 @@ float flat_f32(const struct flat_table *t, unsigned field, float absent)
     return value;
 }
 
-struct flat_table flat_child(const struct flat_table *t, unsigned field)
+struct flatbuffer_table flatbuffer_child(const struct flatbuffer_table *t, unsigned field)
 {
     const size_t at = field_at(t, field, 4);
-    return at != 0 ? table_behind(t->file, at) : (struct flat_table){.file = t->file};
+    return at != 0 ? table_behind(t->file, at) : (struct flatbuffer_table){.file = t->file};
 }
 
-struct flat_vector flat_list(const struct flat_table *t, unsigned field, size_t width)
+struct flatbuffer_vector flatbuffer_list(const struct flatbuffer_table *t, unsigned field,
+                                         size_t width)
 {
-    struct flat_vector v = {.file = t->file};
+    struct flatbuffer_vector v = {.file = t->file};
     const size_t offset_at = field_at(t, field, 4);
     const size_t at = offset_at != 0 ? follow(t->file, offset_at) : 0;
     if (at == 0)
@@ -133,9 +134,9 @@ struct flat_vector flat_list(const struct flat_table *t, unsigned field, size_t 
     return v;
 }
 
-const char *flat_string(const struct flat_table *t, unsigned field)
+const char *flatbuffer_string(const struct flatbuffer_table *t, unsigned field)
 {
-    const struct flat_vector v = flat_list(t, field, 1);
+    const struct flatbuffer_vector v = flatbuffer_list(t, field, 1);
     if (v.at == 0)
         return "";
     if (!holds(v.file, v.at, v.count + 1) || v.file->data[v.at + v.count] != 0) {
@@ -145,19 +146,19 @@ const char *flat_string(const struct flat_table *t, unsigned field)
     return (const char *)(v.file->data + v.at);
 }
 
-int32_t flat_i32_at(const struct flat_vector *v, size_t k)
+int32_t flatbuffer_i32_at(const struct flatbuffer_vector *v, size_t k)
 {
     assert(k < v->count);
     return (int32_t)load_u32(v->file->data + v->at + 4 * k);
 }
 
-int64_t flat_i64_at(const struct flat_vector *v, size_t k)
+int64_t flatbuffer_i64_at(const struct flatbuffer_vector *v, size_t k)
 {
     assert(k < v->count);
     return (int64_t)load_u64(v->file->data + v->at + 8 * k);
 }
 
-float flat_f32_at(const struct flat_vector *v, size_t k)
+float flatbuffer_f32_at(const struct flatbuffer_vector *v, size_t k)
 {
     assert(k < v->count);
     float value;
@@ -165,13 +166,13 @@ float flat_f32_at(const struct flat_vector *v, size_t k)
     return value;
 }
 
-struct flat_table flat_table_at(const struct flat_vector *v, size_t k)
+struct flatbuffer_table flatbuffer_table_at(const struct flatbuffer_vector *v, size_t k)
 {
     assert(k < v->count);
     return table_behind(v->file, v->at + 4 * k);
 }
 
-const uint8_t *flat_bytes(const struct flat_vector *v)
+const uint8_t *flatbuffer_bytes(const struct flatbuffer_vector *v)
 {
     return v->file->data + v->at;
 }

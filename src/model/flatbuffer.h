@@ -16,47 +16,48 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct flat {
+struct flatbuffer {
     const uint8_t *data;
     size_t size;
     bool failed;
 };
 
-struct flat_table { /* absent: n_fields is 0 */
-    struct flat *file;
+struct flatbuffer_table { /* absent: n_fields is 0 */
+    struct flatbuffer *file;
     size_t at;         /* place of the table */
     size_t size;       /* bytes of it */
     size_t fields;     /* place of the vtable's entries, 2 bytes each */
     unsigned n_fields; /* how many there are */
 };
 
-struct flat_vector { /* absent: count is 0 */
-    struct flat *file;
+struct flatbuffer_vector { /* absent: count is 0 */
+    struct flatbuffer *file;
     size_t at; /* place of element 0 */
     size_t count;
 };
 
 /* The table that the whole file is. */
-struct flat_table flat_root(struct flat *file);
+struct flatbuffer_table flatbuffer_root(struct flatbuffer *file);
 
 /* Fields by their number in the schema; `absent` is what the schema says for an absent one. */
-bool flat_has(const struct flat_table *t, unsigned field);
-uint8_t flat_u8(const struct flat_table *t, unsigned field, uint8_t absent);
-int32_t flat_i32(const struct flat_table *t, unsigned field, int32_t absent);
-uint64_t flat_u64(const struct flat_table *t, unsigned field, uint64_t absent);
-float flat_f32(const struct flat_table *t, unsigned field, float absent);
+bool flatbuffer_has(const struct flatbuffer_table *t, unsigned field);
+uint8_t flatbuffer_u8(const struct flatbuffer_table *t, unsigned field, uint8_t absent);
+int32_t flatbuffer_i32(const struct flatbuffer_table *t, unsigned field, int32_t absent);
+uint64_t flatbuffer_u64(const struct flatbuffer_table *t, unsigned field, uint64_t absent);
+float flatbuffer_f32(const struct flatbuffer_table *t, unsigned field, float absent);
 /* "" when absent. Up to the first NUL, of which there is one. */
-const char *flat_string(const struct flat_table *t, unsigned field);
-struct flat_table flat_child(const struct flat_table *t, unsigned field);
+const char *flatbuffer_string(const struct flatbuffer_table *t, unsigned field);
+struct flatbuffer_table flatbuffer_child(const struct flatbuffer_table *t, unsigned field);
 /* Elements of `width` bytes each: 1, 4 or 8; 4 for tables. */
-struct flat_vector flat_list(const struct flat_table *t, unsigned field, size_t width);
+struct flatbuffer_vector flatbuffer_list(const struct flatbuffer_table *t, unsigned field,
+                                         size_t width);
 
 /* Element k < v->count of a vector that was read with the fitting width. */
-int32_t flat_i32_at(const struct flat_vector *v, size_t k);
-int64_t flat_i64_at(const struct flat_vector *v, size_t k);
-float flat_f32_at(const struct flat_vector *v, size_t k);
-struct flat_table flat_table_at(const struct flat_vector *v, size_t k);
+int32_t flatbuffer_i32_at(const struct flatbuffer_vector *v, size_t k);
+int64_t flatbuffer_i64_at(const struct flatbuffer_vector *v, size_t k);
+float flatbuffer_f32_at(const struct flatbuffer_vector *v, size_t k);
+struct flatbuffer_table flatbuffer_table_at(const struct flatbuffer_vector *v, size_t k);
 /* The bytes of a vector, in place. */
-const uint8_t *flat_bytes(const struct flat_vector *v);
+const uint8_t *flatbuffer_bytes(const struct flatbuffer_vector *v);
 
 #endif

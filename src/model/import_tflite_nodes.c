@@ -7,8 +7,8 @@
 #include "model/import_tflite_internal.h"
 
 /* A node with all of the operator's inputs. */
-static mp2ml_status with_inputs(struct tfl_import *t, const struct tfl_op *op, const char *suffix,
-                                struct graph_node **n)
+static mp2ml_status with_inputs(struct tflite_import *t, const struct tflite_op *op,
+                                const char *suffix, struct graph_node **n)
 {
     const size_t count = op->inputs.count;
     int *inputs = malloc((count + 1) * sizeof *inputs);
@@ -16,19 +16,19 @@ static mp2ml_status with_inputs(struct tfl_import *t, const struct tfl_op *op, c
         return status_fail(t->build.err, MP2ML_ERR_MEMORY, "out of memory");
     mp2ml_status status = MP2ML_OK;
     for (size_t k = 0; k < count; k++)
-        TRY_OUT(tfl_input(t, op, k, &inputs[k]));
+        TRY_OUT(tflite_input(t, op, k, &inputs[k]));
     TRY_OUT(expand_node(&t->expand, op->row->op, suffix, inputs, (unsigned)count, n));
 out:
     free(inputs);
     return status;
 }
 
-static mp2ml_status settle(struct tfl_import *t, int *out)
+static mp2ml_status settle(struct tflite_import *t, int *out)
 {
     return expand_settle(&t->expand, out);
 }
 
-static mp2ml_status import_plain(struct tfl_import *t, const struct tfl_op *op, int *out)
+static mp2ml_status import_plain(struct tflite_import *t, const struct tflite_op *op, int *out)
 {
     struct graph_node *n;
     TRY(with_inputs(t, op, NULL, &n));
@@ -36,82 +36,84 @@ static mp2ml_status import_plain(struct tfl_import *t, const struct tfl_op *op, 
 }
 
 /* With a number of the options as the node's axis. */
-static mp2ml_status with_axis(struct tfl_import *t, const struct tfl_op *op, int *out,
+static mp2ml_status with_axis(struct tflite_import *t, const struct tflite_op *op, int *out,
                               unsigned field)
 {
     struct graph_node *n;
     TRY(with_inputs(t, op, NULL, &n));
-    n->axis = flat_i32(&op->options, field, 0);
+    n->axis = flatbuffer_i32(&op->options, field, 0);
     return settle(t, out);
 }
 
 /* Values ---------------------------------------------------------------------------------------- */
 
-static mp2ml_status import_arithmetic(struct tfl_import *t, const struct tfl_op *op, int *out)
+static mp2ml_status import_arithmetic(struct tflite_import *t, const struct tflite_op *op, int *out)
 {
     int node;
     struct graph_node *n;
-    const uint8_t activation = flat_u8(&op->options, 0, TFL_NONE);
-    TRY(with_inputs(t, op, tfl_hint(activation), &n));
+    const uint8_t activation = flatbuffer_u8(&op->options, 0, TFLITE_NONE);
+    TRY(with_inputs(t, op, tflite_hint(activation), &n));
     TRY(settle(t, &node));
-    return tfl_activate(t, op, out, node, activation);
+    return tflite_activate(t, op, out, node, activation);
 }
 
-static mp2ml_status import_batch_matmul(struct tfl_import *t, const struct tfl_op *op, int *out)
+static mp2ml_status import_batch_matmul(struct tflite_import *t, const struct tflite_op *op,
+                                        int *out)
 {
     struct graph_node *n;
     TRY(with_inputs(t, op, NULL, &n));
-    n->transpose_a = flat_u8(&op->options, 0, 0) != 0;
-    n->transpose_b = flat_u8(&op->options, 1, 0) != 0;
+    n->transpose_a = flatbuffer_u8(&op->options, 0, 0) != 0;
+    n->transpose_b = flatbuffer_u8(&op->options, 1, 0) != 0;
     return settle(t, out);
 }
 
-static mp2ml_status import_relu_1(struct tfl_import *t, const struct tfl_op *op, int *out)
+static mp2ml_status import_relu_1(struct tflite_import *t, const struct tflite_op *op, int *out)
 {
     int a;
-    TRY(tfl_input(t, op, 0, &a));
+    TRY(tflite_input(t, op, 0, &a));
     return compose_clip(&t->expand, out, a, -1, 1);
 }
 
-static mp2ml_status import_relu_0_to_1(struct tfl_import *t, const struct tfl_op *op, int *out)
+static mp2ml_status import_relu_0_to_1(struct tflite_import *t, const struct tflite_op *op,
+                                       int *out)
 {
     int a;
-    TRY(tfl_input(t, op, 0, &a));
+    TRY(tflite_input(t, op, 0, &a));
     return compose_clip(&t->expand, out, a, 0, 1);
 }
 
-static mp2ml_status import_hard_swish(struct tfl_import *t, const struct tfl_op *op, int *out)
+static mp2ml_status import_hard_swish(struct tflite_import *t, const struct tflite_op *op, int *out)
 {
     int a;
-    TRY(tfl_input(t, op, 0, &a));
+    TRY(tflite_input(t, op, 0, &a));
     return compose_hard_swish(&t->expand, out, a);
 }
 
-static mp2ml_status import_leaky_relu(struct tfl_import *t, const struct tfl_op *op, int *out)
+static mp2ml_status import_leaky_relu(struct tflite_import *t, const struct tflite_op *op, int *out)
 {
     struct graph_node *n;
     TRY(with_inputs(t, op, NULL, &n));
-    n->real = flat_f32(&op->options, 0, 0);
+    n->real = flatbuffer_f32(&op->options, 0, 0);
     return settle(t, out);
 }
 
-static mp2ml_status import_prelu(struct tfl_import *t, const struct tfl_op *op, int *out)
+static mp2ml_status import_prelu(struct tflite_import *t, const struct tflite_op *op, int *out)
 {
     int a, slope;
-    TRY(tfl_input(t, op, 0, &a));
-    TRY(tfl_input(t, op, 1, &slope));
+    TRY(tflite_input(t, op, 0, &a));
+    TRY(tflite_input(t, op, 1, &slope));
     return compose_prelu(&t->expand, out, a, slope);
 }
 
 /* Of beta times the data. */
-static mp2ml_status import_softmax(struct tfl_import *t, const struct tfl_op *op, int *out)
+static mp2ml_status import_softmax(struct tflite_import *t, const struct tflite_op *op, int *out)
 {
     int a, beta;
     struct graph_node *n;
-    const float factor = flat_f32(&op->options, 0, 0);
+    const float factor = flatbuffer_f32(&op->options, 0, 0);
     if (!(factor > 0))
-        return tfl_fail(t, op, MP2ML_ERR_MODEL, "has beta %g", (double)factor);
-    TRY(tfl_input(t, op, 0, &a));
+        return tflite_fail(t, op, MP2ML_ERR_MODEL, "has beta %g", (double)factor);
+    TRY(tflite_input(t, op, 0, &a));
     if (factor < 1 || factor > 1) {
         TRY(expand_scalar(&t->expand, &beta, "beta", factor));
         TRY(expand_binary(&t->expand, &a, GRAPH_MUL, "beta*x", a, beta));
@@ -121,7 +123,8 @@ static mp2ml_status import_softmax(struct tfl_import *t, const struct tfl_op *op
     return settle(t, out);
 }
 
-static mp2ml_status import_log_softmax(struct tfl_import *t, const struct tfl_op *op, int *out)
+static mp2ml_status import_log_softmax(struct tflite_import *t, const struct tflite_op *op,
+                                       int *out)
 {
     struct graph_node *n;
     TRY(with_inputs(t, op, NULL, &n));
@@ -129,45 +132,45 @@ static mp2ml_status import_log_softmax(struct tfl_import *t, const struct tfl_op
     return settle(t, out);
 }
 
-static mp2ml_status import_reduce(struct tfl_import *t, const struct tfl_op *op, int *out)
+static mp2ml_status import_reduce(struct tflite_import *t, const struct tflite_op *op, int *out)
 {
     struct graph_node *n;
     TRY(with_inputs(t, op, NULL, &n));
-    n->mask[0] = flat_u8(&op->options, 0, 0) != 0;
+    n->mask[0] = flatbuffer_u8(&op->options, 0, 0) != 0;
     return settle(t, out);
 }
 
 /* A constant is read where it is used, in the order of axes that is wanted there. */
-static mp2ml_status import_quantize(struct tfl_import *t, const struct tfl_op *op, int *out)
+static mp2ml_status import_quantize(struct tflite_import *t, const struct tflite_op *op, int *out)
 {
     int tensor, a;
-    if (tfl_constant_input(t, op, 0, &tensor)) {
-        t->places[flat_i32_at(&op->outputs, op->part)].constant = tensor;
-        *out = TFL_NO_NODE;
+    if (tflite_constant_input(t, op, 0, &tensor)) {
+        t->places[flatbuffer_i32_at(&op->outputs, op->part)].constant = tensor;
+        *out = TFLITE_NO_NODE;
         return MP2ML_OK;
     }
-    TRY(tfl_input(t, op, 0, &a));
+    TRY(tflite_input(t, op, 0, &a));
     return expand_unary(&t->expand, out, GRAPH_IDENTITY, NULL, a);
 }
 
-static mp2ml_status is_integer_tensor(struct tfl_import *t, int32_t tensor, bool *integer)
+static mp2ml_status is_integer_tensor(struct tflite_import *t, int32_t tensor, bool *integer)
 {
-    struct tfl_tensor s;
-    TRY(tfl_tensor_read(&s, t->model, tensor, t->build.err));
+    struct tflite_tensor s;
+    TRY(tflite_tensor_read(&s, t->model, tensor, t->build.err));
     *integer = element_is_integer(s.type) && !s.quantised;
     return MP2ML_OK;
 }
 
 /* Data that are integers in the file, such as pixels, are real numbers here from the input on. */
-static mp2ml_status import_cast(struct tfl_import *t, const struct tfl_op *op, int *out)
+static mp2ml_status import_cast(struct tflite_import *t, const struct tflite_op *op, int *out)
 {
     int a;
     bool from, to;
     struct graph_node *n;
-    TRY(tfl_input(t, op, 0, &a));
-    TRY(is_integer_tensor(t, flat_i32_at(&op->inputs, 0), &from));
-    TRY(is_integer_tensor(t, flat_i32_at(&op->outputs, op->part), &to));
-    const struct graph_node *x = tfl_node(t, a);
+    TRY(tflite_input(t, op, 0, &a));
+    TRY(is_integer_tensor(t, flatbuffer_i32_at(&op->inputs, 0), &from));
+    TRY(is_integer_tensor(t, flatbuffer_i32_at(&op->outputs, op->part), &to));
+    const struct graph_node *x = tflite_node(t, a);
     if (x->batched && from && to)
         return expand_unary(&t->expand, out, GRAPH_IDENTITY, NULL, a);
     TRY(with_inputs(t, op, NULL, &n));
@@ -178,57 +181,58 @@ static mp2ml_status import_cast(struct tfl_import *t, const struct tfl_op *op, i
 /* Shapes ---------------------------------------------------------------------------------------- */
 
 /* The shape asked for: input 1, or in old files the options' list. */
-static mp2ml_status wanted_shape(struct tfl_import *t, const struct tfl_op *op, int64_t *dims,
+static mp2ml_status wanted_shape(struct tflite_import *t, const struct tflite_op *op, int64_t *dims,
                                  unsigned *rank)
 {
     struct graph_tensor values = {0};
-    const struct flat_vector list = flat_list(&op->options, 0, 4);
-    if (tfl_has_input(op, 1))
-        TRY(tfl_integers(t, op, 1, &values));
+    const struct flatbuffer_vector list = flatbuffer_list(&op->options, 0, 4);
+    if (tflite_has_input(op, 1))
+        TRY(tflite_integers(t, op, 1, &values));
     const bool given = values.i != NULL;
     const size_t count = given ? values.count : list.count;
     if (count > GRAPH_MAX_RANK)
-        return tfl_fail(t, op, MP2ML_ERR_MODEL, "asks for a shape of %zu axes", count);
+        return tflite_fail(t, op, MP2ML_ERR_MODEL, "asks for a shape of %zu axes", count);
     *rank = (unsigned)count;
     for (unsigned d = 0; d < *rank; d++)
-        dims[d] = given ? values.i[d] : flat_i32_at(&list, d);
+        dims[d] = given ? values.i[d] : flatbuffer_i32_at(&list, d);
     return MP2ML_OK;
 }
 
 /* The number of samples in front means the batch, a multiple of it several rows a sample. */
-static mp2ml_status import_reshape(struct tfl_import *t, const struct tfl_op *op, int *out)
+static mp2ml_status import_reshape(struct tflite_import *t, const struct tflite_op *op, int *out)
 {
     int a;
     int64_t dims[GRAPH_MAX_RANK];
     unsigned rank = 0;
-    TRY(tfl_input(t, op, 0, &a));
+    TRY(tflite_input(t, op, 0, &a));
     TRY(wanted_shape(t, op, dims, &rank));
-    if (tfl_node(t, a)->batched && rank != 0 && dims[0] > 0) {
+    if (tflite_node(t, a)->batched && rank != 0 && dims[0] > 0) {
         if (dims[0] % t->batch != 0)
-            return tfl_fail(t, op, MP2ML_ERR_UNSUPPORTED,
-                            "asks for %lld on the first axis, which must be the batch, %lld, or a "
-                            "multiple of it",
-                            (long long)dims[0], (long long)t->batch);
+            return tflite_fail(
+                t, op, MP2ML_ERR_UNSUPPORTED,
+                "asks for %lld on the first axis, which must be the batch, %lld, or a "
+                "multiple of it",
+                (long long)dims[0], (long long)t->batch);
         dims[0] = -(dims[0] / t->batch);
     }
     return expand_reshape(&t->expand, out, NULL, a, dims, rank);
 }
 
-static mp2ml_status import_squeeze(struct tfl_import *t, const struct tfl_op *op, int *out)
+static mp2ml_status import_squeeze(struct tflite_import *t, const struct tflite_op *op, int *out)
 {
     struct graph_node *n;
-    const struct flat_vector axes = flat_list(&op->options, 0, 4);
+    const struct flatbuffer_vector axes = flatbuffer_list(&op->options, 0, 4);
     if (axes.count > GRAPH_MAX_RANK)
-        return tfl_fail(t, op, MP2ML_ERR_MODEL, "removes %zu axes", axes.count);
+        return tflite_fail(t, op, MP2ML_ERR_MODEL, "removes %zu axes", axes.count);
     TRY(with_inputs(t, op, NULL, &n));
     n->n_list = (unsigned)axes.count;
     for (unsigned k = 0; k < n->n_list; k++)
-        n->list[k] = flat_i32_at(&axes, k);
+        n->list[k] = flatbuffer_i32_at(&axes, k);
     return settle(t, out);
 }
 
 /* The same integers with another first one. */
-static mp2ml_status with_first(struct tfl_import *t, int *out, const struct graph_tensor *values,
+static mp2ml_status with_first(struct tflite_import *t, int *out, const struct graph_tensor *values,
                                int64_t first)
 {
     int64_t *to;
@@ -239,141 +243,143 @@ static mp2ml_status with_first(struct tfl_import *t, int *out, const struct grap
 }
 
 /* Inputs: dims, value. A constant that is the same for all samples has 1 on its first axis. */
-static mp2ml_status import_fill(struct tfl_import *t, const struct tfl_op *op, int *out)
+static mp2ml_status import_fill(struct tflite_import *t, const struct tflite_op *op, int *out)
 {
     int dims, value;
     struct graph_tensor wanted;
-    TRY(tfl_input(t, op, 0, &dims));
-    TRY(tfl_input(t, op, 1, &value));
-    TRY(tfl_integers(t, op, 0, &wanted));
+    TRY(tflite_input(t, op, 0, &dims));
+    TRY(tflite_input(t, op, 1, &value));
+    TRY(tflite_integers(t, op, 0, &wanted));
     if (wanted.count != 0 && wanted.i[0] == GRAPH_BATCH)
         TRY(with_first(t, &dims, &wanted, 1));
     return expand_binary(&t->expand, out, GRAPH_FILL, NULL, dims, value);
 }
 
-static mp2ml_status import_pack(struct tfl_import *t, const struct tfl_op *op, int *out)
+static mp2ml_status import_pack(struct tflite_import *t, const struct tflite_op *op, int *out)
 {
     return with_axis(t, op, out, 1);
 }
 
-static mp2ml_status import_block(struct tfl_import *t, const struct tfl_op *op, int *out)
+static mp2ml_status import_block(struct tflite_import *t, const struct tflite_op *op, int *out)
 {
     return with_axis(t, op, out, 0);
 }
 
-static mp2ml_status import_concatenation(struct tfl_import *t, const struct tfl_op *op, int *out)
+static mp2ml_status import_concatenation(struct tflite_import *t, const struct tflite_op *op,
+                                         int *out)
 {
     int node;
     struct graph_node *n;
-    const uint8_t activation = flat_u8(&op->options, 1, TFL_NONE);
-    TRY(with_inputs(t, op, tfl_hint(activation), &n));
-    n->axis = flat_i32(&op->options, 0, 0);
+    const uint8_t activation = flatbuffer_u8(&op->options, 1, TFLITE_NONE);
+    TRY(with_inputs(t, op, tflite_hint(activation), &n));
+    n->axis = flatbuffer_i32(&op->options, 0, 0);
     n->parts = 1; /* the axis is no input */
     TRY(settle(t, &node));
-    return tfl_activate(t, op, out, node, activation);
+    return tflite_activate(t, op, out, node, activation);
 }
 
-static mp2ml_status import_gather(struct tfl_import *t, const struct tfl_op *op, int *out)
+static mp2ml_status import_gather(struct tflite_import *t, const struct tflite_op *op, int *out)
 {
-    const int32_t dims = flat_i32(&op->options, 1, 0);
+    const int32_t dims = flatbuffer_i32(&op->options, 1, 0);
     return dims == 0 ? with_axis(t, op, out, 0)
-                     : tfl_fail(t, op, MP2ML_ERR_UNSUPPORTED, "batch_dims is %ld", (long)dims);
+                     : tflite_fail(t, op, MP2ML_ERR_UNSUPPORTED, "batch_dims is %ld", (long)dims);
 }
 
-static mp2ml_status import_mirror_pad(struct tfl_import *t, const struct tfl_op *op, int *out)
+static mp2ml_status import_mirror_pad(struct tflite_import *t, const struct tflite_op *op, int *out)
 {
     int a;
     struct graph_tensor pads;
-    const uint8_t mode = flat_u8(&op->options, 0, 0);
-    TRY(tfl_input(t, op, 0, &a));
-    TRY(tfl_integers(t, op, 1, &pads));
-    const struct graph_node *x = tfl_node(t, a);
+    const uint8_t mode = flatbuffer_u8(&op->options, 0, 0);
+    TRY(tflite_input(t, op, 0, &a));
+    TRY(tflite_integers(t, op, 1, &pads));
+    const struct graph_node *x = tflite_node(t, a);
     if (pads.count != 2 * (size_t)x->rank || mode > 1)
-        return tfl_fail(t, op, MP2ML_ERR_MODEL, "paddings or mode do not fit shape %s",
-                        shape_print(x).text);
+        return tflite_fail(t, op, MP2ML_ERR_MODEL, "paddings or mode do not fit shape %s",
+                           shape_print(x).text);
     if (!x->batched || pads.i[0] != 0 || pads.i[1] != 0)
-        return tfl_fail(t, op, MP2ML_ERR_UNSUPPORTED, "pads the batch axis, or a constant");
+        return tflite_fail(t, op, MP2ML_ERR_UNSUPPORTED, "pads the batch axis, or a constant");
     return compose_mirror_pad(&t->expand, out, a, pads.i,
                               mode == 0 ? COMPOSE_REFLECT : COMPOSE_SYMMETRIC);
 }
 
 /* Parts ----------------------------------------------------------------------------------------- */
 
-static void set_part(struct graph_node *n, const struct tfl_op *op)
+static void set_part(struct graph_node *n, const struct tflite_op *op)
 {
     n->part = op->part;
     n->parts = (unsigned)op->outputs.count;
 }
 
 /* SPLIT_V's axis is an input. */
-static mp2ml_status import_parts(struct tfl_import *t, const struct tfl_op *op, int *out)
+static mp2ml_status import_parts(struct tflite_import *t, const struct tflite_op *op, int *out)
 {
     struct graph_node *n;
     TRY(with_inputs(t, op, NULL, &n));
     if (op->row->op == GRAPH_UNPACK)
-        n->axis = flat_i32(&op->options, 1, 0);
+        n->axis = flatbuffer_i32(&op->options, 1, 0);
     set_part(n, op);
     return settle(t, out);
 }
 
 /* The axis comes first in the file. */
-static mp2ml_status import_split(struct tfl_import *t, const struct tfl_op *op, int *out)
+static mp2ml_status import_split(struct tflite_import *t, const struct tflite_op *op, int *out)
 {
     int axis, a;
     struct graph_node *n;
-    TRY(tfl_input(t, op, 0, &axis));
-    TRY(tfl_input(t, op, 1, &a));
+    TRY(tflite_input(t, op, 0, &axis));
+    TRY(tflite_input(t, op, 1, &a));
     TRY(expand_node(&t->expand, GRAPH_SPLIT, NULL, (const int[]){a, axis}, 2, &n));
     set_part(n, op);
     return settle(t, out);
 }
 
 /* Of the first axis, all samples are taken: -1 for whatever number the file has. */
-static mp2ml_status import_slice(struct tfl_import *t, const struct tfl_op *op, int *out)
+static mp2ml_status import_slice(struct tflite_import *t, const struct tflite_op *op, int *out)
 {
     int in[3];
     struct graph_tensor size;
     for (size_t k = 0; k < 3; k++)
-        TRY(tfl_input(t, op, k, &in[k]));
-    TRY(tfl_integers(t, op, 2, &size));
-    if (tfl_node(t, in[0])->batched && size.count != 0 && size.i[0] == t->batch)
+        TRY(tflite_input(t, op, k, &in[k]));
+    TRY(tflite_integers(t, op, 2, &size));
+    if (tflite_node(t, in[0])->batched && size.count != 0 && size.i[0] == t->batch)
         TRY(with_first(t, &in[2], &size, GRAPH_BATCH));
     struct graph_node *n;
     TRY(expand_node(&t->expand, GRAPH_SLICE, NULL, in, 3, &n));
     return settle(t, out);
 }
 
-static mp2ml_status import_strided_slice(struct tfl_import *t, const struct tfl_op *op, int *out)
+static mp2ml_status import_strided_slice(struct tflite_import *t, const struct tflite_op *op,
+                                         int *out)
 {
     struct graph_node *n;
     struct graph_tensor end;
     int a;
-    TRY(tfl_input(t, op, 0, &a));
-    TRY(tfl_integers(t, op, 2, &end));
-    if (flat_u8(&op->options, 5, 0) != 0)
-        return tfl_fail(t, op, MP2ML_ERR_UNSUPPORTED, "its ends are relative to its beginnings");
+    TRY(tflite_input(t, op, 0, &a));
+    TRY(tflite_integers(t, op, 2, &end));
+    if (flatbuffer_u8(&op->options, 5, 0) != 0)
+        return tflite_fail(t, op, MP2ML_ERR_UNSUPPORTED, "its ends are relative to its beginnings");
     TRY(with_inputs(t, op, NULL, &n));
     for (unsigned k = 0; k < 5; k++)
-        n->mask[k] = flat_i32(&op->options, k, 0);
+        n->mask[k] = flatbuffer_i32(&op->options, k, 0);
     /* An end of as many samples as there are is open. */
-    if (tfl_node(t, a)->batched && end.count != 0 && end.i[0] == t->batch)
+    if (tflite_node(t, a)->batched && end.count != 0 && end.i[0] == t->batch)
         n->mask[1] |= 1;
     return settle(t, out);
 }
 
 /* ----------------------------------------------------------------------------------------------- */
 
-static const struct tfl_row table[] = {
+static const struct tflite_row table[] = {
     [0] = {"ADD", GRAPH_ADD, import_arithmetic, false},
-    [1] = {"AVERAGE_POOL_2D", GRAPH_AVG_POOL, tfl_import_pool, false},
+    [1] = {"AVERAGE_POOL_2D", GRAPH_AVG_POOL, tflite_import_pool, false},
     [2] = {"CONCATENATION", GRAPH_CONCAT, import_concatenation, false},
-    [3] = {"CONV_2D", GRAPH_CONV2D, tfl_import_conv2d, false},
-    [4] = {"DEPTHWISE_CONV_2D", GRAPH_CONV2D, tfl_import_depthwise, false},
+    [3] = {"CONV_2D", GRAPH_CONV2D, tflite_import_conv2d, false},
+    [4] = {"DEPTHWISE_CONV_2D", GRAPH_CONV2D, tflite_import_depthwise, false},
     [5] = {"DEPTH_TO_SPACE", GRAPH_DEPTH_TO_SPACE, import_block, false},
     [6] = {"DEQUANTIZE", GRAPH_IDENTITY, import_quantize, false},
     [7] = {.name = "EMBEDDING_LOOKUP"},
     [8] = {"FLOOR", GRAPH_FLOOR, import_plain, false},
-    [9] = {"FULLY_CONNECTED", GRAPH_MATMUL, tfl_import_fully_connected, false},
+    [9] = {"FULLY_CONNECTED", GRAPH_MATMUL, tflite_import_fully_connected, false},
     [10] = {.name = "HASHTABLE_LOOKUP"},
     [11] = {.name = "L2_NORMALIZATION"},
     [12] = {.name = "L2_POOL_2D"},
@@ -381,7 +387,7 @@ static const struct tfl_row table[] = {
     [14] = {"LOGISTIC", GRAPH_SIGMOID, import_plain, false},
     [15] = {.name = "LSH_PROJECTION"},
     [16] = {.name = "LSTM"},
-    [17] = {"MAX_POOL_2D", GRAPH_MAX_POOL, tfl_import_pool, false},
+    [17] = {"MAX_POOL_2D", GRAPH_MAX_POOL, tflite_import_pool, false},
     [18] = {"MUL", GRAPH_MUL, import_arithmetic, false},
     [19] = {"RELU", GRAPH_RELU, import_plain, false},
     [20] = {"RELU_N1_TO_1", GRAPH_RELU, import_relu_1, false},
@@ -431,7 +437,7 @@ static const struct tfl_row table[] = {
     [64] = {"SELECT", GRAPH_SELECT, import_plain, false},
     [65] = {"SLICE", GRAPH_SLICE, import_slice, false},
     [66] = {.name = "SIN"},
-    [67] = {"TRANSPOSE_CONV", GRAPH_CONV2D, tfl_import_transpose_conv, false},
+    [67] = {"TRANSPOSE_CONV", GRAPH_CONV2D, tflite_import_transpose_conv, false},
     [68] = {.name = "SPARSE_TO_DENSE"},
     [69] = {"TILE", GRAPH_TILE, import_plain, false},
     [70] = {"EXPAND_DIMS", GRAPH_EXPAND_DIMS, import_plain, false},
@@ -461,7 +467,7 @@ static const struct tfl_row table[] = {
     [94] = {"FILL", GRAPH_FILL, import_fill, false},
     [95] = {"FLOOR_MOD", GRAPH_FLOOR_MOD, import_plain, false},
     [96] = {"RANGE", GRAPH_RANGE, import_plain, false},
-    [97] = {"RESIZE_NEAREST_NEIGHBOR", GRAPH_TAKE, tfl_import_resize, false},
+    [97] = {"RESIZE_NEAREST_NEIGHBOR", GRAPH_TAKE, tflite_import_resize, false},
     [98] = {"LEAKY_RELU", GRAPH_LEAKY_RELU, import_leaky_relu, false},
     [99] = {"SQUARED_DIFFERENCE", GRAPH_SQUARED_DIFFERENCE, import_plain, false},
     [100] = {"MIRROR_PAD", GRAPH_PAD, import_mirror_pad, false},
@@ -528,7 +534,7 @@ static const struct tfl_row table[] = {
     [161] = {.name = "RIGHT_SHIFT"},
 };
 
-const struct tfl_row *tfl_row_at(int64_t code)
+const struct tflite_row *tflite_row_at(int64_t code)
 {
     return code >= 0 && code < (int64_t)(sizeof table / sizeof table[0]) ? &table[code] : NULL;
 }

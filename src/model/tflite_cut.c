@@ -14,7 +14,7 @@ enum { /* fields of the schema's tables */
        MAP_TENSOR = 1
 };
 
-void tfl_bounds_wipe(struct tfl_bounds *bounds)
+void tflite_bounds_wipe(struct tflite_bounds *bounds)
 {
     free(bounds->starts);
     free(bounds->ends);
@@ -30,10 +30,10 @@ static mp2ml_status bad_name(mp2ml_error *err, const char *flag, const char *ask
     return MP2ML_ERR_ARGUMENT;
 }
 
-static const char *name_of(struct tfl_model *m, size_t tensor)
+static const char *name_of(struct tflite_model *m, size_t tensor)
 {
-    const struct flat_table table = flat_table_at(&m->tensors, tensor);
-    return flat_string(&table, TENSOR_NAME);
+    const struct flatbuffer_table table = flatbuffer_table_at(&m->tensors, tensor);
+    return flatbuffer_string(&table, TENSOR_NAME);
 }
 
 /* How well a tensor's name fits: the whole name, the part that listings show, or one of these but
@@ -42,56 +42,58 @@ enum fit { FIT_WHOLE, FIT_SHOWN, FIT_LOOSE };
 
 static bool fits(const char *name, const char *asked, enum fit how)
 {
-    const size_t shown = tfl_name_length(name);
+    const size_t shown = tflite_name_length(name);
     if (how == FIT_SHOWN)
         return strncmp(name, asked, shown) == 0 && asked[shown] == '\0';
     return how == FIT_WHOLE ? strcmp(name, asked) == 0 : graph_name_matches(name, asked);
 }
 
-/* The tensor that the signature has under that name; TFL_NO_TENSOR: none. */
-static int in_signature(const struct tfl_model *m, const struct flat_vector *names,
+/* The tensor that the signature has under that name; TFLITE_NO_TENSOR: none. */
+static int in_signature(const struct tflite_model *m, const struct flatbuffer_vector *names,
                         const char *asked)
 {
     for (size_t k = 0; k < names->count; k++) {
-        const struct flat_table map = flat_table_at(names, k);
-        const int32_t tensor = flat_i32(&map, MAP_TENSOR, 0);
-        if (strcmp(flat_string(&map, MAP_NAME), asked) == 0 && tensor >= 0 &&
+        const struct flatbuffer_table map = flatbuffer_table_at(names, k);
+        const int32_t tensor = flatbuffer_i32(&map, MAP_TENSOR, 0);
+        if (strcmp(flatbuffer_string(&map, MAP_NAME), asked) == 0 && tensor >= 0 &&
             (size_t)tensor < m->tensors.count)
             return tensor;
     }
-    return TFL_NO_TENSOR;
+    return TFLITE_NO_TENSOR;
 }
 
-/* *tensor stays TFL_NO_TENSOR when there is none; fails when there are several that fit as well. */
-static mp2ml_status find_fitting(int *tensor, struct tfl_model *m, enum fit how, const char *asked,
-                                 const char *flag, mp2ml_error *err)
+/* *tensor stays TFLITE_NO_TENSOR when there is none; fails when there are several that fit as well. */
+static mp2ml_status find_fitting(int *tensor, struct tflite_model *m, enum fit how,
+                                 const char *asked, const char *flag, mp2ml_error *err)
 {
-    *tensor = TFL_NO_TENSOR;
+    *tensor = TFLITE_NO_TENSOR;
     for (size_t k = 0; k < m->tensors.count; k++) {
         if (!fits(name_of(m, k), asked, how))
             continue;
-        if (*tensor != TFL_NO_TENSOR)
+        if (*tensor != TFLITE_NO_TENSOR)
             return bad_name(err, flag, asked, "the model has several tensors of that name");
         *tensor = (int)k;
     }
     return MP2ML_OK;
 }
 
-static mp2ml_status find_tensor(int *tensor, struct tfl_model *m, const struct flat_vector *names,
-                                const char *asked, const char *flag, mp2ml_error *err)
+static mp2ml_status find_tensor(int *tensor, struct tflite_model *m,
+                                const struct flatbuffer_vector *names, const char *asked,
+                                const char *flag, mp2ml_error *err)
 {
     TRY(find_fitting(tensor, m, FIT_WHOLE, asked, flag, err));
-    if (*tensor == TFL_NO_TENSOR)
+    if (*tensor == TFLITE_NO_TENSOR)
         *tensor = in_signature(m, names, asked);
-    if (*tensor == TFL_NO_TENSOR)
+    if (*tensor == TFLITE_NO_TENSOR)
         TRY(find_fitting(tensor, m, FIT_SHOWN, asked, flag, err));
-    return *tensor == TFL_NO_TENSOR ? find_fitting(tensor, m, FIT_LOOSE, asked, flag, err)
-                                    : MP2ML_OK;
+    return *tensor == TFLITE_NO_TENSOR ? find_fitting(tensor, m, FIT_LOOSE, asked, flag, err)
+                                       : MP2ML_OK;
 }
 
 /* The same for the first `length` characters. */
-static mp2ml_status find_named(int *tensor, struct tfl_model *m, const struct flat_vector *names,
-                               const char *asked, size_t length, const char *flag, mp2ml_error *err)
+static mp2ml_status find_named(int *tensor, struct tflite_model *m,
+                               const struct flatbuffer_vector *names, const char *asked,
+                               size_t length, const char *flag, mp2ml_error *err)
 {
     char *name = strndup(asked, length);
     if (name == NULL)
@@ -102,19 +104,19 @@ static mp2ml_status find_named(int *tensor, struct tfl_model *m, const struct fl
 }
 
 /* NAME or NAME:D1,D2,...; names have colons, too. */
-static mp2ml_status parse_start(struct tfl_start *start, struct tfl_model *m, const char *asked,
-                                mp2ml_error *err)
+static mp2ml_status parse_start(struct tflite_start *start, struct tflite_model *m,
+                                const char *asked, mp2ml_error *err)
 {
     static const char flag[] = "--input-node";
     memset(start, 0, sizeof *start);
     TRY(find_tensor(&start->tensor, m, &m->input_names, asked, flag, err));
     const char *colon = strrchr(asked, ':');
-    if (start->tensor != TFL_NO_TENSOR)
+    if (start->tensor != TFLITE_NO_TENSOR)
         return MP2ML_OK;
     if (colon != NULL)
         TRY(find_named(&start->tensor, m, &m->input_names, asked, (size_t)(colon - asked), flag,
                        err));
-    if (start->tensor == TFL_NO_TENSOR)
+    if (start->tensor == TFLITE_NO_TENSOR)
         return bad_name(err, flag, asked, "the model has no such tensor");
     if (!graph_parse_shape(&start->rank, start->dims, colon + 1))
         return bad_name(err, flag, asked,
@@ -124,16 +126,17 @@ static mp2ml_status parse_start(struct tfl_start *start, struct tfl_model *m, co
 }
 
 /* The number of a tensor in one of the file's two lists. */
-static mp2ml_status listed(int *tensor, struct tfl_model *m, const struct flat_vector *list,
-                           size_t k, const char *what, mp2ml_error *err)
+static mp2ml_status listed(int *tensor, struct tflite_model *m,
+                           const struct flatbuffer_vector *list, size_t k, const char *what,
+                           mp2ml_error *err)
 {
-    *tensor = flat_i32_at(list, k);
+    *tensor = flatbuffer_i32_at(list, k);
     return *tensor >= 0 && (size_t)*tensor < m->tensors.count
                ? MP2ML_OK
                : status_fail(err, MP2ML_ERR_MODEL, "%s %zu of the network is no tensor", what, k);
 }
 
-static mp2ml_status make_starts(struct tfl_bounds *bounds, struct tfl_model *m,
+static mp2ml_status make_starts(struct tflite_bounds *bounds, struct tflite_model *m,
                                 const struct graph_cut *cut, mp2ml_error *err)
 {
     bounds->named = cut->inputs != NULL && cut->n_inputs != 0;
@@ -151,7 +154,7 @@ static mp2ml_status make_starts(struct tfl_bounds *bounds, struct tfl_model *m,
     return MP2ML_OK;
 }
 
-static mp2ml_status make_ends(struct tfl_bounds *bounds, struct tfl_model *m,
+static mp2ml_status make_ends(struct tflite_bounds *bounds, struct tflite_model *m,
                               const struct graph_cut *cut, mp2ml_error *err)
 {
     static const char flag[] = "--output-node";
@@ -169,7 +172,7 @@ static mp2ml_status make_ends(struct tfl_bounds *bounds, struct tfl_model *m,
         } else {
             const char *asked = cut->outputs[k];
             TRY(find_tensor(end, m, &m->output_names, asked, flag, err));
-            if (*end == TFL_NO_TENSOR)
+            if (*end == TFLITE_NO_TENSOR)
                 return bad_name(err, flag, asked, "the model has no such tensor");
         }
         bounds->n_ends = k + 1;
@@ -177,8 +180,8 @@ static mp2ml_status make_ends(struct tfl_bounds *bounds, struct tfl_model *m,
     return MP2ML_OK;
 }
 
-mp2ml_status tfl_bounds_make(struct tfl_bounds *bounds, struct tfl_model *m,
-                             const struct graph_cut *cut, mp2ml_error *err)
+mp2ml_status tflite_bounds_make(struct tflite_bounds *bounds, struct tflite_model *m,
+                                const struct graph_cut *cut, mp2ml_error *err)
 {
     memset(bounds, 0, sizeof *bounds);
     TRY(make_starts(bounds, m, cut, err));

@@ -51,47 +51,48 @@ enum { /* fields of the schema's tables */
 
 /* What converters write for operators that they have joined is all their names, with semicolons
  * between: the first is enough. */
-void tfl_tensor_name(char name[TFL_NAME], struct tfl_model *m, int tensor)
+void tflite_tensor_name(char name[TFLITE_NAME], struct tflite_model *m, int tensor)
 {
-    const struct flat_table table = flat_table_at(&m->tensors, (size_t)tensor);
-    const char *text = flat_string(&table, TENSOR_NAME);
-    size_t length = tfl_name_length(text);
+    const struct flatbuffer_table table = flatbuffer_table_at(&m->tensors, (size_t)tensor);
+    const char *text = flatbuffer_string(&table, TENSOR_NAME);
+    size_t length = tflite_name_length(text);
     if (length == 0) {
-        (void)snprintf(name, TFL_NAME, "tensor %d", tensor);
+        (void)snprintf(name, TFLITE_NAME, "tensor %d", tensor);
         return;
     }
-    if (length >= TFL_NAME) { /* cut before a character of UTF-8, not within it */
-        length = TFL_NAME - 1;
-        while (length > TFL_NAME - 5 && (text[length] & 0xc0) == 0x80)
+    if (length >= TFLITE_NAME) { /* cut before a character of UTF-8, not within it */
+        length = TFLITE_NAME - 1;
+        while (length > TFLITE_NAME - 5 && (text[length] & 0xc0) == 0x80)
             length--;
     }
     memcpy(name, text, length);
     name[length] = '\0';
 }
 
-mp2ml_status tfl_tensor_fail(struct tfl_model *m, int tensor, mp2ml_status status, const char *what,
-                             mp2ml_error *err)
+mp2ml_status tflite_tensor_fail(struct tflite_model *m, int tensor, mp2ml_status status,
+                                const char *what, mp2ml_error *err)
 {
-    char name[TFL_NAME];
-    tfl_tensor_name(name, m, tensor);
+    char name[TFLITE_NAME];
+    tflite_tensor_name(name, m, tensor);
     return status_fail(err, status, "tensor '%.200s' %s", name, what);
 }
 
 /* Where the values of a constant are: in the buffer, or, in files beyond 2 GiB, behind all tables.
  */
-static bool find_data(struct tfl_tensor *out, struct tfl_model *m, const struct flat_table *table)
+static bool find_data(struct tflite_tensor *out, struct tflite_model *m,
+                      const struct flatbuffer_table *table)
 {
-    const uint32_t index = (uint32_t)flat_i32(table, TENSOR_BUFFER, 0);
+    const uint32_t index = (uint32_t)flatbuffer_i32(table, TENSOR_BUFFER, 0);
     if (index == 0) /* the one that is empty by convention */
         return true;
     if (index >= m->buffers.count)
         return false;
-    const struct flat_table buffer = flat_table_at(&m->buffers, index);
-    const struct flat_vector data = flat_list(&buffer, BUFFER_DATA, 1);
-    const uint64_t offset = flat_u64(&buffer, BUFFER_OFFSET, 0);
-    const uint64_t size = flat_u64(&buffer, BUFFER_SIZE, 0);
+    const struct flatbuffer_table buffer = flatbuffer_table_at(&m->buffers, index);
+    const struct flatbuffer_vector data = flatbuffer_list(&buffer, BUFFER_DATA, 1);
+    const uint64_t offset = flatbuffer_u64(&buffer, BUFFER_OFFSET, 0);
+    const uint64_t size = flatbuffer_u64(&buffer, BUFFER_SIZE, 0);
     if (data.count != 0) {
-        out->data = flat_bytes(&data);
+        out->data = flatbuffer_bytes(&data);
         out->bytes = data.count;
     } else if (offset > 1 && size != 0) {
         if (offset > m->file.size || size > m->file.size - offset)
@@ -103,17 +104,17 @@ static bool find_data(struct tfl_tensor *out, struct tfl_model *m, const struct 
 }
 
 /* A size that the signature leaves open is unknown, but for the first, which is the batch. */
-static bool read_shape(struct tfl_tensor *out, const struct flat_table *table)
+static bool read_shape(struct tflite_tensor *out, const struct flatbuffer_table *table)
 {
-    const struct flat_vector shape = flat_list(table, TENSOR_SHAPE, 4);
-    const struct flat_vector signature = flat_list(table, TENSOR_SHAPE_SIGNATURE, 4);
+    const struct flatbuffer_vector shape = flatbuffer_list(table, TENSOR_SHAPE, 4);
+    const struct flatbuffer_vector signature = flatbuffer_list(table, TENSOR_SHAPE_SIGNATURE, 4);
     if (shape.count > GRAPH_MAX_RANK)
         return false;
     out->rank = (unsigned)shape.count;
     for (unsigned d = 0; d < out->rank; d++) {
         const bool open =
-            d != 0 && signature.count == shape.count && flat_i32_at(&signature, d) < 0;
-        out->dims[d] = open ? -1 : flat_i32_at(&shape, d);
+            d != 0 && signature.count == shape.count && flatbuffer_i32_at(&signature, d) < 0;
+        out->dims[d] = open ? -1 : flatbuffer_i32_at(&shape, d);
         if (out->dims[d] < -1)
             return false;
     }
@@ -121,17 +122,18 @@ static bool read_shape(struct tfl_tensor *out, const struct flat_table *table)
 }
 
 /* NULL, or what is wrong. */
-static const char *read_quantisation(struct tfl_tensor *out, const struct flat_table *table)
+static const char *read_quantisation(struct tflite_tensor *out,
+                                     const struct flatbuffer_table *table)
 {
-    const struct flat_table q = flat_child(table, TENSOR_QUANTIZATION);
-    out->scale = flat_list(&q, QUANTIZATION_SCALE, 4);
-    out->zero = flat_list(&q, QUANTIZATION_ZERO_POINT, 8);
+    const struct flatbuffer_table q = flatbuffer_child(table, TENSOR_QUANTIZATION);
+    out->scale = flatbuffer_list(&q, QUANTIZATION_SCALE, 4);
+    out->zero = flatbuffer_list(&q, QUANTIZATION_ZERO_POINT, 8);
     if (out->scale.count == 0 || !element_is_integer(out->type))
         return NULL;
     out->quantised = true;
-    if (flat_u8(&q, QUANTIZATION_DETAILS_TYPE, 0) != 0)
+    if (flatbuffer_u8(&q, QUANTIZATION_DETAILS_TYPE, 0) != 0)
         return "is quantised in a way that is not supported (in blocks, or by rules of its own)";
-    const int32_t along = flat_i32(&q, QUANTIZATION_DIMENSION, 0);
+    const int32_t along = flatbuffer_i32(&q, QUANTIZATION_DIMENSION, 0);
     if (out->scale.count == 1)
         return out->zero.count <= 1 ? NULL : "has one scale and several zero points";
     if (along < 0 || (unsigned)along >= out->rank ||
@@ -142,47 +144,49 @@ static const char *read_quantisation(struct tfl_tensor *out, const struct flat_t
     return NULL;
 }
 
-mp2ml_status tfl_tensor_read(struct tfl_tensor *out, struct tfl_model *m, int tensor,
-                             mp2ml_error *err)
+mp2ml_status tflite_tensor_read(struct tflite_tensor *out, struct tflite_model *m, int tensor,
+                                mp2ml_error *err)
 {
     memset(out, 0, sizeof *out);
-    const struct flat_table table = flat_table_at(&m->tensors, (size_t)tensor);
-    out->name = flat_string(&table, TENSOR_NAME);
-    out->type_code = flat_u8(&table, TENSOR_TYPE, 0);
+    const struct flatbuffer_table table = flatbuffer_table_at(&m->tensors, (size_t)tensor);
+    out->name = flatbuffer_string(&table, TENSOR_NAME);
+    out->type_code = flatbuffer_u8(&table, TENSOR_TYPE, 0);
     out->type =
         out->type_code < sizeof types / sizeof types[0] ? types[out->type_code] : ELEMENT_NONE;
     if (!read_shape(out, &table))
-        return tfl_tensor_fail(m, tensor, MP2ML_ERR_MODEL, "has an impossible shape", err);
+        return tflite_tensor_fail(m, tensor, MP2ML_ERR_MODEL, "has an impossible shape", err);
     if (!find_data(out, m, &table))
-        return tfl_tensor_fail(m, tensor, MP2ML_ERR_MODEL, "has values that are not in the file",
-                               err);
+        return tflite_tensor_fail(m, tensor, MP2ML_ERR_MODEL, "has values that are not in the file",
+                                  err);
     const char *wrong = read_quantisation(out, &table);
-    if (wrong == NULL && flat_u8(&table, TENSOR_IS_VARIABLE, 0) != 0)
+    if (wrong == NULL && flatbuffer_u8(&table, TENSOR_IS_VARIABLE, 0) != 0)
         wrong = "is a variable, which one run leaves to the next; that is not supported";
-    if (wrong == NULL && flat_has(&table, TENSOR_SPARSITY))
+    if (wrong == NULL && flatbuffer_has(&table, TENSOR_SPARSITY))
         wrong = "is stored sparse, which is not supported: convert the model without that";
     if (m->file.failed)
         return status_fail(err, MP2ML_ERR_MODEL, "a damaged TensorFlow Lite file");
-    return wrong == NULL ? MP2ML_OK : tfl_tensor_fail(m, tensor, MP2ML_ERR_UNSUPPORTED, wrong, err);
+    return wrong == NULL ? MP2ML_OK
+                         : tflite_tensor_fail(m, tensor, MP2ML_ERR_UNSUPPORTED, wrong, err);
 }
 
 /* Constants ----------------------------------------------------------------------------------- */
 
 /* Element k, whose index on the quantised axis is `index`. */
-static float real_at(const struct tfl_tensor *s, size_t k, size_t index)
+static float real_at(const struct tflite_tensor *s, size_t k, size_t index)
 {
     const uint8_t *at = s->data + k * element_width(s->type);
     if (!s->quantised)
         return element_real(at, s->type);
     const int64_t zero = s->zero.count == 0   ? 0
-                         : s->zero.count == 1 ? flat_i64_at(&s->zero, 0)
-                                              : flat_i64_at(&s->zero, index);
-    const float scale = flat_f32_at(&s->scale, s->scale.count == 1 ? 0 : index);
+                         : s->zero.count == 1 ? flatbuffer_i64_at(&s->zero, 0)
+                                              : flatbuffer_i64_at(&s->zero, index);
+    const float scale = flatbuffer_f32_at(&s->scale, s->scale.count == 1 ? 0 : index);
     return (float)(((double)element_integer(at, s->type) - (double)zero) * (double)scale);
 }
 
 /* Goes through the file's order; stride[d]: how far apart in `out` neighbours on axis d are. */
-static void fill_reals(float *out, const struct tfl_tensor *s, size_t count, const size_t *stride)
+static void fill_reals(float *out, const struct tflite_tensor *s, size_t count,
+                       const size_t *stride)
 {
     size_t index[GRAPH_MAX_RANK] = {0}, place = 0;
     for (size_t k = 0; k < count; k++) {
@@ -197,7 +201,7 @@ static void fill_reals(float *out, const struct tfl_tensor *s, size_t count, con
     }
 }
 
-static void fill(struct graph_tensor *to, const struct tfl_tensor *s, const unsigned *order)
+static void fill(struct graph_tensor *to, const struct tflite_tensor *s, const unsigned *order)
 {
     size_t stride[GRAPH_MAX_RANK] = {0}, step = 1;
     for (unsigned d = to->rank; d-- > 0;) {
@@ -210,7 +214,8 @@ static void fill(struct graph_tensor *to, const struct tfl_tensor *s, const unsi
         to->i[k] = element_integer(s->data + k * element_width(s->type), s->type);
 }
 
-static mp2ml_status check_constant(struct tfl_import *t, int tensor, const struct tfl_tensor *s)
+static mp2ml_status check_constant(struct tflite_import *t, int tensor,
+                                   const struct tflite_tensor *s)
 {
     size_t count;
     char text[80];
@@ -218,33 +223,34 @@ static mp2ml_status check_constant(struct tfl_import *t, int tensor, const struc
     if (s->type == ELEMENT_NONE) {
         (void)snprintf(text, sizeof text, "has values of type %u, which cannot be read",
                        s->type_code);
-        return tfl_tensor_fail(t->model, tensor, MP2ML_ERR_UNSUPPORTED, text, err);
+        return tflite_tensor_fail(t->model, tensor, MP2ML_ERR_UNSUPPORTED, text, err);
     }
     if (!graph_count(&count, s->dims, s->rank))
-        return tfl_tensor_fail(t->model, tensor, MP2ML_ERR_MODEL, "has an impossible shape", err);
+        return tflite_tensor_fail(t->model, tensor, MP2ML_ERR_MODEL, "has an impossible shape",
+                                  err);
     if (s->data == NULL && count != 0)
-        return tfl_tensor_fail(t->model, tensor, MP2ML_ERR_MODEL,
-                               "has no values: it is no constant, and nothing computes it", err);
+        return tflite_tensor_fail(t->model, tensor, MP2ML_ERR_MODEL,
+                                  "has no values: it is no constant, and nothing computes it", err);
     if (count * element_width(s->type) != s->bytes) { /* < 2^34 */
         (void)snprintf(text, sizeof text, "has %zu bytes for %zu values", s->bytes, count);
-        return tfl_tensor_fail(t->model, tensor, MP2ML_ERR_MODEL, text, err);
+        return tflite_tensor_fail(t->model, tensor, MP2ML_ERR_MODEL, text, err);
     }
     for (size_t k = 0; s->quantised && k < s->scale.count; k++)
-        if (!isfinite(flat_f32_at(&s->scale, k)))
-            return tfl_tensor_fail(t->model, tensor, MP2ML_ERR_MODEL,
-                                   "has a scale that is not a finite number", err);
+        if (!isfinite(flatbuffer_f32_at(&s->scale, k)))
+            return tflite_tensor_fail(t->model, tensor, MP2ML_ERR_MODEL,
+                                      "has a scale that is not a finite number", err);
     return MP2ML_OK;
 }
 
 /* A new node. Integers that stand for themselves keep the file's order. */
-static mp2ml_status load(struct tfl_import *t, int tensor, const struct tfl_tensor *s,
+static mp2ml_status load(struct tflite_import *t, int tensor, const struct tflite_tensor *s,
                          const unsigned *order, int *node)
 {
-    char name[TFL_NAME];
+    char name[TFLITE_NAME];
     struct graph_node *n;
     const bool integers = !s->quantised && element_is_integer(s->type);
     TRY(check_constant(t, tensor, s));
-    tfl_tensor_name(name, t->model, tensor);
+    tflite_tensor_name(name, t->model, tensor);
     TRY(graph_add_node(&t->build, name, GRAPH_CONST, 0, &n));
     n->integers = integers;
     n->value.rank = s->rank;
@@ -256,35 +262,36 @@ static mp2ml_status load(struct tfl_import *t, int tensor, const struct tfl_tens
     return graph_settle_node(&t->build, n);
 }
 
-mp2ml_status tfl_constant(struct tfl_import *t, int tensor, int *node)
+mp2ml_status tflite_constant(struct tflite_import *t, int tensor, int *node)
 {
     static const unsigned same[GRAPH_MAX_RANK] = {0, 1, 2, 3, 4, 5, 6, 7};
-    struct tfl_place *place = &t->places[tensor];
-    struct tfl_tensor s;
-    if (place->node == TFL_NO_NODE) {
-        TRY(tfl_tensor_read(&s, t->model, tensor, t->build.err));
+    struct tflite_place *place = &t->places[tensor];
+    struct tflite_tensor s;
+    if (place->node == TFLITE_NO_NODE) {
+        TRY(tflite_tensor_read(&s, t->model, tensor, t->build.err));
         TRY(load(t, tensor, &s, same, &place->node));
     }
     *node = place->node;
     return MP2ML_OK;
 }
 
-mp2ml_status tfl_constant_turned(struct tfl_import *t, int tensor, const unsigned *order,
-                                 unsigned rank, int *node)
+mp2ml_status tflite_constant_turned(struct tflite_import *t, int tensor, const unsigned *order,
+                                    unsigned rank, int *node)
 {
-    struct tfl_place *place = &t->places[tensor];
-    struct tfl_tensor s;
+    struct tflite_place *place = &t->places[tensor];
+    struct tflite_tensor s;
     uint32_t packed = 0;
     for (unsigned d = 0; d < rank; d++)
         packed |= order[d] << 4 * d;
-    if (place->turned != TFL_NO_NODE && place->order == packed) {
+    if (place->turned != TFLITE_NO_NODE && place->order == packed) {
         *node = place->turned;
         return MP2ML_OK;
     }
-    TRY(tfl_tensor_read(&s, t->model, tensor, t->build.err));
+    TRY(tflite_tensor_read(&s, t->model, tensor, t->build.err));
     if (s.rank != rank || (!s.quantised && !element_is_real(s.type)))
-        return tfl_tensor_fail(t->model, tensor, MP2ML_ERR_MODEL,
-                               "has a shape or type that weights here do not have", t->build.err);
+        return tflite_tensor_fail(t->model, tensor, MP2ML_ERR_MODEL,
+                                  "has a shape or type that weights here do not have",
+                                  t->build.err);
     TRY(load(t, tensor, &s, order, node));
     place->turned = *node;
     place->order = packed;
