@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "base/bytes.h"
+#include "flatbuffer_writer.h"
 #include "fuzz.h"
 #include "graphdef_writer.h"
 #include "plan/choose.h"
@@ -279,6 +280,94 @@ static void composed(void)
     gd_wipe(&w);
 }
 
+/* ---- TensorFlow Lite ------------------------------------------------------------------------ */
+
+#define DIMS(...)                                                                                  \
+    ((const int64_t[]){__VA_ARGS__}), (int)(sizeof((const int64_t[]){__VA_ARGS__}) / 8)
+
+/* Layers with weights of int8 and half precision. */
+static void write_tflite_layers(struct tl_writer *w)
+{
+    static const int8_t kernel[18] = {1, -2, 3, 4, 5, 6, -7, 8};
+    static const uint16_t half[54] = {0x3c00, 0xc000};
+    w->signature[0] = "picture";
+    w->signature[1] = "kind";
+    const int x = tl_input(w, "a", DIMS(1, 3, 3, 1));
+    const int k = tl_constant(w, "k", TL_INT8, DIMS(2, 3, 3, 1), kernel, 18);
+    tl_quantise(w, (const float[]){0.5F, 0.25F}, (const int64_t[]){0, 1}, 2, 0);
+    const int bias = tl_floats(w, (const float[]){1, 2}, DIMS(2));
+    int y = tl_node(w, "b", TL_CONV_2D, TL(x, k, bias));
+    tl_number(w, 1, 1);
+    tl_number(w, 2, 1);
+    tl_byte(w, 3, 3);
+    y = tl_node(w, "c", TL_MAX_POOL_2D, TL(y));
+    for (unsigned field = 1; field < 5; field++)
+        tl_number(w, field, field < 3 ? 1 : 2);
+    y = tl_node(w, "d", TL_RESHAPE, TL(y, tl_ints(w, TL(1, 18))));
+    const int real =
+        tl_node(w, "r", TL_DEQUANTIZE, TL(tl_constant(w, "h", TL_HALF, DIMS(3, 18), half, 108)));
+    y = tl_node(w, "e", TL_FULLY_CONNECTED, TL(y, real));
+    tl_output(w, tl_node(w, "f", TL_SOFTMAX, TL(y)));
+    tl_real(w, 0, 1);
+}
+
+/* Shapes that are computed, and moves. */
+static void write_tflite_moves(struct tl_writer *w)
+{
+    const int x = tl_input(w, "a", DIMS(2, 2, 2, 1));
+    const int shape = tl_node(w, "s", TL_SHAPE, TL(x)), zero = tl_ints(w, TL(0));
+    const int one = tl_ints(w, TL(1));
+    const int first = tl_node(w, "b", TL_STRIDED_SLICE, TL(shape, zero, one, one));
+    tl_number(w, 4, 1);
+    const int wanted = tl_node(w, "p", TL_PACK, TL(first, tl_int(w, 4)));
+    tl_number(w, 0, 2);
+    const int pads = tl_ints(w, TL(0, 0, 1, 0, 0, 1, 0, 0));
+    w->tensors[pads].rank = 2;
+    w->tensors[pads].dims[0] = 4;
+    w->tensors[pads].dims[1] = 2;
+    int y = tl_node(w, "m", TL_MIRROR_PAD, TL(x, pads));
+    y = tl_node(w, "z", TL_RESIZE_NEAREST_NEIGHBOR, TL(y, tl_ints(w, TL(2, 2))));
+    tl_byte(w, 1, 1);
+    y = tl_node(w, "q", TL_RESHAPE, TL(y, wanted));
+    const int l = tl_tensor(w, "l", TL_FLOAT, NULL, 0), r = tl_tensor(w, "r", TL_FLOAT, NULL, 0);
+    tl_op(w, TL_SPLIT_V, TL(y, tl_ints(w, TL(1, -1)), tl_int(w, 1)), TL(l, r));
+    y = tl_node(w, "j", TL_CONCATENATION, TL(r, l));
+    tl_number(w, 0, 1);
+    tl_output(w, tl_node(w, "t", TL_HARD_SWISH, TL(y)));
+}
+
+/* An enlarged picture. */
+static void write_tflite_transposed(struct tl_writer *w)
+{
+    const float k[9] = {1, 2, 3, -1, -2, -3, 0.5F, 0, 1};
+    w->outside = true;
+    const int x = tl_input(w, "a", DIMS(1, 2, 2, 1));
+    const int size = tl_ints(w, TL(1, 4, 4, 1)), weights = tl_floats(w, k, DIMS(1, 3, 3, 1));
+    int y = tl_node(w, "b", TL_TRANSPOSE_CONV, TL(size, weights, x));
+    tl_number(w, 1, 2);
+    tl_number(w, 2, 2);
+    y = tl_node(w, "c", TL_PRELU, TL(y, tl_floats(w, (const float[]){0.25F}, DIMS(1))));
+    tl_output(w, tl_node(w, "d", TL_MEAN, TL(y, tl_ints(w, TL(1, 2)))));
+}
+
+static void tflite_seeds(void)
+{
+    static void (*const write[])(struct tl_writer *) = {write_tflite_layers, write_tflite_moves,
+                                                        write_tflite_transposed};
+    static const char *const names[] = {"tflite-layers", "tflite-moves", "tflite-transposed"};
+    for (size_t i = 0; i < 3; i++) {
+        struct tl_writer w = {0};
+        struct graph *g;
+        mp2ml_error err;
+        write[i](&w);
+        tl_finish(&w);
+        FUZZ_CHECK(graph_parse(&g, w.file.data, w.file.size, names[i], NULL, &err) == MP2ML_OK);
+        graph_free(g);
+        put("graph", names[i], "", 1, w.file.data, w.file.size);
+        tl_wipe(&w);
+    }
+}
+
 /* ---- frames --------------------------------------------------------------------------------- */
 
 struct wire {
@@ -492,6 +581,7 @@ int main(int argc, char **argv)
     models();
     functions();
     composed();
+    tflite_seeds();
     frames();
     session();
     ckks();

@@ -78,6 +78,19 @@ These are computed while loading and refused where they depend on an input.
 
 """
 
+NOTES = """
+## The batch, and quantised networks
+
+TensorFlow and TensorFlow Lite: the first axis of every input is the batch, whatever number the file has there; the same
+number in front of a shape that an operator asks for means the batch. ONNX: the first axis is the batch where all
+inputs have it and no operator mixes samples; otherwise whole tensors of the file are one sample.
+
+Quantised networks run as the real numbers that they stand for: constants are scale * (value - zero point), inputs
+and outputs of TensorFlow Lite are real numbers, and rounding is not imitated. What a type cannot hold is clipped only
+where an operator says so by its activation (TensorFlow Lite), or where QuantizeLinear (ONNX) makes an output or has
+a zero point at the end of its type, where it stands for a ReLU.
+"""
+
 Names = dict[str, dict[str, list[str]]]  # operator, format: names in files
 
 
@@ -162,7 +175,7 @@ def document() -> str:
               for key in formats]
     head = HEAD.format(counts=" and ".join(counts), classes=CLASSES, rules="---|" * len(formats),
                        formats=" | ".join(FORMATS[key] for key in formats))
-    return head + "\n".join(lines) + "\n" + TAIL + tail.rstrip("\n") + "\n"
+    return head + "\n".join(lines) + "\n" + TAIL + tail.rstrip("\n") + "\n" + NOTES
 
 
 def wrapped(words: list[str]) -> str:
