@@ -37,8 +37,11 @@ static void write_gates(struct gd_writer *w)
     memset(w, 0, sizeof *w);
     gd_input(w, "x", SHAPE(-1, 4));
     gd_node(w, "gate", "Sigmoid", "x");
-    gd_int_list(w, "shape", (const int32_t[]){-1, 4}, 2);
-    gd_node(w, "same", "Reshape", "gate shape");
+    gd_int_list(w, "square", (const int32_t[]){-1, 2, 2}, 3);
+    gd_int_list(w, "flat", (const int32_t[]){-1, 4}, 2);
+    gd_node(w, "moved", "Reshape", "gate square");
+    gd_node(w, "positive", "Relu", "moved");
+    gd_node(w, "same", "Reshape", "positive flat");
     gd_node(w, "a", "Mul", "x gate");
     gd_node(w, "b", "Add", "same a");
     gd_node(w, "c", "Tanh", "b");
@@ -57,7 +60,7 @@ static void test_plans_refusals(void **state)
     assert_int_equal(explain(&w, 0, &text), 3);
     has(text,
         "node 'gate' (Sigmoid)\n    has a private form at the end of a network only, but node "
-        "'a' (Mul) reads it\n    instead: use HardSigmoid");
+        "'positive' (Relu) reads it\n    instead: use HardSigmoid");
     has(text, "node 'c' (Tanh)\n");
     has(text, "node 'ratio' (RealDiv)\n");
     has(text, "instead: multiply by a constant");
