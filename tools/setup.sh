@@ -105,6 +105,7 @@ PY
 need_torch() {
     need_venv onnx onnxscript
     "$venv/bin/python" -c 'import torch' 2>/dev/null && return
+    mkdir -p build
     say "installing torch into $venv"
     pip_install --retries 0 --timeout 10 torch --index-url https://download.pytorch.org/whl/cpu \
         2>build/torch.log && return

@@ -137,8 +137,7 @@ def _tensors(torch: Any, model: Any, example: Any) -> tuple[Any, ...]:
         shapes = ", ".join(str(tuple(tensor.shape)) for tensor in tensors)
         raise input_error(f"example_input: tensors of shapes {shapes} differ in their number of "
                           "samples, which the first axis counts")
-    # Of one sample, torch would take the 1 for a constant of the network.
-    return tuple(t if t.shape[0] > 1 else torch.cat([t, t]) for t in tensors)
+    return tuple(tensors)
 
 
 def _call(torch: Any, what: str, model: Any, tensors: tuple[Any, ...]) -> Call:
@@ -158,6 +157,8 @@ def _call(torch: Any, what: str, model: Any, tensors: tuple[Any, ...]) -> Call:
         if not isinstance(value, torch.Tensor):
             raise ModelError(f"{what}: the network gives a {type(value).__name__}, expected a "
                              "tensor, or a tuple, list or dict of tensors", "ERR_UNSUPPORTED")
+    # Of one sample, torch would take the 1 for a constant of the network.
+    tensors = tuple(t if t.shape[0] > 1 else torch.cat([t, t]) for t in tensors)
     return Call(model, tensors, _input_names(model, len(tensors)), outputs)
 
 

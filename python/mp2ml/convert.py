@@ -155,7 +155,7 @@ def _keras(tf: Any, model: Any, example: Any) -> tuple[Any, list[str]]:
     @tf.function(input_signature=specs)  # type: ignore[untyped-decorator]
     def forward(*inputs: Any) -> Any:
         results = model(inputs[0] if len(inputs) == 1 else list(inputs), training=False)
-        values = tf.nest.flatten(results)
+        values = list(results.values()) if isinstance(results, dict) else tf.nest.flatten(results)
         names[:] = _output_names(model, results, len(values))
         return values
 
@@ -183,7 +183,7 @@ def _output_names(model: Any, results: Any, count: int) -> list[str]:
     if count == 1:
         return ["output"]
     if isinstance(results, dict):
-        return sorted(results)  # the order in which tensorflow flattens
+        return list(results)
     names = list(getattr(model, "output_names", None) or [])
     return names if len(set(names)) == count else [f"output_{i}" for i in range(count)]
 

@@ -4,6 +4,11 @@
 Needs torch (`make test-all`). Those that classify digits are trained for some seconds on MNIST, so
 that labels mean something; the others on numbers made up here.
 """
+import importlib.util
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +16,7 @@ import pytest
 from whole_models import agreement, compare
 
 import mp2ml
+from mp2ml import _torch_models, convert
 
 pytestmark = pytest.mark.torch
 torch: Any = pytest.importorskip("torch")
@@ -197,3 +203,170 @@ def test_two_inputs_two_outputs() -> None:
     check_floats(model, x, expected)
     private = compare("two-to-two", model, x, expected, plain=["facts"], classes=False)
     assert agreement(private[0], expected[0]) >= 0.99
+
+
+# ---- what is accepted ----
+
+class Dense(nn.Module):
+    """Three numbers in, two out; dropout and batch norm that would show in training mode."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(3, 8), nn.BatchNorm1d(8), nn.Dropout(0.5), nn.ReLU())
+        self.last = nn.Linear(8, 2)
+
+    def forward(self, x: Any) -> Any:
+        return self.last(self.layers(x))
+
+
+def dense() -> Any:
+    """With a batch norm that is not the identity."""
+    network = Dense()
+    network.layers[1].running_mean += 0.2
+    network.layers[1].running_var *= 3
+    return network
+
+
+@pytest.fixture(params=("newer", "older"))
+def exporter(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Torch's exporters: the older one is what is left without onnxscript."""
+    if request.param == "older":
+        monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    else:
+        pytest.importorskip("onnxscript")
+    return str(request.param)
+
+
+def test_exporters(exporter: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Either writes the network in eval mode, for batches of any size, and leaves it as it was."""
+    if exporter == "newer":
+        monkeypatch.setattr(_torch_models, "_by_older", None)
+    network, x = dense(), numbers(7, 3)
+    network.layers[2].eval()
+    before = [(part, part.training) for part in network.modules()]
+    state = {name: value.clone() for name, value in network.state_dict().items()}
+    model = mp2ml.Model(network, torch.zeros(1, 3), reveal="logits")
+    assert [(part, part.training) for part in network.modules()] == before
+    assert all(torch.equal(value, state[name]) for name, value in network.state_dict().items())
+    assert model.inputs[0].name == "x" and model.outputs[0].name == "output"
+    check_floats(model, x, outputs(network, x))
+
+
+def test_examples() -> None:
+    """Tensors and arrays of any type of floats, of one sample or more, alone or in a tuple."""
+    network, x = dense(), numbers(5, 3)
+    expected = outputs(network, x)
+    for example in (x[:1], x.astype(np.float64), torch.zeros(2, 3, dtype=torch.float64), (x,), [x]):
+        check_floats(mp2ml.Model(network, example, reveal="logits"), x, expected)
+
+
+@pytest.mark.parametrize(("example", "kind", "text"), (
+    (None, TypeError, "Dense: a PyTorch network needs example_input"),
+    (34000, TypeError, "example_input: a int"),
+    ("x.npy", TypeError, "example_input: a str"),
+    (torch.tensor(1.0), mp2ml.InputError, r"shape \(\) has no samples"),
+    (torch.zeros(0, 3), mp2ml.InputError, r"shape \(0, 3\) has no samples"),
+    (torch.zeros(1, 4), mp2ml.InputError, r"Dense.* example_input of shape \(1, 4\): .*mat1 and mat2"),
+    ((torch.zeros(1, 3), torch.zeros(2, 3)), mp2ml.InputError, "differ in their number of samples"),
+    ((torch.zeros(1, 3), torch.zeros(1, 3)), mp2ml.InputError, "takes 2 positional arguments"),
+))
+def test_wrong_examples(example: Any, kind: type[Exception], text: str) -> None:
+    with pytest.raises(kind, match=text):
+        mp2ml.Server(dense(), example, port=0)
+
+
+def test_what_needs_no_example(tmp_path: Path) -> None:
+    for model in (b"", tmp_path / "m.onnx", 3):
+        with pytest.raises(TypeError, match="example_input with a PyTorch or Keras model only"):
+            mp2ml.Model(model, torch.zeros(1, 3))
+
+
+class NoTensor(nn.Module):
+    def forward(self, x: Any) -> Any:
+        return {"y": x, "note": "text"}
+
+
+class Unwritable(nn.Module):
+    def forward(self, x: Any) -> Any:
+        return torch.special.i1e(x)
+
+
+def test_networks_that_cannot_be_exported(exporter: str) -> None:
+    with pytest.raises(mp2ml.ModelError, match="NoTensor: the network gives a str"):
+        mp2ml.Model(NoTensor(), torch.zeros(1, 3))
+    with pytest.raises(mp2ml.ModelError, match="Unwritable: torch .* cannot write it as ONNX; .*"
+                       "older exporter says: .*i1e") as caught:
+        mp2ml.Model(Unwritable(), torch.zeros(1, 3))
+    assert ("pip install onnx onnxscript" in str(caught.value)) == (exporter == "older")
+    assert ("torch's exporter says" in str(caught.value)) == (exporter == "newer")
+
+
+def test_without_torch(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    network = dense()
+    torch.export.save(torch.export.export(network.eval(), (torch.zeros(2, 3),)), tmp_path / "m.pt2")
+    monkeypatch.setitem(sys.modules, "torch", None)
+    for model in (network, tmp_path / "m.pt2"):
+        with pytest.raises(mp2ml.ModelError, match="pip install torch onnx onnxscript, or give"):
+            mp2ml.Model(model)
+
+
+# ---- files ----
+
+def test_exported_program(tmp_path: Path) -> None:
+    """A .pt2 file has all in it; the program converts it, too."""
+    network, x = dense().eval(), numbers(6, 3)
+    batch = torch.export.Dim("batch")
+    program = torch.export.export(network, (torch.zeros(2, 3),), dynamic_shapes=({0: batch},))
+    torch.export.save(program, tmp_path / "m.pt2")
+    assert convert.main([str(tmp_path / "m.pt2"), str(tmp_path / "m.onnx")]) == 0
+    for model in (program, tmp_path / "m.pt2", tmp_path / "m.onnx"):
+        check_floats(mp2ml.Model(model, reveal="logits"), x, outputs(network, x))
+    with pytest.raises(TypeError, match="exported program takes no example_input"):
+        mp2ml.Model(program, x)
+
+
+def test_torchscript(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    network, x = dense().eval(), numbers(6, 3)
+    path = tmp_path / "m.pt"
+    torch.jit.trace(network, torch.zeros(2, 3)).save(str(path))
+    check_floats(mp2ml.Model(path, x, reveal="logits"), x, outputs(network, x))
+    assert convert.main([str(path), str(tmp_path / "no.onnx")]) == 1
+    assert "needs --input-shape" in capsys.readouterr().err
+    assert convert.main([str(path), str(tmp_path / "m.onnx"), "--input-shape", "1,3"]) == 0
+    check_floats(mp2ml.Model(tmp_path / "m.onnx", reveal="logits"), x, outputs(network, x))
+
+
+def test_files_with_weights_only(tmp_path: Path) -> None:
+    """State dicts and pickled modules, with any ending that torch.load() reads."""
+    torch.save(dense().state_dict(), tmp_path / "state.pth")
+    torch.save(dense(), tmp_path / "module.pt")
+    (tmp_path / "text.pt").write_text("no model")
+    for name in ("state.pth", "module.pt", "text.pt"):
+        with pytest.raises(mp2ml.ModelError, match=f"{name}: .*weights only.*load_state_dict"):
+            mp2ml.Model(tmp_path / name, torch.zeros(1, 3))
+    with pytest.raises(mp2ml.ModelError, match="none.pt: there is no such file"):
+        mp2ml.Model(tmp_path / "none.pt")
+
+
+def test_file_that_broke(tmp_path: Path) -> None:
+    path = tmp_path / "m.pt2"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("m/models/model.json", "{}")
+    with pytest.raises(mp2ml.ModelError, match="m.pt2: torch .* cannot read it"):
+        mp2ml.Model(path)
+
+
+def test_both_in_one_process() -> None:
+    """Whoever imports torch first still gets our TLS; nothing is left in the folder of temporary
+    files."""
+    code = ("import tempfile, os, torch, numpy as np, mp2ml\n"
+            "network = torch.nn.Sequential(torch.nn.Linear(4, 3))\n"
+            "with tempfile.TemporaryDirectory() as folder:\n"
+            "    tempfile.tempdir = folder\n"
+            "    server = mp2ml.Server(network, torch.zeros(1, 4), port=0, reveal='logits')\n"
+            "    assert not os.listdir(folder), os.listdir(folder)\n"
+            "with server, mp2ml.Client('localhost', server.port, threads=1) as client:\n"
+            "    assert client.predict(np.zeros((2, 4), 'f')).shape == (2, 3)\n")
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True,
+                            check=False, timeout=120)
+    assert result.returncode == 0, result.stderr
