@@ -84,6 +84,34 @@ int predict_read(struct predict *p)
 
 /* ---- matching ------------------------------------------------------------------------------ */
 
+/* How many of the sizes are n. */
+static unsigned times(const size_t *dims, unsigned rank, size_t n)
+{
+    unsigned count = 0;
+    for (unsigned i = 0; i < rank; i++)
+        count += dims[i] == n;
+    return count;
+}
+
+/* True for the same sizes in another order, as pictures with the channels first or last; axes of
+ * size 1 do not matter. `dims`: of one sample, whose values are as many as t has. */
+static bool is_transposed(const size_t *dims, unsigned rank, const mp2ml_tensor *t)
+{
+    bool differ = false;
+    unsigned j = 0, long_axes = rank - times(dims, rank, 1);
+    if (long_axes != t->rank - times(t->dims, t->rank, 1))
+        return false;
+    for (unsigned i = 0; i < rank; i++) {
+        if (times(dims, rank, dims[i]) != times(t->dims, t->rank, dims[i]) && dims[i] != 1)
+            return false;
+        while (j < t->rank && t->dims[j] == 1)
+            j++;
+        if (dims[i] != 1)
+            differ |= dims[i] != t->dims[j++];
+    }
+    return differ;
+}
+
 static int check_shape(struct predict *p, const mp2ml_tensor *t, const struct predict_file *f)
 {
     char came[256], wanted[256];
@@ -99,6 +127,10 @@ static int check_shape(struct predict *p, const mp2ml_tensor *t, const struct pr
                         a->count == t->count   ? " behind a first axis for the samples"
                         : rest == t->count + 1 ? "; is one of the columns a label?"
                                                : "");
+    if (is_transposed(a->dims + 1, a->rank - 1, t))
+        return app_fail("%s: shape %s has its axes in another order than input '%s' takes, %s: "
+                        "transpose it",
+                        f->path, came, t->name, wanted);
     if (a->dims[0] == 0)
         return app_fail("%s: shape %s holds no samples, but a request needs at least 1", f->path,
                         came);
