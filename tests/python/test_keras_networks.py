@@ -3,8 +3,12 @@
 
 Needs TensorFlow (`make test-all`); small and seeded, as those of test_keras.py.
 """
+import importlib.util
 import os
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +16,7 @@ import pytest
 from whole_models import agreement, compare
 
 import mp2ml
+from mp2ml import convert
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 pytestmark = pytest.mark.tensorflow
@@ -153,7 +158,7 @@ def test_subclass() -> None:
     assert agreement(private[1], wanted[1]) >= 0.99
 
 
-def test_several_inputs_and_outputs() -> None:
+def test_several_inputs_and_outputs(tmp_path: Path) -> None:
     """An output that others are made of, too; names of layers, order of the model."""
     signal, facts = tf.keras.Input((24, 2), name="signal"), tf.keras.Input((5,), name="facts")
     network = Model([signal, facts], several(signal, facts))
@@ -168,3 +173,59 @@ def test_several_inputs_and_outputs() -> None:
     check_floats(model, x, expected)
     private = compare("several", model, x, expected, plain=["facts"], classes=False)
     assert agreement(private[0], expected[0]) >= 0.99
+    network.export(tmp_path / "saved", verbose=False)
+    saved = mp2ml.Model(tmp_path / "saved", reveal="logits")
+    assert [t.name for t in saved.outputs] == ["output_0", "output_1", "output_2"]
+    check_floats(saved, x, expected)
+
+
+def test_dicts() -> None:
+    """Inputs and outputs as dicts of a functional network."""
+    inputs = {"a": tf.keras.Input((6,), name="a"), "b": tf.keras.Input((4,), name="b")}
+    both = layers.ReLU()(layers.Dense(5)(inputs["b"]) - layers.Dense(5)(inputs["a"]))
+    network = Model(inputs, {"sum": layers.Dense(2)(both), "both": both})
+    x = {"a": numbers(20, 6), "b": numbers(20, 4)}
+    expected = network(x, training=False)
+    y = mp2ml.Model(network, reveal="logits").eval_float(x)
+    assert y.keys() == expected.keys()
+    for name, values in expected.items():
+        assert np.abs(y[name] - np.asarray(values)).max() < 1e-5
+
+
+def test_converted_outputs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A GraphDef does not say what its outputs are, so that who converts is told."""
+    x = tf.keras.Input((6,))
+    network = Model(x, [layers.Dense(3, name="kind")(x), layers.Dense(1, name="size")(x)])
+    network.save(tmp_path / "m.keras")
+    assert convert.main([str(tmp_path / "m.keras"), str(tmp_path / "m.pb")]) == 0
+    assert "outputs: --output-node kind --output-node size\n" in capsys.readouterr().out
+    model = mp2ml.Model(tmp_path / "m.pb", reveal="logits", output_node=["kind", "size"])
+    assert [t.name for t in model.outputs] == ["kind", "size"]
+    one = mp2ml.Model(network, reveal="logits", output_node="size")
+    assert [t.name for t in one.outputs] == ["size"]
+
+
+OTHER_BACKEND = """
+import sys, keras, numpy as np, mp2ml
+x = keras.Input((8, 8, 2), name="scan")
+y = keras.layers.Flatten()(keras.layers.Conv2D(4, 3, activation="relu")(x))
+network = keras.Model(x, [keras.layers.Dense(3, name="kind")(y), keras.layers.Dense(2)(y)])
+data = np.random.default_rng(1).random((5, 8, 8, 2), np.float32)
+model = mp2ml.Model(network, reveal="logits")
+assert model.inputs[0].name == "scan" and model.outputs[0].name == "kind"
+for ours, theirs in zip(model.eval_float(data).values(), network(data), strict=True):
+    assert np.abs(ours - keras.ops.convert_to_numpy(theirs)).max() < 1e-5
+print("over", keras.backend.backend())
+"""
+
+
+@pytest.mark.parametrize("backend", ("torch", "jax"))
+def test_other_backends(backend: str) -> None:
+    """A Keras model over torch or jax is converted over tensorflow, in another process."""
+    if importlib.util.find_spec(backend) is None:
+        pytest.skip(f"no {backend}")
+    result = subprocess.run([sys.executable, "-c", OTHER_BACKEND], check=False, text=True,
+                            env={**os.environ, "KERAS_BACKEND": backend}, timeout=120,
+                            capture_output=True)
+    assert result.returncode == 0, result.stderr
+    assert f"over {backend}" in result.stdout
