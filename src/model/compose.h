@@ -9,7 +9,7 @@
 
 #include "model/graph_internal.h"
 
-/* min(max(a, low), high) for low <= high; INFINITY leaves an end open. */
+/* min(max(a, low), high); infinities and the largest floats leave an end open. */
 MUST_CHECK mp2ml_status compose_clip(struct graph_expand *x, int *out, int a, float low,
                                      float high);
 /* min(max(alpha * a + beta, 0), 1) */
@@ -24,7 +24,8 @@ MUST_CHECK mp2ml_status compose_take(struct graph_expand *x, int *out, int a, un
                                      const int64_t *from, size_t count);
 
 enum compose_mirror { COMPOSE_REFLECT, COMPOSE_SYMMETRIC, COMPOSE_EDGE, COMPOSE_WRAP };
-/* pads[2*d], pads[2*d+1]: values before and behind on axis d; those of axis 0 are 0. */
+/* pads[2*d], pads[2*d+1]: values before and behind on axis d, of a's rank; negative ones cut off;
+ * those of the batch axis are 0. */
 MUST_CHECK mp2ml_status compose_mirror_pad(struct graph_expand *x, int *out, int a,
                                            const int64_t *pads, enum compose_mirror mode);
 
@@ -34,7 +35,8 @@ enum compose_place { /* where output j lies in the input, before rounding; s = o
                      COMPOSE_ALIGN_CORNERS /* j * (in - 1) / (out - 1) */
 };
 enum compose_round { COMPOSE_FLOOR, COMPOSE_CEIL, COMPOSE_HALF_DOWN, COMPOSE_HALF_UP };
-/* Nearest neighbour along one axis to `size` values. scale = 0: size / that of the input. */
+/* Nearest neighbour along one axis to `size` values. scale = 0: size / that of the input; other
+ * scales are used in float32. */
 MUST_CHECK mp2ml_status compose_resize_nearest(struct graph_expand *x, int *out, int a,
                                                unsigned axis, int64_t size, double scale,
                                                enum compose_place place, enum compose_round round);
@@ -42,9 +44,10 @@ MUST_CHECK mp2ml_status compose_resize_nearest(struct graph_expand *x, int *out,
 /* The gradient of a convolution, as networks use it to enlarge pictures: each input value puts its
  * multiple of the kernel into the output at stride distances. `weights` is a constant
  * [height][width][O / groups][I]; group q reads input channels q*I/groups.. and makes output
- * channels q*O/groups... `window` has nchw, kernel, stride, dilation, groups, and in pad[] (top,
- * bottom, left, right) how much of the whole result is cut off; size[2]: height and width of what
- * is left, which may reach beyond the whole result: zeros there. */
+ * channels q*O/groups... `window` has nchw, stride, dilation, groups, and in pad[0] and pad[2] how
+ * many rows and columns of the whole result are cut off at the top and left (negative: zeros are put
+ * there); size[2]: height and width of what is left, which may reach beyond the whole result: zeros
+ * there, too. */
 MUST_CHECK mp2ml_status compose_conv_transpose(struct graph_expand *x, int *out, int a, int weights,
                                                const struct graph_window *window,
                                                const int64_t size[2]);

@@ -23,6 +23,7 @@ mp2ml_status expand_node(struct graph_expand *x, enum graph_op op, const char *s
     const mp2ml_status status = graph_add_node(x->b, full, op, n_inputs, out);
     free(full);
     TRY(status);
+    (*out)->file_op = x->node->file_op;
     if (n_inputs != 0)
         memcpy((*out)->inputs, inputs, n_inputs * sizeof *inputs);
     return MP2ML_OK;

@@ -33,14 +33,14 @@ static mp2ml_status run_on_places(struct graph_expand *x, int64_t *list, int64_t
     return MP2ML_OK;
 }
 
-/* A GATHER with the given shape; the list is zeroed. */
-static mp2ml_status new_gather(struct graph_expand *x, const char *suffix, int a,
-                               const struct graph_node *like, int64_t **list)
+mp2ml_status expand_gather(struct graph_expand *x, const char *suffix, int a, const int64_t *dims,
+                           unsigned rank, int64_t **list)
 {
-    struct graph_node shape = *like, *n; /* `like` may move */
+    struct graph_node shape = {.batched = true, .rank = rank}, *n; /* dims may move */
+    memcpy(shape.dims, dims, rank * sizeof *dims);
     TRY(expand_node(x, GRAPH_GATHER, suffix, &a, 1, &n));
     graph_copy_shape(n, &shape);
-    shape.batched = true;
+    n->dims[0] = GRAPH_BATCH;
     n->value.rank = 1;
     n->value.dims[0] = (int64_t)graph_sample_count(&shape);
     TRY(graph_tensor_alloc(x->b, &n->value, true));
@@ -52,7 +52,7 @@ mp2ml_status expand_moves(struct graph_expand *x, int *out)
 {
     const int from = x->node->inputs[0];
     int64_t *list;
-    TRY(new_gather(x, NULL, from, x->node, &list));
+    TRY(expand_gather(x, NULL, from, x->node->dims, x->node->rank, &list));
     const size_t bytes = graph_sample_count(node_at(x, from)) * sizeof *list; /* < 2^35 */
     if (bytes > x->b->budget)
         return graph_node_fail(x->b, x->node, MP2ML_ERR_MODEL,
@@ -106,10 +106,10 @@ static mp2ml_status as_data(struct graph_expand *x, int *out, int data, int cons
 {
     int64_t *list;
     int zeros;
-    TRY(new_gather(x, "zeros", data, node_at(x, constant), &list));
-    struct graph_node *n = node_at(x, x->b->g->n_nodes - 1);
-    n->dims[0] = GRAPH_BATCH;
-    for (size_t k = 0; k < n->value.count; k++)
+    const struct graph_node *like = node_at(x, constant);
+    TRY(expand_gather(x, "zeros", data, like->dims, like->rank, &list));
+    const size_t count = node_at(x, x->b->g->n_nodes - 1)->value.count;
+    for (size_t k = 0; k < count; k++)
         list[k] = -1;
     TRY(expand_settle(x, &zeros));
     return expand_binary(x, out, GRAPH_ADD, "constant", zeros, constant);

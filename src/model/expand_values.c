@@ -4,7 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "model/graph_internal.h"
+#include "model/compose.h"
 
 static int input(const struct graph_expand *x, unsigned k)
 {
@@ -93,24 +93,14 @@ mp2ml_status expand_minimum(struct graph_expand *x, int *out)
 
 mp2ml_status expand_relu6(struct graph_expand *x, int *out)
 {
-    int six, shifted, low, high;
-    TRY(expand_scalar(x, &six, "6", 6));
-    TRY(expand_unary(x, &low, GRAPH_RELU, "relu(x)", input(x, 0)));
-    TRY(expand_binary(x, &shifted, GRAPH_SUB, "(x-6)", input(x, 0), six));
-    TRY(expand_unary(x, &high, GRAPH_RELU, "relu(x-6)", shifted));
-    return expand_binary(x, out, GRAPH_SUB, NULL, low, high);
+    return compose_clip(x, out, input(x, 0), 0, 6);
 }
 
 mp2ml_status expand_leaky_relu(struct graph_expand *x, int *out)
 {
-    const float slope = x->node->real;
-    int above, always, relu, first, second;
-    TRY(expand_scalar(x, &above, "1-a", 1 - slope));
-    TRY(expand_scalar(x, &always, "a", slope));
-    TRY(expand_unary(x, &relu, GRAPH_RELU, "relu(x)", input(x, 0)));
-    TRY(expand_binary(x, &first, GRAPH_MUL, "(1-a)*relu(x)", relu, above));
-    TRY(expand_binary(x, &second, GRAPH_MUL, "a*x", input(x, 0), always));
-    return expand_binary(x, out, GRAPH_ADD, NULL, first, second);
+    int slope;
+    TRY(expand_scalar(x, &slope, "a", x->node->real));
+    return compose_prelu(x, out, input(x, 0), slope);
 }
 
 mp2ml_status expand_abs(struct graph_expand *x, int *out)

@@ -23,7 +23,7 @@ static mp2ml_status value_alloc(struct graph_build *b, const struct graph_node *
     const mp2ml_status status = graph_tensor_alloc(b, t, integers);
     return status == MP2ML_OK
                ? status
-               : status_within(b->err, status, "node '%.200s' (%s)", n->name, graph_op_name(n->op));
+               : status_within(b->err, status, "node '%.200s' (%s)", n->name, graph_node_op(n));
 }
 
 static mp2ml_status fold_shape(struct graph_build *b, struct graph_node *n)
@@ -73,8 +73,18 @@ static mp2ml_status fold_rank(struct graph_build *b, struct graph_node *n)
     return MP2ML_OK;
 }
 
+/* What is computed from shapes and attributes alone is no more of a secret than they are. */
+static bool follows_from_attributes(const struct graph_build *b, const struct graph_node *n)
+{
+    bool all = n->n_inputs != 0;
+    for (unsigned k = 0; k < n->n_inputs; k++)
+        all = all && graph_input(b, n, k)->attribute;
+    return all || n->op == GRAPH_SHAPE || n->op == GRAPH_RANK;
+}
+
 mp2ml_status fold_node(struct graph_build *b, struct graph_node *n)
 {
+    n->attribute = follows_from_attributes(b, n);
     if (n->op == GRAPH_SHAPE)
         return fold_shape(b, n);
     return n->op == GRAPH_RANK ? fold_rank(b, n) : fold_computed(b, n);

@@ -155,6 +155,8 @@ struct graph_window {
 
 struct graph_node {
     char *name;
+    const char *file_op; /* how the file calls the operator, for messages: a text that stays; NULL:
+                            as graph_op_name */
     enum graph_op op;
     unsigned n_inputs;
     int *inputs; /* node numbers, smaller than this node's */

@@ -2,6 +2,7 @@
  *
  * A graph under construction: nodes, tensors, error texts, and the pass that gives every node its
  * shape and computes what is constant. */
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +19,11 @@ void graph_clean_text(mp2ml_error *err)
             *c = '?';
 }
 
+const char *graph_node_op(const struct graph_node *n)
+{
+    return n->file_op != NULL ? n->file_op : graph_op_name(n->op);
+}
+
 mp2ml_status graph_node_fail(const struct graph_build *b, const struct graph_node *n,
                              mp2ml_status status, const char *fmt, ...)
 {
@@ -27,10 +33,30 @@ mp2ml_status graph_node_fail(const struct graph_build *b, const struct graph_nod
     if (vsnprintf(text, sizeof text, fmt, args) < 0)
         text[0] = '\0';
     va_end(args);
-    (void)status_fail(b->err, status, "node '%.200s' (%s): %s", n->name, graph_op_name(n->op),
-                      text);
+    (void)status_fail(b->err, status, "node '%.200s' (%s): %s", n->name, graph_node_op(n), text);
     graph_clean_text(b->err);
     return status;
+}
+
+bool graph_parse_shape(unsigned *rank, int64_t *dims, const char *text)
+{
+    *rank = 1;
+    dims[0] = GRAPH_BATCH;
+    for (;;) {
+        if (*rank == GRAPH_MAX_RANK || *text < '0' || *text > '9')
+            return false;
+        char *end;
+        errno = 0;
+        const long long size = strtoll(text, &end, 10);
+        if (errno != 0 || size < 1 || size > (long long)GRAPH_MAX_COUNT)
+            return false;
+        dims[(*rank)++] = size;
+        if (*end == '\0')
+            return true;
+        if (*end != ',')
+            return false;
+        text = end + 1;
+    }
 }
 
 mp2ml_status graph_new(struct graph **out)
@@ -185,10 +211,9 @@ static mp2ml_status settle_data(struct graph_build *b, struct graph_node *n)
     }
     if (row.kind != 'F' || row.expand != NULL || n->op == GRAPH_CAST)
         return MP2ML_OK;
-    const char *where = n->n_inputs != 0 ? shape_print(graph_input(b, n, 0)).text : "()";
     return graph_node_fail(b, n, MP2ML_ERR_UNSUPPORTED,
                            "is supported on shapes and constants only, not on data of shape %s",
-                           where);
+                           n->n_inputs != 0 ? shape_print(graph_input(b, n, 0)).text : "()");
 }
 
 mp2ml_status graph_settle_node(struct graph_build *b, struct graph_node *n)

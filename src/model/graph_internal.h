@@ -84,9 +84,13 @@ struct graph_row graph_row(enum graph_op op);
 /* "node 'NAME' (Op): text", control characters removed. */
 mp2ml_status graph_node_fail(const struct graph_build *b, const struct graph_node *n,
                              mp2ml_status status, const char *fmt, ...) MP2ML_PRINTF(4, 5);
+/* The operator as the file calls it. */
+const char *graph_node_op(const struct graph_node *n);
 /* Replaces what a terminal should not get; for texts with words from a file. */
 void graph_clean_text(mp2ml_error *err);
 
+/* "D1,D2,..." of one sample, to the shape with the batch before it; false when it is none. */
+bool graph_parse_shape(unsigned *rank, int64_t *dims, const char *text);
 /* An empty graph. */
 MUST_CHECK mp2ml_status graph_new(struct graph **out);
 /* Appends a node with room for n_inputs inputs; copies the name. *out is valid until the next one.
@@ -364,6 +368,9 @@ MUST_CHECK mp2ml_status expand_scalar(struct graph_expand *x, int *out, const ch
                                       float value);
 MUST_CHECK mp2ml_status expand_reshape(struct graph_expand *x, int *out, const char *suffix, int a,
                                        const int64_t *dims, unsigned rank);
+/* A GATHER of data with the given shape, its list zeroed, to be filled before expand_settle. */
+MUST_CHECK mp2ml_status expand_gather(struct graph_expand *x, const char *suffix, int a,
+                                      const int64_t *dims, unsigned rank, int64_t **list);
 /* The node as it is. */
 MUST_CHECK mp2ml_status expand_keep(struct graph_expand *x, int *out);
 

@@ -9,34 +9,15 @@
 
 #include "model/import_tf_internal.h"
 
-/* protobuf-c keeps a small record for each field while it reads; eight bytes for one are enough for
- * honest files, and stop those that are made to blow up. */
-#define DECODE_FACTOR 8
-#define DECODE_EXTRA ((size_t)16 << 20)
 #define CONSTANT_FACTOR                                                                            \
     4 /* the budget of computed and unpacked constants, per byte of the file                       \
        */
 #define CONSTANT_EXTRA ((size_t)64 << 20)
 
-static void *bounded_alloc(void *data, size_t size)
-{
-    size_t *allowance = data;
-    if (size > *allowance)
-        return NULL;
-    *allowance -= size; /* never given back: it bounds the time, too */
-    return malloc(size);
-}
-
-static void bounded_free(void *data, void *pointer)
-{
-    (void)data;
-    free(pointer);
-}
-
 static void free_model(struct tf_model *m)
 {
     if (m->def != NULL)
-        model_tf__graph_def__free_unpacked(m->def, &m->allocator);
+        model_tf__graph_def__free_unpacked(m->def, &m->memory.allocator);
     free(m->sorted);
     free(m->first);
     free(m->edges);
@@ -137,12 +118,8 @@ static mp2ml_status resolve_edges(struct tf_model *m, mp2ml_error *err)
 static mp2ml_status decode(struct tf_model *m, const void *data, size_t size, mp2ml_error *err)
 {
     m->file_size = size;
-    m->allowance = size > SIZE_MAX / DECODE_FACTOR - DECODE_EXTRA
-                       ? SIZE_MAX
-                       : size * DECODE_FACTOR + DECODE_EXTRA;
-    m->allocator = (ProtobufCAllocator){
-        .alloc = bounded_alloc, .free = bounded_free, .allocator_data = &m->allowance};
-    m->def = model_tf__graph_def__unpack(&m->allocator, size, data);
+    proto_alloc_init(&m->memory, size);
+    m->def = model_tf__graph_def__unpack(&m->memory.allocator, size, data);
     if (m->def == NULL)
         return status_fail(err, MP2ML_ERR_MODEL, "not a TensorFlow GraphDef, or a damaged one");
     if (m->def->n_node == 0)

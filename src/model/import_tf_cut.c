@@ -3,7 +3,6 @@
  * Where a network starts and ends: the nodes that the user names, or those that the file leaves no
  * doubt about. A node named as input becomes one, and what stands before it is dropped; its shape
  * is the one given, or the one that what stands before it would have. */
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,29 +38,6 @@ static mp2ml_status find_named(int *node, const struct tf_model *m, const char *
     return MP2ML_ERR_ARGUMENT;
 }
 
-/* "D1,D2,..." of one sample, to the shape with the batch before it. */
-static bool parse_shape(struct tf_start *start, const char *text)
-{
-    start->has_shape = true;
-    start->rank = 1;
-    start->dims[0] = GRAPH_BATCH;
-    for (;;) {
-        if (start->rank == GRAPH_MAX_RANK || *text < '0' || *text > '9')
-            return false;
-        char *end;
-        errno = 0;
-        const long long size = strtoll(text, &end, 10);
-        if (errno != 0 || size < 1 || size > (long long)GRAPH_MAX_COUNT)
-            return false;
-        start->dims[start->rank++] = size;
-        if (*end == '\0')
-            return true;
-        if (*end != ',')
-            return false;
-        text = end + 1;
-    }
-}
-
 static mp2ml_status parse_start(struct tf_start *start, const struct tf_model *m, const char *text,
                                 mp2ml_error *err)
 {
@@ -73,7 +49,8 @@ static mp2ml_status parse_start(struct tf_start *start, const struct tf_model *m
         return MP2ML_OK;
     if (strncmp(colon, ":0:", 3) == 0)
         colon += 2;
-    if (!parse_shape(start, colon + 1)) {
+    start->has_shape = true;
+    if (!graph_parse_shape(&start->rank, start->dims, colon + 1)) {
         (void)status_fail(err, MP2ML_ERR_ARGUMENT,
                           "--input-node %.200s: the shape after the colon must be sizes of one "
                           "sample, as in NAME:28,28,1",

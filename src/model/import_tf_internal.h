@@ -6,6 +6,7 @@
 #define MODEL_IMPORT_TF_INTERNAL_H
 
 #include "model/graph_internal.h"
+#include "model/proto_alloc.h"
 #include "tf_graph.pb-c.h"
 
 typedef ModelTf__NodeDef tf_node;
@@ -36,8 +37,7 @@ struct tf_edge {
 };
 
 struct tf_model {
-    ProtobufCAllocator allocator;
-    size_t allowance; /* bytes that decoding may still allocate */
+    struct proto_alloc memory;
     size_t file_size;
     ModelTf__GraphDef *def;
     int n_nodes;

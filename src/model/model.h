@@ -2,7 +2,7 @@
  *
  * model: from a file to a graph that a plan can be made of, and the graph run in plain floats.
  *
- * Read in this order: graph.h (the table of operators), import_tf.c, shape.c, fold.c, expand.c,
+ * Read in this order: graph.h (the table of operators), import_tf.c, shape.c, fold.c, expand.c, compose.h,
  * simplify.c, eval_float.c, preprocess.h. */
 #ifndef MODEL_MODEL_H
 #define MODEL_MODEL_H

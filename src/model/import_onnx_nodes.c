@@ -1,0 +1,445 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The table of ONNX's operators, and those that work value by value or make constants. Opsets from
+ * 7 on; what an attribute was in older ones and an input is in newer ones is read from where it
+ * is. */
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
+#include "model/import_onnx_internal.h"
+
+/* One of ours. */
+static mp2ml_status onnx_plain(struct onnx_call *c, enum graph_op op)
+{
+    struct graph_node *n;
+    TRY(expand_node(&c->x, op, NULL, c->in, c->n_in, &n));
+    return expand_settle(&c->x, &c->out[0]);
+}
+
+/* The first input is the first output. */
+static mp2ml_status onnx_identity(struct onnx_call *c, enum graph_op op)
+{
+    (void)op;
+    c->out[0] = c->in[0];
+    return MP2ML_OK;
+}
+
+static mp2ml_status onnx_dropout(struct onnx_call *c, enum graph_op op)
+{
+    if (onnx_has(c, 2)) {
+        TRY(onnx_want_constant(c, 2));
+        const struct graph_tensor *training = &onnx_in(c, 2)->value;
+        if (training->count != 1 || training->i == NULL || training->i[0] != 0)
+            return ONNX_FAIL(c, MP2ML_ERR_UNSUPPORTED,
+                             "drops values at random, as in training: export the model for "
+                             "inference (model.eval())");
+    }
+    return onnx_identity(c, op);
+}
+
+static mp2ml_status onnx_elementwise(struct onnx_call *c, enum graph_op op)
+{
+    if (op == GRAPH_DIV) {
+        const struct graph_node *y = onnx_in(c, 1);
+        if (y->batched)
+            return ONNX_FAIL(c, MP2ML_ERR_UNSUPPORTED,
+                             "divides by data; a divisor must be a constant");
+        if (onnx_in(c, 0)->batched && onnx_value_in(c, 0)->integers)
+            return ONNX_FAIL(c, MP2ML_ERR_UNSUPPORTED,
+                             "divides integers, which would be cut off: cast them to float before");
+    }
+    if (op == GRAPH_DIV && onnx_in(c, 0)->integers && onnx_in(c, 1)->integers)
+        op = GRAPH_FLOOR_DIV; /* of constants: sizes */
+    return onnx_binary(c, &c->out[0], op, NULL, c->in[0], c->in[1]);
+}
+
+/* Any number of operands. */
+static mp2ml_status onnx_variadic(struct onnx_call *c, enum graph_op op)
+{
+    int sum = c->in[0];
+    for (unsigned k = 1; k < c->n_in; k++)
+        TRY(onnx_binary(c, &sum, op, k + 1 == c->n_in ? NULL : "part", sum, c->in[k]));
+    c->out[0] = sum;
+    return MP2ML_OK;
+}
+
+static mp2ml_status onnx_mean(struct onnx_call *c, enum graph_op op)
+{
+    int sum = c->in[0], count;
+    for (unsigned k = 1; k < c->n_in; k++)
+        TRY(onnx_binary(c, &sum, op, "part", sum, c->in[k]));
+    TRY(onnx_scalar(c, &count, (float)c->n_in));
+    return onnx_binary(c, &c->out[0], GRAPH_DIV, NULL, sum, count);
+}
+
+static mp2ml_status onnx_leaky_relu(struct onnx_call *c, enum graph_op op)
+{
+    struct graph_node *n;
+    TRY(expand_node(&c->x, op, NULL, c->in, 1, &n));
+    n->real = 0.01F;
+    TRY(onnx_attr_float(c, "alpha", &n->real));
+    return expand_settle(&c->x, &c->out[0]);
+}
+
+static mp2ml_status onnx_prelu(struct onnx_call *c, enum graph_op op)
+{
+    (void)op;
+    TRY(onnx_want_reals(c, 1));
+    int slope = c->in[1], data = c->in[0];
+    TRY(onnx_align(c, &data, &slope));
+    return compose_prelu(&c->x, &c->out[0], data, slope);
+}
+
+static mp2ml_status onnx_clip(struct onnx_call *c, enum graph_op op)
+{
+    float low = -INFINITY, high = INFINITY;
+    (void)op;
+    TRY(onnx_number(c, 1, "min", &low));
+    TRY(onnx_number(c, 2, "max", &high));
+    if (isnan(low) || isnan(high))
+        return ONNX_FAIL(c, MP2ML_ERR_MODEL, "its bounds are no numbers");
+    if (low > high) /* everything becomes the upper bound */
+        low = high;
+    low = low < -FLT_MAX ? -INFINITY : low; /* as exporters write no bound */
+    high = high > FLT_MAX ? INFINITY : high;
+    return compose_clip(&c->x, &c->out[0], c->in[0], low, high);
+}
+
+static mp2ml_status onnx_hard_sigmoid(struct onnx_call *c, enum graph_op op)
+{
+    float alpha = 0.2F, beta = 0.5F;
+    (void)op;
+    TRY(onnx_attr_float(c, "alpha", &alpha));
+    TRY(onnx_attr_float(c, "beta", &beta));
+    return compose_hard_sigmoid(&c->x, &c->out[0], c->in[0], alpha, beta);
+}
+
+static mp2ml_status onnx_hard_swish(struct onnx_call *c, enum graph_op op)
+{
+    (void)op;
+    return compose_hard_swish(&c->x, &c->out[0], c->in[0]);
+}
+
+static mp2ml_status onnx_cast(struct onnx_call *c, enum graph_op op)
+{
+    int64_t to = 0;
+    TRY(onnx_attr_int(c, "to", &to));
+    const enum element_type type = to > 0 && to < 64 ? onnx_element((int32_t)to) : ELEMENT_NONE;
+    if (type == ELEMENT_NONE)
+        return ONNX_FAIL(c, MP2ML_ERR_UNSUPPORTED, "to a type that is %s (%lld)",
+                         onnx_type_name(to > 0 && to < 64 ? (int32_t)to : 0), (long long)to);
+    const struct graph_node *x = onnx_in(c, 0);
+    const bool integers = element_is_integer(type);
+    if (x->batched && integers && !x->integers && !onnx_value_in(c, 0)->integers)
+        return ONNX_FAIL(c, MP2ML_ERR_UNSUPPORTED,
+                         "rounds data to integers, which has no private form");
+    if (x->batched && type == ELEMENT_BOOL)
+        return ONNX_FAIL(c, MP2ML_ERR_UNSUPPORTED, "makes truth values of data");
+    onnx_value_out(c, 0)->integers = integers;
+    if (x->batched)
+        return onnx_identity(c, op);
+    struct graph_node *n;
+    TRY(expand_node(&c->x, op, NULL, c->in, 1, &n));
+    n->integers = integers;
+    return expand_settle(&c->x, &c->out[0]);
+}
+
+/* Softmax before opset 13 takes all axes from `axis` on as one. */
+static mp2ml_status onnx_softmax(struct onnx_call *c, enum graph_op op)
+{
+    const bool flat = c->t->model->opset < 13;
+    const struct onnx_shape s = onnx_shape_of(c, c->in[0]);
+    int64_t axis = flat ? 1 : -1, behind = 1;
+    int a = c->in[0];
+    unsigned at;
+    struct graph_node *n;
+    TRY(onnx_attr_int(c, "axis", &axis));
+    TRY(onnx_axis(c, a, axis, &at));
+    axis += axis < 0 ? s.rank : 0;
+    for (unsigned d = (unsigned)axis + 1; d < s.rank; d++)
+        behind *= s.dims[d];
+    const bool reshape = flat && behind != 1;
+    if (reshape) {
+        struct onnx_shape two = {.rank = (unsigned)axis + 1};
+        memcpy(two.dims, s.dims, sizeof two.dims);
+        two.dims[axis] = s.dims[axis] * behind;
+        TRY(onnx_reshape(c, &a, "rows", a, &two));
+    }
+    TRY(expand_node(&c->x, op, reshape ? "flat" : NULL, &a, 1, &n));
+    n->axis = at;
+    TRY(expand_settle(&c->x, &a));
+    c->out[0] = a;
+    return reshape ? onnx_reshape(c, &c->out[0], NULL, a, &s) : MP2ML_OK;
+}
+
+static mp2ml_status onnx_argmax(struct onnx_call *c, enum graph_op op)
+{
+    int64_t axis = 0, keep = 1, last = 0;
+    unsigned at;
+    struct graph_node *n;
+    TRY(onnx_attr_int(c, "axis", &axis));
+    TRY(onnx_attr_int(c, "keepdims", &keep));
+    TRY(onnx_attr_int(c, "select_last_index", &last));
+    if (last != 0)
+        return ONNX_FAIL(c, MP2ML_ERR_UNSUPPORTED,
+                         "of equal values takes the last one (select_last_index); only the first "
+                         "has a private form");
+    TRY(onnx_axis(c, c->in[0], axis, &at));
+    struct onnx_shape s = onnx_shape_of(c, c->in[0]);
+    s.dims[axis < 0 ? axis + s.rank : axis] = 1;
+    TRY(expand_node(&c->x, op, keep != 0 ? "index" : NULL, c->in, 1, &n));
+    n->axis = at;
+    TRY(expand_settle(&c->x, &c->out[0]));
+    onnx_value_out(c, 0)->integers = true;
+    return keep != 0 ? onnx_reshape(c, &c->out[0], NULL, c->out[0], &s) : MP2ML_OK;
+}
+
+/* Reductions: the axes are an attribute or, later, input 1. */
+static mp2ml_status onnx_reduce(struct onnx_call *c, enum graph_op op)
+{
+    int64_t keep = 1, idle = 0, *to;
+    const int64_t *list;
+    size_t count;
+    int axes;
+    struct graph_node *n;
+    TRY(onnx_attr_int(c, "keepdims", &keep));
+    TRY(onnx_attr_int(c, "noop_with_empty_axes", &idle));
+    TRY(onnx_ints(c, 1, "axes", &list, &count));
+    if (count == 0 && idle != 0)
+        return onnx_identity(c, op);
+    const unsigned rank = onnx_shape_of(c, c->in[0]).rank;
+    const size_t all = count != 0 ? count : rank;
+    if (all > GRAPH_MAX_RANK)
+        return ONNX_FAIL(c, MP2ML_ERR_MODEL, "lists %zu axes", all);
+    if (op == GRAPH_REDUCE_MEAN && onnx_in(c, 0)->batched && onnx_value_in(c, 0)->integers)
+        return ONNX_FAIL(c, MP2ML_ERR_UNSUPPORTED, "takes the mean of integers, which is cut off");
+    TRY(expand_integers(&c->x, &axes, "axes", (const int64_t[]){(int64_t)all}, 1, &to));
+    for (size_t k = 0; k < all; k++) {
+        unsigned at;
+        TRY(onnx_axis(c, c->in[0], count != 0 ? list[k] : (int64_t)k, &at));
+        to[k] = at;
+    }
+    TRY(expand_node(&c->x, op, NULL, (const int[]){c->in[0], axes}, 2, &n));
+    n->mask[0] = keep != 0;
+    return expand_settle(&c->x, &c->out[0]);
+}
+
+static mp2ml_status onnx_reduce_of(struct onnx_call *c, enum graph_op first)
+{
+    TRY(expand_unary(&c->x, &c->in[0], first, "each", c->in[0]));
+    return onnx_reduce(c, GRAPH_REDUCE_SUM);
+}
+
+/* Constants ----------------------------------------------------------------------------------- */
+
+static mp2ml_status constant_list(struct onnx_call *c, const Onnx__Attribute *a)
+{
+    const bool integers = strncmp(a->name, "value_int", 9) == 0;
+    const bool list = a->name[strlen(a->name) - 1] == 's';
+    const size_t count = !list ? 1 : integers ? a->n_ints : a->n_floats;
+    const int64_t dims[1] = {(int64_t)count};
+    float *f;
+    int64_t *i;
+    if (integers) {
+        TRY(expand_integers(&c->x, &c->out[0], NULL, dims, list ? 1 : 0, &i));
+        for (size_t k = 0; k < count; k++)
+            i[k] = list ? a->ints[k] : a->i;
+        return MP2ML_OK;
+    }
+    TRY(expand_floats(&c->x, &c->out[0], NULL, dims, list ? 1 : 0, &f));
+    for (size_t k = 0; k < count; k++)
+        f[k] = list ? a->floats[k] : a->f;
+    return MP2ML_OK;
+}
+
+static mp2ml_status onnx_constant(struct onnx_call *c, enum graph_op op)
+{
+    static const char *const lists[] = {"value_float", "value_floats", "value_int", "value_ints"};
+    const Onnx__Attribute *a = onnx_attr(c->def, "value");
+    if (a != NULL && a->t != NULL) {
+        struct graph_tensor value = {0};
+        bool integers;
+        struct graph_node *n;
+        TRY(onnx_tensor_read(c->t, &value, &integers, a->t));
+        const mp2ml_status status = expand_node(&c->x, op, NULL, NULL, 0, &n);
+        if (status != MP2ML_OK) {
+            graph_tensor_wipe(&value);
+            return status;
+        }
+        n->value = value;
+        n->integers = integers;
+        onnx_value_out(c, 0)->type = onnx_element(a->t->data_type);
+        return expand_settle(&c->x, &c->out[0]);
+    }
+    for (size_t k = 0; k < sizeof lists / sizeof lists[0]; k++)
+        if ((a = onnx_attr(c->def, lists[k])) != NULL)
+            return constant_list(c, a);
+    return ONNX_FAIL(c, MP2ML_ERR_UNSUPPORTED, "its value is not a dense tensor of numbers");
+}
+
+static mp2ml_status onnx_constant_of_shape(struct onnx_call *c, enum graph_op op)
+{
+    Onnx__Attribute *a = onnx_attr(c->def, "value");
+    int value;
+    struct graph_node *n;
+    if (a != NULL && a->t != NULL) {
+        struct graph_tensor one = {0};
+        bool integers;
+        TRY(onnx_tensor_read(c->t, &one, &integers, a->t));
+        const mp2ml_status status = expand_node(&c->x, GRAPH_CONST, "value", NULL, 0, &n);
+        if (status != MP2ML_OK) {
+            graph_tensor_wipe(&one);
+            return status;
+        }
+        n->value = one;
+        n->integers = integers;
+        TRY(expand_settle(&c->x, &value));
+    } else
+        TRY(onnx_scalar(c, &value, 0));
+    TRY(onnx_want_constant(c, 0));
+    return expand_binary(&c->x, &c->out[0], op, NULL, c->in[0], value);
+}
+
+/* A slice of the shape, as it is in the file. */
+static mp2ml_status onnx_shape_op(struct onnx_call *c, enum graph_op op)
+{
+    const struct onnx_shape s = onnx_shape_of(c, c->in[0]);
+    int64_t start = 0, end = s.rank, *values;
+    (void)op;
+    TRY(onnx_attr_int(c, "start", &start));
+    TRY(onnx_attr_int(c, "end", &end));
+    const int64_t rank = s.rank;
+    start = start < -rank ? 0 : start < 0 ? start + rank : start > rank ? rank : start;
+    end = end < -rank ? 0 : end < 0 ? end + rank : end > rank ? rank : end;
+    const int64_t count = end > start ? end - start : 0;
+    TRY(expand_integers(&c->x, &c->out[0], NULL, (const int64_t[]){count}, 1, &values));
+    for (int64_t k = 0; k < count; k++)
+        values[k] = s.dims[start + k];
+    onnx_value_out(c, 0)->integers = true;
+    return MP2ML_OK;
+}
+
+static mp2ml_status onnx_size(struct onnx_call *c, enum graph_op op)
+{
+    const struct onnx_shape s = onnx_shape_of(c, c->in[0]);
+    int64_t *value, count = 1;
+    (void)op;
+    for (unsigned d = 0; d < s.rank; d++)
+        count *=
+            s.dims[d]; /* below 2^31 but for the batch; -1 times: of a batch that is not known */
+    if (count < 0)
+        return ONNX_FAIL(c, MP2ML_ERR_UNSUPPORTED, "computes with the batch size");
+    return expand_integers(&c->x, &c->out[0], NULL, NULL, 0, &value) == MP2ML_OK
+               ? (*value = count, MP2ML_OK)
+               : MP2ML_ERR_MEMORY;
+}
+
+#define ANY GRAPH_MAX_INPUTS
+#define MICROSOFT "com.microsoft"
+
+static const struct onnx_row table[] = {
+    {"Abs", GRAPH_ABS, onnx_plain, 1, 1, NULL},
+    {"Add", GRAPH_ADD, onnx_elementwise, 2, 2, NULL},
+    {"And", GRAPH_LOGICAL_AND, onnx_elementwise, 2, 2, NULL},
+    {"ArgMax", GRAPH_ARGMAX, onnx_argmax, 1, 1, NULL},
+    {"AveragePool", GRAPH_AVG_POOL, onnx_pool, 1, 1, NULL},
+    {"BatchNormalization", GRAPH_BATCH_NORM, onnx_batch_norm, 5, 5, NULL},
+    {"Cast", GRAPH_CAST, onnx_cast, 1, 1, NULL},
+    {"Ceil", GRAPH_CEIL, onnx_plain, 1, 1, NULL},
+    {"Clip", GRAPH_RELU6, onnx_clip, 1, 3, NULL},
+    {"Concat", GRAPH_CONCAT, onnx_concat, 1, ANY, NULL},
+    {"Constant", GRAPH_CONST, onnx_constant, 0, 0, NULL},
+    {"ConstantOfShape", GRAPH_FILL, onnx_constant_of_shape, 1, 1, NULL},
+    {"Conv", GRAPH_CONV2D, onnx_conv, 2, 3, NULL},
+    {"ConvInteger", GRAPH_CONV2D, onnx_integer_conv, 2, 4, NULL},
+    {"ConvTranspose", GRAPH_CONV2D, onnx_conv_transpose, 2, 3, NULL},
+    {"DepthToSpace", GRAPH_DEPTH_TO_SPACE, onnx_depth_to_space, 1, 1, NULL},
+    {"DequantizeLinear", GRAPH_MUL, onnx_dequantize, 2, 3, NULL},
+    {"Div", GRAPH_DIV, onnx_elementwise, 2, 2, NULL},
+    {"Dropout", GRAPH_IDENTITY, onnx_dropout, 1, 3, NULL},
+    {"DynamicQuantizeLinear", GRAPH_IDENTITY, onnx_dynamic_quantize, 1, 1, NULL},
+    {"Equal", GRAPH_EQUAL, onnx_elementwise, 2, 2, NULL},
+    {"Exp", GRAPH_EXP, onnx_plain, 1, 1, NULL},
+    {"Expand", GRAPH_TILE, onnx_expand, 2, 2, NULL},
+    {"Flatten", GRAPH_RESHAPE, onnx_flatten, 1, 1, NULL},
+    {"Floor", GRAPH_FLOOR, onnx_plain, 1, 1, NULL},
+    {"Gather", GRAPH_TAKE, onnx_gather_op, 2, 2, NULL},
+    {"Gemm", GRAPH_MATMUL, onnx_gemm, 2, 3, NULL},
+    {"GlobalAveragePool", GRAPH_REDUCE_MEAN, onnx_global_pool, 1, 1, NULL},
+    {"GlobalMaxPool", GRAPH_REDUCE_MAX, onnx_global_pool, 1, 1, NULL},
+    {"Greater", GRAPH_GREATER, onnx_elementwise, 2, 2, NULL},
+    {"GreaterOrEqual", GRAPH_GREATER_EQUAL, onnx_elementwise, 2, 2, NULL},
+    {"HardSigmoid", GRAPH_RELU6, onnx_hard_sigmoid, 1, 1, NULL},
+    {"HardSwish", GRAPH_RELU6, onnx_hard_swish, 1, 1, NULL},
+    {"Identity", GRAPH_IDENTITY, onnx_identity, 1, 1, NULL},
+    {"LeakyRelu", GRAPH_LEAKY_RELU, onnx_leaky_relu, 1, 1, NULL},
+    {"Less", GRAPH_LESS, onnx_elementwise, 2, 2, NULL},
+    {"LessOrEqual", GRAPH_LESS_EQUAL, onnx_elementwise, 2, 2, NULL},
+    {"Log", GRAPH_LOG, onnx_plain, 1, 1, NULL},
+    {"LogSoftmax", GRAPH_LOG_SOFTMAX, onnx_softmax, 1, 1, NULL},
+    {"MatMul", GRAPH_MATMUL, onnx_matmul, 2, 2, NULL},
+    {"MatMulInteger", GRAPH_MATMUL, onnx_integer_matmul, 2, 4, NULL},
+    {"Max", GRAPH_MAXIMUM, onnx_variadic, 1, ANY, NULL},
+    {"MaxPool", GRAPH_MAX_POOL, onnx_pool, 1, 1, NULL},
+    {"Mean", GRAPH_ADD, onnx_mean, 1, ANY, NULL},
+    {"Min", GRAPH_MINIMUM, onnx_variadic, 1, ANY, NULL},
+    {"Mul", GRAPH_MUL, onnx_elementwise, 2, 2, NULL},
+    {"Neg", GRAPH_NEG, onnx_plain, 1, 1, NULL},
+    {"Not", GRAPH_LOGICAL_NOT, onnx_plain, 1, 1, NULL},
+    {"Or", GRAPH_LOGICAL_OR, onnx_elementwise, 2, 2, NULL},
+    {"PRelu", GRAPH_LEAKY_RELU, onnx_prelu, 2, 2, NULL},
+    {"Pad", GRAPH_PAD, onnx_pad, 1, 4, NULL},
+    {"Pow", GRAPH_POW, onnx_elementwise, 2, 2, NULL},
+    {"QLinearAdd", GRAPH_ADD, onnx_qlinear_binary, 7, 8, MICROSOFT},
+    {"QLinearConv", GRAPH_CONV2D, onnx_qlinear_conv, 8, 9, NULL},
+    {"QLinearMatMul", GRAPH_MATMUL, onnx_qlinear_matmul, 8, 8, NULL},
+    {"QLinearMul", GRAPH_MUL, onnx_qlinear_binary, 7, 8, MICROSOFT},
+    {"QuantizeLinear", GRAPH_RELU6, onnx_quantize, 2, 3, NULL},
+    {"Range", GRAPH_RANGE, onnx_plain, 3, 3, NULL},
+    {"Reciprocal", GRAPH_RECIPROCAL, onnx_plain, 1, 1, NULL},
+    {"ReduceL1", GRAPH_ABS, onnx_reduce_of, 1, 2, NULL},
+    {"ReduceMax", GRAPH_REDUCE_MAX, onnx_reduce, 1, 2, NULL},
+    {"ReduceMean", GRAPH_REDUCE_MEAN, onnx_reduce, 1, 2, NULL},
+    {"ReduceMin", GRAPH_REDUCE_MIN, onnx_reduce, 1, 2, NULL},
+    {"ReduceProd", GRAPH_PROD, onnx_reduce, 1, 2, NULL},
+    {"ReduceSum", GRAPH_REDUCE_SUM, onnx_reduce, 1, 2, NULL},
+    {"ReduceSumSquare", GRAPH_SQUARE, onnx_reduce_of, 1, 2, NULL},
+    {"Relu", GRAPH_RELU, onnx_plain, 1, 1, NULL},
+    {"Reshape", GRAPH_RESHAPE, onnx_reshape_op, 2, 2, NULL},
+    {"Resize", GRAPH_TAKE, onnx_resize, 1, 4, NULL},
+    {"Round", GRAPH_ROUND, onnx_plain, 1, 1, NULL},
+    {"Shape", GRAPH_SHAPE, onnx_shape_op, 1, 1, NULL},
+    {"Sigmoid", GRAPH_SIGMOID, onnx_plain, 1, 1, NULL},
+    {"Sign", GRAPH_SIGN, onnx_plain, 1, 1, NULL},
+    {"Size", GRAPH_SHAPE, onnx_size, 1, 1, NULL},
+    {"Slice", GRAPH_STRIDED_SLICE, onnx_slice, 1, 5, NULL},
+    {"Softmax", GRAPH_SOFTMAX, onnx_softmax, 1, 1, NULL},
+    {"SpaceToDepth", GRAPH_SPACE_TO_DEPTH, onnx_space_to_depth, 1, 1, NULL},
+    {"Split", GRAPH_SPLIT, onnx_split, 1, 2, NULL},
+    {"Sqrt", GRAPH_SQRT, onnx_plain, 1, 1, NULL},
+    {"Squeeze", GRAPH_SQUEEZE, onnx_squeeze, 1, 2, NULL},
+    {"Sub", GRAPH_SUB, onnx_elementwise, 2, 2, NULL},
+    {"Sum", GRAPH_ADD, onnx_variadic, 1, ANY, NULL},
+    {"Tanh", GRAPH_TANH, onnx_plain, 1, 1, NULL},
+    {"Tile", GRAPH_TILE, onnx_tile, 2, 2, NULL},
+    {"Transpose", GRAPH_TRANSPOSE, onnx_transpose_op, 1, 1, NULL},
+    {"Unsqueeze", GRAPH_EXPAND_DIMS, onnx_unsqueeze, 1, 2, NULL},
+    {"Upsample", GRAPH_TAKE, onnx_resize, 1, 2, NULL},
+    {"Where", GRAPH_SELECT, onnx_plain, 3, 3, NULL},
+};
+
+const struct onnx_row *onnx_row_find(const onnx_node *def)
+{
+    const char *domain = strcmp(def->domain, "ai.onnx") == 0 ? "" : def->domain;
+    for (size_t k = 0; k < sizeof table / sizeof table[0]; k++)
+        if (strcmp(table[k].name, def->op_type) == 0 &&
+            strcmp(table[k].domain != NULL ? table[k].domain : "", domain) == 0)
+            return &table[k];
+    return NULL;
+}
+
+const char *import_onnx_op_name(size_t index)
+{
+    return index < sizeof table / sizeof table[0] ? table[index].name : NULL;
+}

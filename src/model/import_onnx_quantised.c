@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Quantised ONNX models by their float meaning: a quantised tensor is one of real numbers, in units
+ * of its scale around its zero point; rounding is not imitated. What a type cannot hold is clipped
+ * where that says something about the network: at outputs, and where the zero point is the least
+ * value of the type, since there quantisation stands for a ReLU or ReLU6 (tools that quantise
+ * remove those before it). */
+#include <math.h>
+#include <string.h>
+
+#include "model/import_onnx_internal.h"
+
+struct quantised { /* scale and zero point: our nodes, constants */
+    int scale, zero;
+    bool per_channel;
+};
+
+/* (C,) to a shape that broadcasts along the file's axis `axis` of data with `rank` axes. */
+static mp2ml_status along(struct onnx_call *c, int *a, int64_t axis, unsigned rank)
+{
+    int64_t dims[GRAPH_MAX_RANK] = {1, 1, 1, 1, 1, 1, 1, 1};
+    const struct graph_node *n = onnx_at(c, *a);
+    if (n->value.count == 1)
+        return expand_reshape(&c->x, a, "parameter", *a, dims, 0);
+    if (!shape_axis(&axis, rank) || n->rank != 1)
+        return ONNX_FAIL(c, MP2ML_ERR_UNSUPPORTED, "has scales of shape %s", shape_print(n).text);
+    dims[axis] = (int64_t)n->value.count;
+    return expand_reshape(&c->x, a, "parameter", *a, dims + axis, rank - (unsigned)axis);
+}
+
+/* Inputs k and k + 1; the zero point may be absent. */
+static mp2ml_status parameters(struct onnx_call *c, struct quantised *q, unsigned k, unsigned zero,
+                               int64_t axis, unsigned rank)
+{
+    TRY(onnx_want_reals(c, k));
+    q->scale = c->in[k];
+    q->per_channel = onnx_at(c, q->scale)->value.count > 1;
+    const struct graph_tensor scales = onnx_at(c, q->scale)->value;
+    for (size_t i = 0; i < scales.count; i++)
+        if (!(scales.f[i] > 0 && scales.f[i] < INFINITY))
+            return ONNX_FAIL(c, MP2ML_ERR_MODEL, "has a scale that is not positive");
+    TRY(along(c, &q->scale, axis, rank));
+    if (!onnx_has(c, zero))
+        return onnx_scalar(c, &q->zero, 0);
+    TRY(onnx_want_reals(c, zero));
+    q->zero = c->in[zero];
+    return along(c, &q->zero, axis, rank);
+}
+
+/* (a - zero) * scale */
+static mp2ml_status real_of(struct onnx_call *c, int *out, const char *suffix, int a,
+                            const struct quantised *q)
+{
+    int shifted;
+    struct graph_node *n;
+    if (!onnx_at(c, a)->batched && onnx_at(c, a)->integers) {
+        TRY(expand_node(&c->x, GRAPH_CAST, "real", &a, 1, &n));
+        TRY(expand_settle(&c->x, &a));
+    }
+    TRY(onnx_binary(c, &shifted, GRAPH_SUB, "shifted", a, q->zero));
+    return onnx_binary(c, out, GRAPH_MUL, suffix, shifted, q->scale);
+}
+
+/* The real values of input k, whose parameters are inputs k + 1 and k + 2. */
+static mp2ml_status real_input(struct onnx_call *c, int *out, unsigned k, int64_t axis)
+{
+    struct quantised q;
+    if (onnx_in(c, k)->batched && onnx_value_in(c, k)->real >= 0) {
+        *out = onnx_value_in(c, k)->real;
+        return MP2ML_OK;
+    }
+    TRY(parameters(c, &q, k + 1, k + 2, axis, onnx_shape_of(c, c->in[k]).rank));
+    return real_of(c, out, "real", c->in[k], &q);
+}
+
+/* The numbers that the type of a zero point holds. */
+static bool limits_of(enum element_type type, float *low, float *high)
+{
+    static const struct {
+        enum element_type type;
+        float low, high;
+    } table[] = {{ELEMENT_NONE, 0, 255},
+                 {ELEMENT_U8, 0, 255},
+                 {ELEMENT_I8, -128, 127},
+                 {ELEMENT_U16, 0, 65535},
+                 {ELEMENT_I16, -32768, 32767}};
+    for (size_t k = 0; k < sizeof table / sizeof table[0]; k++)
+        if (table[k].type == type) {
+            *low = table[k].low;
+            *high = table[k].high;
+            return true;
+        }
+    return false;
+}
+
+/* The type of the zero point, which is input k. */
+static enum element_type type_of(const struct onnx_call *c, unsigned k)
+{
+    if (!onnx_has(c, k))
+        return ELEMENT_NONE;
+    return onnx_value_in(c, k)->type;
+}
+
+/* Real values to an output in units of its scale; what reads it again finds the real ones. */
+static mp2ml_status quantise(struct onnx_call *c, int real, unsigned k, unsigned zero, int64_t axis)
+{
+    struct quantised q;
+    float low, high;
+    int scaled;
+    if (!limits_of(type_of(c, zero), &low, &high))
+        return ONNX_FAIL(c, MP2ML_ERR_UNSUPPORTED, "quantises to %s; 8 and 16 bits are supported",
+                         element_name(type_of(c, zero)));
+    TRY(parameters(c, &q, k, zero, axis, onnx_shape_of(c, real).rank));
+    const struct graph_tensor zeros = onnx_at(c, q.zero)->value;
+    const bool relu = zeros.count != 0 && zeros.f[0] <= low;
+    const bool ends = onnx_value_out(c, 0)->is_output;
+    TRY(onnx_binary(c, &scaled, GRAPH_DIV, "scaled", real, q.scale));
+    TRY(onnx_binary(c, &scaled, GRAPH_ADD, "shifted", scaled, q.zero));
+    if (relu || ends)
+        TRY(compose_clip(&c->x, &scaled, scaled, low, high));
+    c->out[0] = scaled;
+    if (relu || ends)
+        TRY(real_of(c, &real, "real", scaled, &q));
+    onnx_value_out(c, 0)->real = real;
+    onnx_value_out(c, 0)->integers = false;
+    return MP2ML_OK;
+}
+
+mp2ml_status onnx_quantize(struct onnx_call *c, enum graph_op op)
+{
+    int64_t axis = 1;
+    (void)op;
+    TRY(onnx_attr_int(c, "axis", &axis));
+    if (!onnx_in(c, 0)->batched)
+        return ONNX_FAIL(c, MP2ML_ERR_UNSUPPORTED, "quantises a constant");
+    return quantise(c, c->in[0], 1, 2, axis);
+}
+
+mp2ml_status onnx_dequantize(struct onnx_call *c, enum graph_op op)
+{
+    int64_t axis = 1;
+    (void)op;
+    TRY(onnx_attr_int(c, "axis", &axis));
+    if (onnx_in(c, 0)->batched)
+        onnx_value_out(c, 0)->integers = false;
+    return real_input(c, &c->out[0], 0, axis);
+}
+
+/* x, scale, zero, w, scale, zero, y's scale, zero, [bias in units of both scales]. */
+mp2ml_status onnx_qlinear_conv(struct onnx_call *c, enum graph_op op)
+{
+    int x, w, y, bias = ONNX_ABSENT, unit;
+    (void)op;
+    if (!onnx_in(c, 0)->batched)
+        return ONNX_FAIL(c, MP2ML_ERR_UNSUPPORTED, "does not depend on an input");
+    TRY(onnx_want_constant(c, 3));
+    TRY(real_input(c, &x, 0, 1));
+    TRY(real_input(c, &w, 3, 0));
+    if (onnx_has(c, 8)) {
+        TRY(onnx_want_reals(c, 8));
+        TRY(onnx_binary(c, &unit, GRAPH_MUL, "unit", c->in[1], c->in[4]));
+        TRY(onnx_binary(c, &bias, GRAPH_MUL, "bias", c->in[8], unit));
+    }
+    TRY(onnx_conv_of(c, &y, x, w, bias, false));
+    return quantise(c, y, 6, 7, 1);
+}
+
+/* a, scale, zero, b, scale, zero, y's scale, zero. */
+mp2ml_status onnx_qlinear_matmul(struct onnx_call *c, enum graph_op op)
+{
+    int a, b, y;
+    (void)op;
+    TRY(real_input(c, &a, 0, -2));
+    TRY(real_input(c, &b, 3, -1));
+    TRY(onnx_product_of(c, &y, a, b));
+    return quantise(c, y, 6, 7, -1);
+}
+
+mp2ml_status onnx_qlinear_binary(struct onnx_call *c, enum graph_op op)
+{
+    int a, b, y;
+    TRY(real_input(c, &a, 0, 1));
+    TRY(real_input(c, &b, 3, 1));
+    TRY(onnx_binary(c, &y, op, "sum", a, b));
+    return quantise(c, y, 6, 7, 1);
+}
+
+/* Its scale and zero point depend on the data; what they are for does not: y = x, in units of 1. */
+mp2ml_status onnx_dynamic_quantize(struct onnx_call *c, enum graph_op op)
+{
+    (void)op;
+    c->out[0] = c->in[0];
+    if (c->n_out > 1)
+        TRY(onnx_scalar(c, &c->out[1], 1));
+    if (c->n_out > 2)
+        TRY(onnx_scalar(c, &c->out[2], 0));
+    return MP2ML_OK;
+}
+
+/* Input k less its zero point, input `zero`; an axis for one value a channel. */
+static mp2ml_status less_zero(struct onnx_call *c, int *out, unsigned k, unsigned zero,
+                              int64_t axis)
+{
+    *out = c->in[k];
+    if (!onnx_in(c, k)->batched) {
+        TRY(onnx_want_reals(c, k));
+        *out = c->in[k];
+    }
+    if (!onnx_has(c, zero))
+        return MP2ML_OK;
+    TRY(onnx_want_reals(c, zero));
+    int parameter = c->in[zero];
+    TRY(along(c, &parameter, axis, onnx_shape_of(c, *out).rank));
+    return onnx_binary(c, out, GRAPH_SUB, "less_zero", *out, parameter);
+}
+
+mp2ml_status onnx_integer_conv(struct onnx_call *c, enum graph_op op)
+{
+    int x, w;
+    (void)op;
+    TRY(less_zero(c, &x, 0, 2, 1));
+    TRY(less_zero(c, &w, 1, 3, 0));
+    return onnx_conv_of(c, &c->out[0], x, w, ONNX_ABSENT, false);
+}
+
+mp2ml_status onnx_integer_matmul(struct onnx_call *c, enum graph_op op)
+{
+    int a, b;
+    (void)op;
+    TRY(less_zero(c, &a, 0, 2, -2));
+    TRY(less_zero(c, &b, 1, 3, -1));
+    return onnx_product_of(c, &c->out[0], a, b);
+}
