@@ -158,7 +158,8 @@ def _call(torch: Any, what: str, model: Any, tensors: tuple[Any, ...]) -> Call:
             raise ModelError(f"{what}: the network gives a {type(value).__name__}, expected a "
                              "tensor, or a tuple, list or dict of tensors", "ERR_UNSUPPORTED")
     # Of one sample, torch would take the 1 for a constant of the network.
-    tensors = tuple(t if t.shape[0] > 1 else torch.cat([t, t]) for t in tensors)
+    tensors = tuple((t if t.shape[0] > 1 else torch.cat([t, t])).clone(
+        memory_format=torch.contiguous_format) for t in tensors)
     return Call(model, tensors, _input_names(model, len(tensors)), outputs)
 
 
@@ -209,9 +210,14 @@ def _export(torch: Any, what: str, call: Call) -> bytes:
 
 def _by_newer(torch: Any, call: Call, path: Path) -> None:
     batch = torch.export.Dim("batch")
-    torch.onnx.export(call.model, call.tensors, path, input_names=call.inputs,
-                      output_names=call.outputs, opset_version=OPSET, dynamo=True, verbose=False,
-                      external_data=False, dynamic_shapes=tuple({0: batch} for _ in call.tensors))
+    program = torch.onnx.export(
+        call.model, call.tensors, path, input_names=call.inputs, output_names=call.outputs,
+        opset_version=OPSET, dynamo=True, verbose=False, external_data=False,
+        dynamic_shapes=tuple({0: batch} for _ in call.tensors))
+    # A pool over weights with the channels last in memory becomes arithmetic with addresses.
+    if any("as_strided" in str(node.target) for node in program.exported_program.graph.nodes):
+        raise ValueError("the network depends on how its values lie in memory; give it with "
+                         ".to(memory_format=torch.contiguous_format)")
 
 
 def _by_older(torch: Any, call: Call, path: Path, takes: Mapping[str, Any]) -> None:

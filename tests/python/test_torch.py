@@ -5,6 +5,7 @@ Needs torch (`make test-all`). Those that classify digits are trained for some s
 that labels mean something; the others on numbers made up here.
 """
 import importlib.util
+import re
 import subprocess
 import sys
 import zipfile
@@ -13,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from conftest import PROJECT
 from whole_models import agreement, compare
 
 import mp2ml
@@ -252,6 +254,22 @@ def test_exporters(exporter: str, monkeypatch: pytest.MonkeyPatch) -> None:
     check_floats(model, x, outputs(network, x))
 
 
+@pytest.mark.parametrize("where", ("weights", "example"))
+def test_channels_last_in_memory(where: str) -> None:
+    """Networks that were trained with this, and arrays that look like it, are like any other."""
+    network = nn.Sequential(nn.Conv2d(2, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
+                            nn.Linear(4, 3))
+    x = numbers(5, 2, 6, 6)
+    expected, example = outputs(network, x), torch.from_numpy(x)
+    if where == "weights":
+        network = network.to(memory_format=torch.channels_last)
+    else:
+        example = example.to(memory_format=torch.channels_last)
+    model = mp2ml.Model(network, example[:1], reveal="logits")
+    assert model.inputs[0].shape == (2, 6, 6)
+    check_floats(model, x, expected)
+
+
 def test_examples() -> None:
     """Tensors and arrays of any type of floats, of one sample or more, alone or in a tuple."""
     network, x = dense(), numbers(5, 3)
@@ -370,3 +388,16 @@ def test_both_in_one_process() -> None:
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True,
                             check=False, timeout=120)
     assert result.returncode == 0, result.stderr
+
+
+# ---- the example ----
+
+def test_example_runs(mnist: tuple[np.ndarray, np.ndarray]) -> None:
+    """It learns, and the private labels are those of torch."""
+    script = PROJECT / "examples" / "pytorch" / "digits.py"
+    result = subprocess.run([sys.executable, script, "--train", "6000", "--ask", "50"], check=False,
+                            capture_output=True, text=True, timeout=300)
+    assert result.returncode == 0, result.stderr
+    right, same = (int(number) for number in re.match(
+        r"(\d+) of 50 right, (\d+) as PyTorch says; .* MB\n", result.stdout).groups())
+    assert right > 30 and same >= 49
