@@ -47,8 +47,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         {NULL, 0, NULL, 0}, {NULL, 0, nodes, 1}, {shaped, 1, NULL, 0}, {nodes, 1, shaped, 1}};
     const uint8_t which = fuzz_take(&data, &size);
     struct graph *g = NULL;
+    struct graph_refusals refusals = {0};
     mp2ml_error err = {MP2ML_OK, ""};
-    mp2ml_status status = graph_parse(&g, data, size, "fuzz", &cuts[which & 3], &err);
+    mp2ml_status status =
+        which & 4 ? graph_explain(&g, &refusals, data, size, "fuzz", &cuts[which & 3], &err)
+                  : graph_parse(&g, data, size, "fuzz", &cuts[which & 3], &err);
+    FUZZ_CHECK(refusals.count == 0 || status != MP2ML_OK);
+    graph_refusals_wipe(&refusals);
     FUZZ_CHECK((status == MP2ML_OK) == (g != NULL));
     FUZZ_CHECK(status == MP2ML_OK || (err.status == status && err.text[0] != '\0'));
     if (g != NULL)

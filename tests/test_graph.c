@@ -33,19 +33,39 @@ static void test_every_operator_has_a_name_and_a_kind(void **state)
     assert_int_equal(graph_op_kind(GRAPH_RELU), 'N');
 }
 
-static void test_listing_is_cut_at_the_size(void **state)
+static void hints_at(const char *op, const char *word)
+{
+    const struct graph_hint hint = graph_hint(op);
+    assert_non_null(hint.why);
+    assert_non_null(hint.rewrite);
+    if (strstr(hint.rewrite, word) == NULL)
+        fail_msg("'%s' is not in the hint for %s: %s", word, op, hint.rewrite);
+}
+
+/* By whatever name a format calls them. */
+static void test_hints(void **state)
 {
     (void)state;
-    char all[4000], few[12];
-    const size_t length = graph_supported_ops(all, sizeof all);
-    assert_int_equal(length, strlen(all));
-    assert_non_null(strstr(all, "Conv2D, "));
-    assert_non_null(strstr(all, "MatMul"));
-    memset(few, 'x', sizeof few);
-    assert_int_equal(graph_supported_ops(few, sizeof few), length);
-    assert_int_equal(strlen(few), sizeof few - 1);
-    assert_memory_equal(few, all, sizeof few - 1);
-    assert_int_equal(graph_supported_ops(NULL, 0), length);
+    hints_at("Elu", "HardSwish");
+    hints_at("ELU", "HardSwish");
+    hints_at("Gelu", "HardSwish");
+    hints_at("LOGISTIC", "HardSigmoid");
+    hints_at("Sigmoid", "HardSigmoid");
+    hints_at("LayerNormalization", "BatchNormalization");
+    hints_at("LOCAL_RESPONSE_NORMALIZATION", "BatchNormalization");
+    hints_at("UNIDIRECTIONAL_SEQUENCE_LSTM", "HardSigmoid");
+    hints_at("StatelessWhile", "fixed number of steps");
+    hints_at("RESIZE_BILINEAR", "nearest");
+    hints_at("TopKV2", "--reveal");
+    hints_at("ParseExample", "--input-node");
+    assert_null(graph_hint("Relu").why); /* has a private form */
+    assert_null(graph_hint("").why);
+    assert_null(graph_hint("elu selu").why);
+    assert_null(graph_hint("el").why);
+    char odd[200];
+    memset(odd, 'x', sizeof odd);
+    odd[sizeof odd - 1] = '\0';
+    assert_null(graph_hint(odd).why);
 }
 
 static void format_fails(const void *data, size_t size, mp2ml_status status, const char *word)
@@ -111,7 +131,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_names_match_with_and_without_ornaments),
         cmocka_unit_test(test_every_operator_has_a_name_and_a_kind),
-        cmocka_unit_test(test_listing_is_cut_at_the_size),
+        cmocka_unit_test(test_hints),
         cmocka_unit_test(test_other_formats_are_named),
         cmocka_unit_test(test_files_that_cannot_be_read),
         cmocka_unit_test(test_load_gives_what_parse_gives),

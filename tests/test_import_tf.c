@@ -133,7 +133,13 @@ static void test_unsupported_operator_is_named(void **state)
     gd_node(&w, "y", "Relu", "deep/lrn");
     fixture_fails(
         &w, MP2ML_ERR_UNSUPPORTED,
-        "node 'deep/lrn' (LRN): this operator is not supported; supported are Abs, Add, ");
+        "node 'deep/lrn' (LRN): this operator has no private form: it divides by a root of sums "
+        "over "
+        "private values; train with BatchNormalization, which goes into the weights (`mp2ml plan "
+        "--explain-unsupported MODEL` lists everything of that kind)");
+    gd_input(&w, "x", SHAPE(-1, 4));
+    gd_node(&w, "y", "NoSuchThing", "x");
+    fixture_fails(&w, MP2ML_ERR_UNSUPPORTED, "docs/models.md lists those that have one (`mp2ml");
     gd_input(&w, "x", SHAPE(-1, 4));
     gd_node(&w, "evil\x1b[2J\n", "LRN", "x");
     mp2ml_error err;

@@ -187,9 +187,10 @@ mp2ml_status eval_argmax(const struct eval_call *c)
     for (size_t o = 0; o < outer; o++)
         for (size_t i = 0; i < inner; i++) {
             const float *from = x->f + o * size * inner + i;
-            size_t best = 0; /* the first of equals */
+            size_t best = 0; /* of equals the first, or the last */
             for (size_t k = 1; k < size; k++)
-                if (from[k * inner] > from[best * inner])
+                if (from[k * inner] > from[best * inner] ||
+                    (c->node->mask[0] != 0 && !(from[k * inner] < from[best * inner])))
                     best = k;
             c->f[o * inner + i] = (float)best;
         }

@@ -6,15 +6,22 @@
 
 #include "model/graph_internal.h"
 
-/* The part of a window that lies inside the picture, on one axis: [from, to). The shape rule made
- * sure that it is not empty. */
-static void inside(size_t *from, size_t *to, const struct graph_window *w, unsigned axis,
-                   size_t out, size_t size)
+struct part { /* of a window, on one axis: the places from, from + step, ... before to */
+    size_t from, to, step;
+};
+
+/* What lies inside the picture. The shape rule made sure that it is not empty. */
+static struct part inside(const struct graph_window *w, unsigned axis, size_t out, size_t size)
 {
     const int64_t start = (int64_t)out * w->stride[axis] - w->pad[2 * axis];
-    const int64_t end = start + w->kernel[axis];
-    *from = start < 0 ? 0 : (size_t)start;
-    *to = end > (int64_t)size ? size : (size_t)end;
+    const int64_t step = w->dilation[axis], end = start + (w->kernel[axis] - 1) * step + 1;
+    const int64_t from = start < 0 ? start + (-start + step - 1) / step * step : start;
+    return (struct part){(size_t)from, end > (int64_t)size ? size : (size_t)end, (size_t)step};
+}
+
+static size_t places(const struct part *p)
+{
+    return (p->to - p->from + p->step - 1) / p->step;
 }
 
 struct pool {
@@ -25,21 +32,21 @@ struct pool {
 };
 
 /* One output pixel, all channels; `out` gathers the maxima or sums in place. */
-static void pool_pixel(float *out, const float *image, const struct pool *p, const size_t *y,
-                       const size_t *x)
+static void pool_pixel(float *out, const float *image, const struct pool *p, struct part y,
+                       struct part x)
 {
     const float start = p->mean ? 0 : -INFINITY;
     for (size_t ch = 0; ch < p->channels; ch++)
         out[ch * p->out_c] = start;
-    for (size_t row = y[0]; row < y[1]; row++)
-        for (size_t column = x[0]; column < x[1]; column++) {
+    for (size_t row = y.from; row < y.to; row += y.step)
+        for (size_t column = x.from; column < x.to; column += x.step) {
             const float *from = image + row * p->sy + column * p->sx;
             for (size_t ch = 0; ch < p->channels; ch++) {
                 const float v = from[ch * p->sc], old = out[ch * p->out_c];
                 out[ch * p->out_c] = p->mean ? old + v : v > old ? v : old;
             }
         }
-    const float count = (float)((y[1] - y[0]) * (x[1] - x[0]));
+    const float count = (float)(places(&y) * places(&x));
     for (size_t ch = 0; p->mean && ch < p->channels; ch++)
         out[ch * p->out_c] /= count;
 }
@@ -63,12 +70,9 @@ static mp2ml_status pool(const struct eval_call *c, bool mean)
         const float *image = in->f + s * p.height * p.width * p.channels;
         float *out = c->f + s * oh * ow * p.channels;
         for (size_t oy = 0; oy < oh; oy++)
-            for (size_t ox = 0; ox < ow; ox++) {
-                size_t y[2], x[2];
-                inside(&y[0], &y[1], w, 0, oy, p.height);
-                inside(&x[0], &x[1], w, 1, ox, p.width);
-                pool_pixel(out + (oy * ow + ox) * out_x, image, &p, y, x);
-            }
+            for (size_t ox = 0; ox < ow; ox++)
+                pool_pixel(out + (oy * ow + ox) * out_x, image, &p, inside(w, 0, oy, p.height),
+                           inside(w, 1, ox, p.width));
     }
     return MP2ML_OK;
 }

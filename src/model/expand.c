@@ -117,10 +117,21 @@ mp2ml_status expand_keep(struct graph_expand *x, int *out)
 
 static mp2ml_status expand_one(struct graph_expand *x, struct graph_node *old, int *out)
 {
-    const struct graph_row row = graph_row(old->op);
+    struct graph_build *b = x->b;
+    const graph_expand_rule expand = graph_row(old->op).expand;
+    const int first = b->g->n_nodes;
     x->node = old;
-    if (old->batched && row.expand != NULL)
-        return row.expand(x, out);
+    b->file_node = old->file_node;
+    old->refused = old->refused || graph_any_refused(b, old->inputs, old->n_inputs);
+    if (old->batched && expand != NULL && !old->refused) {
+        const mp2ml_status status = expand(x, out);
+        if (status == MP2ML_OK)
+            return MP2ML_OK;
+        TRY(graph_refuse(b, first, old->name, graph_node_op(old), old->inputs, old->n_inputs,
+                         status));
+        *out = first;
+        return MP2ML_OK;
+    }
     TRY(expand_keep(x, out));
     memset(&old->value, 0, sizeof old->value); /* moved */
     return MP2ML_OK;

@@ -51,19 +51,6 @@ bool graph_name_matches(const char *node_name, const char *asked)
     return a_length == b_length && memcmp(a, b, a_length) == 0;
 }
 
-size_t graph_supported_ops(char *out, size_t size)
-{
-    size_t used = 0;
-    if (size != 0)
-        out[0] = '\0';
-    for (size_t k = 0; import_tf_op_name(k) != NULL; k++) {
-        int n = snprintf(used < size ? out + used : NULL, used < size ? size - used : 0, "%s%s",
-                         k == 0 ? "" : ", ", import_tf_op_name(k));
-        used += n > 0 ? (size_t)n : 0;
-    }
-    return used;
-}
-
 /* What the file is instead, where that can be told from its first bytes. */
 static const char *other_format(const uint8_t *data, size_t size)
 {
@@ -76,8 +63,9 @@ static const char *other_format(const uint8_t *data, size_t size)
 
 void model_file_drop(struct model_file *file)
 {
-    if (file->owned)
-        free(file->data);
+    if (!file->owned)
+        return;
+    free(file->data);
     file->data = NULL;
     file->size = 0;
 }
@@ -120,15 +108,6 @@ static mp2ml_status import_named(struct graph **out, struct model_file *file,
     return status;
 }
 
-mp2ml_status graph_parse(struct graph **out, const void *data, size_t size, const char *name,
-                         const struct graph_cut *cut, mp2ml_error *err)
-{
-    *out = NULL;
-    struct model_file file = {.size = size, .name = name};
-    memcpy(&file.data, &data, sizeof file.data); /* read only, unless owned */
-    return import_named(out, &file, cut, err);
-}
-
 static mp2ml_status read_file(uint8_t **out, size_t *size, const char *path, mp2ml_error *err)
 {
     *out = NULL;
@@ -160,11 +139,44 @@ out:
     return status;
 }
 
+mp2ml_status model_file_again(struct model_file *file, mp2ml_error *err)
+{
+    return file->data != NULL ? MP2ML_OK : read_file(&file->data, &file->size, file->path, err);
+}
+
+/* data NULL: `name` is the path of a file. */
+static mp2ml_status import_from(struct graph **out, const void *data, size_t size, const char *name,
+                                const struct graph_cut *cut, struct graph_refusals *refusals,
+                                mp2ml_error *err)
+{
+    *out = NULL;
+    struct model_file file = {.size = size, .name = name, .refusals = refusals};
+    memcpy(&file.data, &data, sizeof file.data); /* read only, unless owned */
+    if (data == NULL) {
+        file.path = name;
+        file.owned = true;
+        TRY(read_file(&file.data, &file.size, name, err));
+    }
+    return import_named(out, &file, cut, err);
+}
+
+mp2ml_status graph_parse(struct graph **out, const void *data, size_t size, const char *name,
+                         const struct graph_cut *cut, mp2ml_error *err)
+{
+    return import_from(out, data != NULL ? data : "", size, name, cut, NULL, err);
+}
+
 mp2ml_status graph_load(struct graph **out, const char *path, const struct graph_cut *cut,
                         mp2ml_error *err)
 {
-    *out = NULL;
-    struct model_file file = {.name = path, .path = path, .owned = true};
-    TRY(read_file(&file.data, &file.size, path, err));
-    return import_named(out, &file, cut, err);
+    return import_from(out, NULL, 0, path, cut, NULL, err);
+}
+
+mp2ml_status graph_explain(struct graph **out, struct graph_refusals *refusals, const void *data,
+                           size_t size, const char *name, const struct graph_cut *cut,
+                           mp2ml_error *err)
+{
+    mp2ml_error own = {MP2ML_OK, ""};
+    const mp2ml_status status = import_from(out, data, size, name, cut, refusals, &own);
+    return status == MP2ML_OK ? status : status_fail(err, status, "%s", own.text);
 }

@@ -178,10 +178,12 @@ struct graph_node {
 
     /* The rest is for the way from a file to a simplified graph only. */
     int64_t mask[5]; /* STRIDED_SLICE: begin, end, ellipsis, new axis, shrink; reductions: keep;
-                        BATCH_NORM: training */
+                        BATCH_NORM: training; ARGMAX: of equal values the last */
     float real;      /* LEAKY_RELU: slope; BATCH_NORM: epsilon */
     unsigned part;   /* SPLIT, UNPACK, SWITCH: which output of the file's node; with `parts` */
     unsigned parts;
+    int file_node; /* its number in the file, or that of what it was made of */
+    bool refused;  /* it, or what it depends on, is in the list of refusals */
     bool rows;   /* the file has axes 0 and 1 as one, batch * dims[1], until a Reshape parts them */
     bool random; /* depends on RANDOM */
     bool dead;   /* on the side of a condition that is not taken */
@@ -237,8 +239,37 @@ typedef int (*graph_visit)(void *context, int node, const float *values, size_t 
 MUST_CHECK mp2ml_status graph_eval(const struct graph *g, size_t batch, const float *const *inputs,
                                    float *const *outputs, graph_visit visit, void *context);
 
-/* The batched form of one file's listing of operators, for messages: "Conv2D, MatMul, ...". Returns
- * the length; cuts at size. */
-size_t graph_supported_ops(char *out, size_t size);
+/* Refusals ------------------------------------------------------------------------------------ */
+
+/* Why an operator has no private form, and the nearest rewrite; both NULL where nothing is known.
+ * `op` as any of the formats spells it. */
+struct graph_hint {
+    const char *why, *rewrite;
+};
+struct graph_hint graph_hint(const char *op);
+
+#define GRAPH_MAX_REFUSALS 1000 /* longer lists are cut */
+
+struct graph_refusal {
+    char *node, *op, *why; /* op as the file calls it */
+    const char *rewrite;   /* a text that stays; NULL: none is known */
+    int at;                /* the node's number in the file */
+};
+struct graph_refusals { /* in the order of the file; all zeros: empty */
+    struct graph_refusal *list;
+    size_t count;
+};
+/* Copies the texts. ERR_UNSUPPORTED when the list is full. */
+MUST_CHECK mp2ml_status graph_refusals_add(struct graph_refusals *r, const char *node,
+                                           const char *op, const char *why, const char *rewrite,
+                                           int at);
+void graph_refusals_wipe(struct graph_refusals *r);
+
+/* graph_parse, or with data = NULL graph_load of `name`; and where the file has nodes without a
+ * private form all of them in *refusals (empty before; the caller wipes it in any case): then the
+ * status is ERR_UNSUPPORTED. */
+MUST_CHECK mp2ml_status graph_explain(struct graph **out, struct graph_refusals *refusals,
+                                      const void *data, size_t size, const char *name,
+                                      const struct graph_cut *cut, mp2ml_error *err);
 
 #endif

@@ -90,6 +90,7 @@ mp2ml_status graph_add_node(struct graph_build *b, const char *name, enum graph_
     struct graph_node n;
     memset(&n, 0, sizeof n);
     n.op = op;
+    n.file_node = b->file_node;
     n.name = strdup(name);
     n.inputs = calloc(n_inputs + 1, sizeof *n.inputs);
     n.n_inputs = (unsigned)n_inputs;
@@ -222,6 +223,9 @@ mp2ml_status graph_settle_node(struct graph_build *b, struct graph_node *n)
     if (n->n_inputs < row.min_inputs || n->n_inputs > row.max_inputs)
         return graph_node_fail(b, n, MP2ML_ERR_MODEL, "has %u inputs, must have %u to %u",
                                n->n_inputs, row.min_inputs, row.max_inputs);
+    n->refused = n->refused || graph_any_refused(b, n->inputs, n->n_inputs);
+    if (n->refused)
+        return MP2ML_OK;
     skip_identities(b, n);
     n->dead = any_dead(b, n);
     if (n->dead)
@@ -243,11 +247,4 @@ mp2ml_status graph_settle_node(struct graph_build *b, struct graph_node *n)
     if (!row.folds)
         return graph_node_fail(b, n, MP2ML_ERR_UNSUPPORTED, "does not depend on an input");
     return fold_node(b, n);
-}
-
-mp2ml_status graph_settle(struct graph_build *b)
-{
-    for (int k = 0; k < b->g->n_nodes; k++)
-        TRY(graph_settle_node(b, &b->g->nodes[k]));
-    return MP2ML_OK;
 }

@@ -23,6 +23,9 @@ struct graph_build {
     int capacity;     /* of g->nodes */
     size_t budget;    /* bytes that constants may still take beyond the file's own */
     mp2ml_error *err; /* may be NULL */
+    struct graph_refusals
+        *refusals; /* NULL: the first refusal ends the work; else err is not NULL */
+    int file_node; /* the importer is at this node of the file; new nodes remember it */
 };
 
 /* Finds the node's rank and dims from those of its inputs, and checks its attributes. `batched` is
@@ -97,15 +100,44 @@ MUST_CHECK mp2ml_status graph_new(struct graph **out);
  */
 MUST_CHECK mp2ml_status graph_add_node(struct graph_build *b, const char *name, enum graph_op op,
                                        size_t n_inputs, struct graph_node **out);
-/* Shape and folding of one node, and of all nodes in order. */
+/* Shape and folding of one node, whose inputs are settled. What depends on a refused node is
+ * refused, and has no shape. */
 MUST_CHECK mp2ml_status graph_settle_node(struct graph_build *b, struct graph_node *n);
-MUST_CHECK mp2ml_status graph_settle(struct graph_build *b);
 /* Keeps what an output depends on and all inputs; renumbers in place. */
 MUST_CHECK mp2ml_status graph_drop_dead(struct graph_build *b);
 /* expand.c: rewrites all batched nodes that have an expand rule. */
 MUST_CHECK mp2ml_status graph_expand_all(struct graph_build *b);
 /* simplify.c: a settled graph to the form that graph_load promises. */
 MUST_CHECK mp2ml_status graph_simplify(struct graph_build *b);
+
+/* refuse.c. An importer does this with each node NAME (OP) of the file, after setting b->file_node:
+ *
+ *     first = b->g->n_nodes;
+ *     if (graph_any_refused(b, inputs, n_inputs))
+ *         TRY(graph_add_refused(b, NAME, inputs, n_inputs));
+ *     else if ((status = translate and settle it) != MP2ML_OK)
+ *         TRY(graph_refuse(b, first, NAME, OP, inputs, n_inputs, status));
+ *
+ * where the translation of an operator that is not in its table is graph_unknown_op. A refused node
+ * stands for all outputs, and has the inputs, so that what comes before it is looked at as well.
+ * Unknown operators are worth telling whatever their inputs are. */
+
+/* "node 'NAME' (OP): this operator has no private form: WHY"; ERR_UNSUPPORTED. */
+mp2ml_status graph_unknown_op(const struct graph_build *b, const char *node, const char *op);
+bool graph_any_refused(const struct graph_build *b, const int *inputs, size_t n_inputs);
+/* Appends a node that stands for one that is refused already. */
+MUST_CHECK mp2ml_status graph_add_refused(struct graph_build *b, const char *name,
+                                          const int *inputs, size_t n_inputs);
+/* graph_note, and a refused node in the place of all from `first` on. */
+MUST_CHECK mp2ml_status graph_refuse(struct graph_build *b, int first, const char *name,
+                                     const char *op, const int *inputs, size_t n_inputs,
+                                     mp2ml_status status);
+/* With a list: moves an ERR_UNSUPPORTED and its text from *b->err into it, and all is well. Without,
+ * the text gets the rewrite, and the status is given back, as all others are. */
+MUST_CHECK mp2ml_status graph_note(struct graph_build *b, const char *node, const char *op,
+                                   mp2ml_status status);
+/* ERR_UNSUPPORTED and the first refusal if there is any. */
+MUST_CHECK mp2ml_status graph_check_refusals(const struct graph_build *b);
 
 void graph_node_wipe(struct graph_node *n);
 void graph_tensor_wipe(struct graph_tensor *t);
@@ -383,8 +415,10 @@ struct model_file {
     const char *name; /* for messages */
     const char *path; /* NULL: the bytes were handed over, and no file beside it can be read */
     bool owned;       /* data is freed, and may be written to */
+    struct graph_refusals *refusals; /* for the importer's struct graph_build */
 };
-void model_file_drop(struct model_file *file);
+void model_file_drop(struct model_file *file); /* nothing if they are the caller's */
+MUST_CHECK mp2ml_status model_file_again(struct model_file *file, mp2ml_error *err);
 
 /* A graph that is simplified, as graph_load promises. Errors do not name the file yet. */
 MUST_CHECK mp2ml_status import_tf(struct graph **out, struct model_file *file,

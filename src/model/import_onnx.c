@@ -149,6 +149,13 @@ static mp2ml_status call_row(struct walk *w, struct onnx_call *c)
     const struct onnx_row *row = onnx_row_find(c->def);
     if (row == NULL)
         return unsupported(w, c->def);
+    const int64_t opset = c->t->model->opset;
+    if (row->domain == NULL && opset < row->least)
+        return ONNX_FAIL(
+            c, MP2ML_ERR_UNSUPPORTED,
+            "means something else in opset %lld; from %lld on it is supported: convert "
+            "the model with onnx.version_converter",
+            (long long)opset, (long long)row->least);
     unsigned given = c->n_in;
     while (given != 0 && c->in[given - 1] == ONNX_ABSENT)
         given--; /* absent ones at the end */
@@ -412,7 +419,7 @@ out:
 /* The file ------------------------------------------------------------------------------------ */
 
 /* One reading of the file: whole tensors as samples, or the first axis as the batch. */
-static mp2ml_status read_as(struct graph **out, const struct model_file *file,
+static mp2ml_status read_as(struct graph **out, struct model_file *file,
                             const struct graph_cut *cut, struct onnx_try *how, mp2ml_error *err)
 {
     struct onnx_model m = {.path = file->path};
@@ -420,7 +427,9 @@ static mp2ml_status read_as(struct graph **out, const struct model_file *file,
     struct graph_build build = {.err = err};
     struct graph *g = NULL;
     mp2ml_status status;
+    TRY_OUT(model_file_again(file, err));
     TRY_OUT(onnx_model_decode(&m, file->data, file->size, err));
+    model_file_drop(file); /* the messages are a copy */
     build.budget = CONSTANT_EXTRA + CONSTANT_FACTOR * m.file_size;
     TRY_OUT(onnx_bounds_make(&bounds, &m, cut, err));
     how->may_be_whole = onnx_bounds_batch(&bounds, &m, how);

@@ -119,6 +119,19 @@ mp2ml_status onnx_number(const struct onnx_call *c, unsigned k, const char *key,
     return MP2ML_OK;
 }
 
+bool onnx_only_reader(const struct onnx_call *c, unsigned k)
+{
+    const struct onnx_value *v = onnx_value_in(c, k);
+    return c->t->may_move && v->initializer >= 0 && v->uses == 1 && v->at == c->in[k];
+}
+
+void onnx_release(struct onnx_call *c, int node)
+{
+    struct graph_tensor *t = &onnx_at(c, node)->value;
+    c->t->build.budget += t->f != NULL ? t->count * sizeof *t->f : 0;
+    graph_tensor_wipe(t);
+}
+
 /* Moves --------------------------------------------------------------------------------------- */
 
 /* The shape in the graph's terms, for data whose samples have `count` values. */

@@ -76,6 +76,7 @@ struct onnx_row {
     mp2ml_status (*import)(struct onnx_call *c, enum graph_op op);
     unsigned min_inputs, max_inputs;
     const char *domain; /* NULL: ONNX's own */
+    int64_t least;      /* opset from which on it means what it means here */
 };
 const struct onnx_row *onnx_row_find(const onnx_node *def);
 
@@ -125,6 +126,11 @@ MUST_CHECK mp2ml_status onnx_number(const struct onnx_call *c, unsigned k, const
 MUST_CHECK mp2ml_status onnx_want_constant(const struct onnx_call *c, unsigned k);
 MUST_CHECK mp2ml_status onnx_want_reals(struct onnx_call *c, unsigned k);
 
+/* True when input k is an initialiser that nothing else reads: what is made of it may take its
+ * place, and onnx_release frees its values. */
+bool onnx_only_reader(const struct onnx_call *c, unsigned k);
+void onnx_release(struct onnx_call *c, int node);
+
 /* To a shape of the file. ERR_UNSUPPORTED when samples would be mixed. */
 MUST_CHECK mp2ml_status onnx_reshape(struct onnx_call *c, int *out, const char *suffix, int a,
                                      const struct onnx_shape *shape);
@@ -168,9 +174,10 @@ struct onnx_text onnx_attr_text(const struct onnx_call *c, const char *key);
 #define ONNX_IMPORTS(X)                                                                            \
     /* import_onnx_moves.c */                                                                      \
     X(reshape_op)                                                                                  \
-    X(flatten) X(transpose_op) X(squeeze) X(unsqueeze) X(expand) X(tile) X(concat) X(split)        \
-        X(slice) X(gather_op) X(pad) X(resize) X(depth_to_space)                                   \
-            X(space_to_depth)                                          /* import_onnx_windows.c */ \
+    X(flatten)                                                                                     \
+    X(transpose_op)                                                                                \
+    X(squeeze) X(unsqueeze) X(expand) X(tile) X(concat) X(split) X(slice) X(gather_op) X(pad)      \
+        X(resize) X(depth_to_space) X(space_to_depth)                  /* import_onnx_windows.c */ \
         X(conv) X(conv_transpose) X(pool) X(global_pool) X(batch_norm) /* import_onnx_matrix.c */  \
         X(matmul) X(gemm) /* import_onnx_quantised.c */                                            \
         X(quantize) X(dequantize) X(qlinear_conv) X(qlinear_matmul) X(qlinear_binary)              \

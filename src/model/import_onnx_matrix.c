@@ -194,8 +194,12 @@ mp2ml_status onnx_gemm(struct onnx_call *c, enum graph_op op)
         if (onnx_shape_of(c, c->in[k]).rank != 2)
             return ONNX_FAIL(c, MP2ML_ERR_MODEL, "input %u has shape %s, must have 2 axes", k,
                              shape_print(onnx_in(c, k)).text);
+        const int before = c->in[k];
+        const bool take = onnx_only_reader(c, k);
         if (swap[k] != 0)
-            TRY(swap_last(c, &c->in[k], c->in[k]));
+            TRY(swap_last(c, &c->in[k], before));
+        if (swap[k] != 0 && take)
+            onnx_release(c, before);
         if (!onnx_in(c, k)->batched)
             TRY(onnx_want_reals(c, k));
     }

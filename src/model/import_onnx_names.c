@@ -9,8 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LEAST_OPSET 7
-
 void onnx_model_wipe(struct onnx_model *m)
 {
     if (m->def != NULL)
@@ -161,11 +159,6 @@ mp2ml_status onnx_model_decode(struct onnx_model *m, const void *data, size_t si
         if (set->domain[0] == '\0' || strcmp(set->domain, "ai.onnx") == 0)
             m->opset = set->version;
     }
-    if (m->opset < LEAST_OPSET)
-        return status_fail(err, MP2ML_ERR_UNSUPPORTED,
-                           "opset %lld is too old, %d is the first that is supported: convert the "
-                           "model with onnx.version_converter",
-                           (long long)m->opset, LEAST_OPSET);
     TRY(collect_values(m, err));
     return resolve(m, err);
 }

@@ -25,6 +25,19 @@ static mp2ml_status onnx_identity(struct onnx_call *c, enum graph_op op)
     return MP2ML_OK;
 }
 
+/* A constant of ones of the same shape, where that is known. */
+static mp2ml_status ones_like(struct onnx_call *c, int *out, int a)
+{
+    const struct onnx_shape s = onnx_shape_of(c, a);
+    int64_t *values;
+    if (s.rank != 0 && s.dims[0] < 0)
+        return ONNX_FAIL(c, MP2ML_ERR_UNSUPPORTED, "makes a mask for a batch of unknown size");
+    TRY(expand_integers(&c->x, out, "ones", s.dims, s.rank, &values));
+    for (size_t k = 0; k < onnx_at(c, *out)->value.count; k++)
+        values[k] = 1;
+    return MP2ML_OK;
+}
+
 static mp2ml_status onnx_dropout(struct onnx_call *c, enum graph_op op)
 {
     if (onnx_has(c, 2)) {
@@ -35,6 +48,8 @@ static mp2ml_status onnx_dropout(struct onnx_call *c, enum graph_op op)
                              "drops values at random, as in training: export the model for "
                              "inference (model.eval())");
     }
+    if (c->n_out > 1 && onnx_value_out(c, 1)->uses != 0) /* the mask: nothing is dropped */
+        TRY(ones_like(c, &c->out[1], c->in[0]));
     return onnx_identity(c, op);
 }
 
@@ -181,15 +196,12 @@ static mp2ml_status onnx_argmax(struct onnx_call *c, enum graph_op op)
     TRY(onnx_attr_int(c, "axis", &axis));
     TRY(onnx_attr_int(c, "keepdims", &keep));
     TRY(onnx_attr_int(c, "select_last_index", &last));
-    if (last != 0)
-        return ONNX_FAIL(c, MP2ML_ERR_UNSUPPORTED,
-                         "of equal values takes the last one (select_last_index); only the first "
-                         "has a private form");
     TRY(onnx_axis(c, c->in[0], axis, &at));
     struct onnx_shape s = onnx_shape_of(c, c->in[0]);
     s.dims[axis < 0 ? axis + s.rank : axis] = 1;
     TRY(expand_node(&c->x, op, keep != 0 ? "index" : NULL, c->in, 1, &n));
     n->axis = at;
+    n->mask[0] = last != 0;
     TRY(expand_settle(&c->x, &c->out[0]));
     onnx_value_out(c, 0)->integers = true;
     return keep != 0 ? onnx_reshape(c, &c->out[0], NULL, c->out[0], &s) : MP2ML_OK;
@@ -339,94 +351,94 @@ static mp2ml_status onnx_size(struct onnx_call *c, enum graph_op op)
 #define MICROSOFT "com.microsoft"
 
 static const struct onnx_row table[] = {
-    {"Abs", GRAPH_ABS, onnx_plain, 1, 1, NULL},
-    {"Add", GRAPH_ADD, onnx_elementwise, 2, 2, NULL},
-    {"And", GRAPH_LOGICAL_AND, onnx_elementwise, 2, 2, NULL},
-    {"ArgMax", GRAPH_ARGMAX, onnx_argmax, 1, 1, NULL},
-    {"AveragePool", GRAPH_AVG_POOL, onnx_pool, 1, 1, NULL},
-    {"BatchNormalization", GRAPH_BATCH_NORM, onnx_batch_norm, 5, 5, NULL},
-    {"Cast", GRAPH_CAST, onnx_cast, 1, 1, NULL},
-    {"Ceil", GRAPH_CEIL, onnx_plain, 1, 1, NULL},
-    {"Clip", GRAPH_RELU6, onnx_clip, 1, 3, NULL},
-    {"Concat", GRAPH_CONCAT, onnx_concat, 1, ANY, NULL},
-    {"Constant", GRAPH_CONST, onnx_constant, 0, 0, NULL},
-    {"ConstantOfShape", GRAPH_FILL, onnx_constant_of_shape, 1, 1, NULL},
-    {"Conv", GRAPH_CONV2D, onnx_conv, 2, 3, NULL},
-    {"ConvInteger", GRAPH_CONV2D, onnx_integer_conv, 2, 4, NULL},
-    {"ConvTranspose", GRAPH_CONV2D, onnx_conv_transpose, 2, 3, NULL},
-    {"DepthToSpace", GRAPH_DEPTH_TO_SPACE, onnx_depth_to_space, 1, 1, NULL},
-    {"DequantizeLinear", GRAPH_MUL, onnx_dequantize, 2, 3, NULL},
-    {"Div", GRAPH_DIV, onnx_elementwise, 2, 2, NULL},
-    {"Dropout", GRAPH_IDENTITY, onnx_dropout, 1, 3, NULL},
-    {"DynamicQuantizeLinear", GRAPH_IDENTITY, onnx_dynamic_quantize, 1, 1, NULL},
-    {"Equal", GRAPH_EQUAL, onnx_elementwise, 2, 2, NULL},
-    {"Exp", GRAPH_EXP, onnx_plain, 1, 1, NULL},
-    {"Expand", GRAPH_TILE, onnx_expand, 2, 2, NULL},
-    {"Flatten", GRAPH_RESHAPE, onnx_flatten, 1, 1, NULL},
-    {"Floor", GRAPH_FLOOR, onnx_plain, 1, 1, NULL},
-    {"Gather", GRAPH_TAKE, onnx_gather_op, 2, 2, NULL},
-    {"Gemm", GRAPH_MATMUL, onnx_gemm, 2, 3, NULL},
-    {"GlobalAveragePool", GRAPH_REDUCE_MEAN, onnx_global_pool, 1, 1, NULL},
-    {"GlobalMaxPool", GRAPH_REDUCE_MAX, onnx_global_pool, 1, 1, NULL},
-    {"Greater", GRAPH_GREATER, onnx_elementwise, 2, 2, NULL},
-    {"GreaterOrEqual", GRAPH_GREATER_EQUAL, onnx_elementwise, 2, 2, NULL},
-    {"HardSigmoid", GRAPH_RELU6, onnx_hard_sigmoid, 1, 1, NULL},
-    {"HardSwish", GRAPH_RELU6, onnx_hard_swish, 1, 1, NULL},
-    {"Identity", GRAPH_IDENTITY, onnx_identity, 1, 1, NULL},
-    {"LeakyRelu", GRAPH_LEAKY_RELU, onnx_leaky_relu, 1, 1, NULL},
-    {"Less", GRAPH_LESS, onnx_elementwise, 2, 2, NULL},
-    {"LessOrEqual", GRAPH_LESS_EQUAL, onnx_elementwise, 2, 2, NULL},
-    {"Log", GRAPH_LOG, onnx_plain, 1, 1, NULL},
-    {"LogSoftmax", GRAPH_LOG_SOFTMAX, onnx_softmax, 1, 1, NULL},
-    {"MatMul", GRAPH_MATMUL, onnx_matmul, 2, 2, NULL},
-    {"MatMulInteger", GRAPH_MATMUL, onnx_integer_matmul, 2, 4, NULL},
-    {"Max", GRAPH_MAXIMUM, onnx_variadic, 1, ANY, NULL},
-    {"MaxPool", GRAPH_MAX_POOL, onnx_pool, 1, 1, NULL},
-    {"Mean", GRAPH_ADD, onnx_mean, 1, ANY, NULL},
-    {"Min", GRAPH_MINIMUM, onnx_variadic, 1, ANY, NULL},
-    {"Mul", GRAPH_MUL, onnx_elementwise, 2, 2, NULL},
-    {"Neg", GRAPH_NEG, onnx_plain, 1, 1, NULL},
-    {"Not", GRAPH_LOGICAL_NOT, onnx_plain, 1, 1, NULL},
-    {"Or", GRAPH_LOGICAL_OR, onnx_elementwise, 2, 2, NULL},
-    {"PRelu", GRAPH_LEAKY_RELU, onnx_prelu, 2, 2, NULL},
-    {"Pad", GRAPH_PAD, onnx_pad, 1, 4, NULL},
-    {"Pow", GRAPH_POW, onnx_elementwise, 2, 2, NULL},
-    {"QLinearAdd", GRAPH_ADD, onnx_qlinear_binary, 7, 8, MICROSOFT},
-    {"QLinearConv", GRAPH_CONV2D, onnx_qlinear_conv, 8, 9, NULL},
-    {"QLinearMatMul", GRAPH_MATMUL, onnx_qlinear_matmul, 8, 8, NULL},
-    {"QLinearMul", GRAPH_MUL, onnx_qlinear_binary, 7, 8, MICROSOFT},
-    {"QuantizeLinear", GRAPH_RELU6, onnx_quantize, 2, 3, NULL},
-    {"Range", GRAPH_RANGE, onnx_plain, 3, 3, NULL},
-    {"Reciprocal", GRAPH_RECIPROCAL, onnx_plain, 1, 1, NULL},
-    {"ReduceL1", GRAPH_ABS, onnx_reduce_of, 1, 2, NULL},
-    {"ReduceMax", GRAPH_REDUCE_MAX, onnx_reduce, 1, 2, NULL},
-    {"ReduceMean", GRAPH_REDUCE_MEAN, onnx_reduce, 1, 2, NULL},
-    {"ReduceMin", GRAPH_REDUCE_MIN, onnx_reduce, 1, 2, NULL},
-    {"ReduceProd", GRAPH_PROD, onnx_reduce, 1, 2, NULL},
-    {"ReduceSum", GRAPH_REDUCE_SUM, onnx_reduce, 1, 2, NULL},
-    {"ReduceSumSquare", GRAPH_SQUARE, onnx_reduce_of, 1, 2, NULL},
-    {"Relu", GRAPH_RELU, onnx_plain, 1, 1, NULL},
-    {"Reshape", GRAPH_RESHAPE, onnx_reshape_op, 2, 2, NULL},
-    {"Resize", GRAPH_TAKE, onnx_resize, 1, 4, NULL},
-    {"Round", GRAPH_ROUND, onnx_plain, 1, 1, NULL},
-    {"Shape", GRAPH_SHAPE, onnx_shape_op, 1, 1, NULL},
-    {"Sigmoid", GRAPH_SIGMOID, onnx_plain, 1, 1, NULL},
-    {"Sign", GRAPH_SIGN, onnx_plain, 1, 1, NULL},
-    {"Size", GRAPH_SHAPE, onnx_size, 1, 1, NULL},
-    {"Slice", GRAPH_STRIDED_SLICE, onnx_slice, 1, 5, NULL},
-    {"Softmax", GRAPH_SOFTMAX, onnx_softmax, 1, 1, NULL},
-    {"SpaceToDepth", GRAPH_SPACE_TO_DEPTH, onnx_space_to_depth, 1, 1, NULL},
-    {"Split", GRAPH_SPLIT, onnx_split, 1, 2, NULL},
-    {"Sqrt", GRAPH_SQRT, onnx_plain, 1, 1, NULL},
-    {"Squeeze", GRAPH_SQUEEZE, onnx_squeeze, 1, 2, NULL},
-    {"Sub", GRAPH_SUB, onnx_elementwise, 2, 2, NULL},
-    {"Sum", GRAPH_ADD, onnx_variadic, 1, ANY, NULL},
-    {"Tanh", GRAPH_TANH, onnx_plain, 1, 1, NULL},
-    {"Tile", GRAPH_TILE, onnx_tile, 2, 2, NULL},
-    {"Transpose", GRAPH_TRANSPOSE, onnx_transpose_op, 1, 1, NULL},
-    {"Unsqueeze", GRAPH_EXPAND_DIMS, onnx_unsqueeze, 1, 2, NULL},
-    {"Upsample", GRAPH_TAKE, onnx_resize, 1, 2, NULL},
-    {"Where", GRAPH_SELECT, onnx_plain, 3, 3, NULL},
+    {"Abs", GRAPH_ABS, onnx_plain, 1, 1, NULL, 1},
+    {"Add", GRAPH_ADD, onnx_elementwise, 2, 2, NULL, 7},
+    {"And", GRAPH_LOGICAL_AND, onnx_elementwise, 2, 2, NULL, 7},
+    {"ArgMax", GRAPH_ARGMAX, onnx_argmax, 1, 1, NULL, 1},
+    {"AveragePool", GRAPH_AVG_POOL, onnx_pool, 1, 1, NULL, 1},
+    {"BatchNormalization", GRAPH_BATCH_NORM, onnx_batch_norm, 5, 5, NULL, 7},
+    {"Cast", GRAPH_CAST, onnx_cast, 1, 1, NULL, 6},
+    {"Ceil", GRAPH_CEIL, onnx_plain, 1, 1, NULL, 1},
+    {"Clip", GRAPH_RELU6, onnx_clip, 1, 3, NULL, 1},
+    {"Concat", GRAPH_CONCAT, onnx_concat, 1, ANY, NULL, 4},
+    {"Constant", GRAPH_CONST, onnx_constant, 0, 0, NULL, 1},
+    {"ConstantOfShape", GRAPH_FILL, onnx_constant_of_shape, 1, 1, NULL, 1},
+    {"Conv", GRAPH_CONV2D, onnx_conv, 2, 3, NULL, 1},
+    {"ConvInteger", GRAPH_CONV2D, onnx_integer_conv, 2, 4, NULL, 1},
+    {"ConvTranspose", GRAPH_CONV2D, onnx_conv_transpose, 2, 3, NULL, 1},
+    {"DepthToSpace", GRAPH_DEPTH_TO_SPACE, onnx_depth_to_space, 1, 1, NULL, 1},
+    {"DequantizeLinear", GRAPH_MUL, onnx_dequantize, 2, 3, NULL, 1},
+    {"Div", GRAPH_DIV, onnx_elementwise, 2, 2, NULL, 7},
+    {"Dropout", GRAPH_IDENTITY, onnx_dropout, 1, 3, NULL, 7},
+    {"DynamicQuantizeLinear", GRAPH_IDENTITY, onnx_dynamic_quantize, 1, 1, NULL, 1},
+    {"Equal", GRAPH_EQUAL, onnx_elementwise, 2, 2, NULL, 7},
+    {"Exp", GRAPH_EXP, onnx_plain, 1, 1, NULL, 1},
+    {"Expand", GRAPH_TILE, onnx_expand, 2, 2, NULL, 1},
+    {"Flatten", GRAPH_RESHAPE, onnx_flatten, 1, 1, NULL, 1},
+    {"Floor", GRAPH_FLOOR, onnx_plain, 1, 1, NULL, 1},
+    {"Gather", GRAPH_TAKE, onnx_gather_op, 2, 2, NULL, 1},
+    {"Gemm", GRAPH_MATMUL, onnx_gemm, 2, 3, NULL, 7},
+    {"GlobalAveragePool", GRAPH_REDUCE_MEAN, onnx_global_pool, 1, 1, NULL, 1},
+    {"GlobalMaxPool", GRAPH_REDUCE_MAX, onnx_global_pool, 1, 1, NULL, 1},
+    {"Greater", GRAPH_GREATER, onnx_elementwise, 2, 2, NULL, 7},
+    {"GreaterOrEqual", GRAPH_GREATER_EQUAL, onnx_elementwise, 2, 2, NULL, 1},
+    {"HardSigmoid", GRAPH_RELU6, onnx_hard_sigmoid, 1, 1, NULL, 1},
+    {"HardSwish", GRAPH_RELU6, onnx_hard_swish, 1, 1, NULL, 1},
+    {"Identity", GRAPH_IDENTITY, onnx_identity, 1, 1, NULL, 1},
+    {"LeakyRelu", GRAPH_LEAKY_RELU, onnx_leaky_relu, 1, 1, NULL, 1},
+    {"Less", GRAPH_LESS, onnx_elementwise, 2, 2, NULL, 7},
+    {"LessOrEqual", GRAPH_LESS_EQUAL, onnx_elementwise, 2, 2, NULL, 1},
+    {"Log", GRAPH_LOG, onnx_plain, 1, 1, NULL, 1},
+    {"LogSoftmax", GRAPH_LOG_SOFTMAX, onnx_softmax, 1, 1, NULL, 1},
+    {"MatMul", GRAPH_MATMUL, onnx_matmul, 2, 2, NULL, 1},
+    {"MatMulInteger", GRAPH_MATMUL, onnx_integer_matmul, 2, 4, NULL, 1},
+    {"Max", GRAPH_MAXIMUM, onnx_variadic, 1, ANY, NULL, 1},
+    {"MaxPool", GRAPH_MAX_POOL, onnx_pool, 1, 1, NULL, 1},
+    {"Mean", GRAPH_ADD, onnx_mean, 1, ANY, NULL, 1},
+    {"Min", GRAPH_MINIMUM, onnx_variadic, 1, ANY, NULL, 1},
+    {"Mul", GRAPH_MUL, onnx_elementwise, 2, 2, NULL, 7},
+    {"Neg", GRAPH_NEG, onnx_plain, 1, 1, NULL, 1},
+    {"Not", GRAPH_LOGICAL_NOT, onnx_plain, 1, 1, NULL, 1},
+    {"Or", GRAPH_LOGICAL_OR, onnx_elementwise, 2, 2, NULL, 7},
+    {"PRelu", GRAPH_LEAKY_RELU, onnx_prelu, 2, 2, NULL, 7},
+    {"Pad", GRAPH_PAD, onnx_pad, 1, 4, NULL, 1},
+    {"Pow", GRAPH_POW, onnx_elementwise, 2, 2, NULL, 7},
+    {"QLinearAdd", GRAPH_ADD, onnx_qlinear_binary, 7, 8, MICROSOFT, 1},
+    {"QLinearConv", GRAPH_CONV2D, onnx_qlinear_conv, 8, 9, NULL, 1},
+    {"QLinearMatMul", GRAPH_MATMUL, onnx_qlinear_matmul, 8, 8, NULL, 1},
+    {"QLinearMul", GRAPH_MUL, onnx_qlinear_binary, 7, 8, MICROSOFT, 1},
+    {"QuantizeLinear", GRAPH_RELU6, onnx_quantize, 2, 3, NULL, 1},
+    {"Range", GRAPH_RANGE, onnx_plain, 3, 3, NULL, 1},
+    {"Reciprocal", GRAPH_RECIPROCAL, onnx_plain, 1, 1, NULL, 1},
+    {"ReduceL1", GRAPH_ABS, onnx_reduce_of, 1, 2, NULL, 1},
+    {"ReduceMax", GRAPH_REDUCE_MAX, onnx_reduce, 1, 2, NULL, 1},
+    {"ReduceMean", GRAPH_REDUCE_MEAN, onnx_reduce, 1, 2, NULL, 1},
+    {"ReduceMin", GRAPH_REDUCE_MIN, onnx_reduce, 1, 2, NULL, 1},
+    {"ReduceProd", GRAPH_PROD, onnx_reduce, 1, 2, NULL, 1},
+    {"ReduceSum", GRAPH_REDUCE_SUM, onnx_reduce, 1, 2, NULL, 1},
+    {"ReduceSumSquare", GRAPH_SQUARE, onnx_reduce_of, 1, 2, NULL, 1},
+    {"Relu", GRAPH_RELU, onnx_plain, 1, 1, NULL, 1},
+    {"Reshape", GRAPH_RESHAPE, onnx_reshape_op, 2, 2, NULL, 5},
+    {"Resize", GRAPH_TAKE, onnx_resize, 1, 4, NULL, 1},
+    {"Round", GRAPH_ROUND, onnx_plain, 1, 1, NULL, 1},
+    {"Shape", GRAPH_SHAPE, onnx_shape_op, 1, 1, NULL, 1},
+    {"Sigmoid", GRAPH_SIGMOID, onnx_plain, 1, 1, NULL, 1},
+    {"Sign", GRAPH_SIGN, onnx_plain, 1, 1, NULL, 1},
+    {"Size", GRAPH_SHAPE, onnx_size, 1, 1, NULL, 1},
+    {"Slice", GRAPH_STRIDED_SLICE, onnx_slice, 1, 5, NULL, 1},
+    {"Softmax", GRAPH_SOFTMAX, onnx_softmax, 1, 1, NULL, 1},
+    {"SpaceToDepth", GRAPH_SPACE_TO_DEPTH, onnx_space_to_depth, 1, 1, NULL, 1},
+    {"Split", GRAPH_SPLIT, onnx_split, 1, 2, NULL, 1},
+    {"Sqrt", GRAPH_SQRT, onnx_plain, 1, 1, NULL, 1},
+    {"Squeeze", GRAPH_SQUEEZE, onnx_squeeze, 1, 2, NULL, 1},
+    {"Sub", GRAPH_SUB, onnx_elementwise, 2, 2, NULL, 7},
+    {"Sum", GRAPH_ADD, onnx_variadic, 1, ANY, NULL, 1},
+    {"Tanh", GRAPH_TANH, onnx_plain, 1, 1, NULL, 1},
+    {"Tile", GRAPH_TILE, onnx_tile, 2, 2, NULL, 1},
+    {"Transpose", GRAPH_TRANSPOSE, onnx_transpose_op, 1, 1, NULL, 1},
+    {"Unsqueeze", GRAPH_EXPAND_DIMS, onnx_unsqueeze, 1, 2, NULL, 1},
+    {"Upsample", GRAPH_TAKE, onnx_resize, 1, 2, NULL, 7},
+    {"Where", GRAPH_SELECT, onnx_plain, 3, 3, NULL, 1},
 };
 
 const struct onnx_row *onnx_row_find(const onnx_node *def)

@@ -173,10 +173,8 @@ static mp2ml_status kernel_of(struct onnx_call *c, int *out, int weights, const 
     TRY(expand_floats(&c->x, out, "kernel", dims, 4, &to));
     struct graph_node *from = onnx_at(c, weights);
     order_kernel(to, from->value.f, s, o, i, times);
-    if (take) {
-        c->t->build.budget += from->value.count * sizeof *from->value.f;
-        graph_tensor_wipe(&from->value);
-    }
+    if (take)
+        onnx_release(c, weights);
     return MP2ML_OK;
 }
 
@@ -297,19 +295,12 @@ mp2ml_status onnx_conv_of(struct onnx_call *c, int *out, int data, int weights, 
     return bias != ONNX_ABSENT ? add_bias(c, out, *out, bias, o) : MP2ML_OK;
 }
 
-/* True when the weights, an initialiser, are read once. */
-static bool only_reader(const struct onnx_call *c, unsigned k)
-{
-    const struct onnx_value *v = onnx_value_in(c, k);
-    return c->t->may_move && v->initializer >= 0 && v->uses == 1 && v->at == c->in[k];
-}
-
 mp2ml_status onnx_conv(struct onnx_call *c, enum graph_op op)
 {
     (void)op;
     if (!onnx_in(c, 0)->batched)
         return ONNX_FAIL(c, MP2ML_ERR_UNSUPPORTED, "does not depend on an input");
-    const bool take = only_reader(c, 1);
+    const bool take = onnx_only_reader(c, 1);
     TRY(onnx_want_reals(c, 1));
     if (onnx_has(c, 2))
         TRY(onnx_want_reals(c, 2));
@@ -363,11 +354,94 @@ static mp2ml_status transposed_sizes(const struct onnx_call *c, struct slide *s,
     return MP2ML_OK;
 }
 
+/* With three axes: zeros put between the values, and a convolution with the kernel turned round.
+ * Place e of the enlarged axis is value (e - (kernel - 1) * dilation + before) / stride. */
+static mp2ml_status enlarge(struct onnx_call *c, int *out, int a, struct slide *s,
+                            const int64_t *size)
+{
+    const int64_t channels = s->times * s->channels;
+    int64_t dims[5] = {GRAPH_BATCH, channels}, shift[3];
+    size_t values;
+    for (unsigned d = 0; d < 3; d++) {
+        dims[2 + d] = size[d] + extent(s, d) - 1;
+        shift[d] = s->before[d] - (extent(s, d) - 1);
+    }
+    if (!graph_count(&values, dims + 1, 4) || values > GRAPH_MAX_SAMPLE)
+        return ONNX_FAIL(c, MP2ML_ERR_UNSUPPORTED, "has too many values");
+    int64_t *list = malloc(values * sizeof *list), *at = list;
+    if (list == NULL)
+        return status_fail(c->t->build.err, MP2ML_ERR_MEMORY, "out of memory");
+    for (int64_t k = 0; k < (int64_t)values; k++) {
+        int64_t rest = k, place[3], from = 0;
+        bool there = true;
+        for (unsigned d = 3; d-- > 0; rest /= dims[2 + d])
+            place[d] = rest % dims[2 + d] + shift[d];
+        from = rest; /* the channel */
+        for (unsigned d = 0; d < 3; d++) {
+            there = there && place[d] >= 0 && place[d] % s->stride[d] == 0 &&
+                    place[d] / s->stride[d] < s->in[d];
+            from = from * s->in[d] + place[d] / s->stride[d];
+        }
+        *at++ = there ? from : -1;
+    }
+    const mp2ml_status status = onnx_gather(c, out, "enlarged", a, dims, 5, list);
+    free(list);
+    for (unsigned d = 0; d < 3; d++) {
+        s->in[d] = dims[2 + d];
+        s->stride[d] = 1;
+        s->before[d] = s->behind[d] = 0;
+    }
+    return status;
+}
+
+/* [O][I / groups][taps turned round] of [I][O / groups][taps]. */
+static mp2ml_status turned_kernel(struct onnx_call *c, int *out, int weights, const struct slide *s,
+                                  int64_t groups)
+{
+    const struct graph_node *w = onnx_at(c, weights);
+    const int64_t i = w->dims[0] / groups, o = w->dims[1];
+    const int64_t taps = s->kernel[0] * s->kernel[1] * s->kernel[2];
+    const float *from = w->value.f; /* stays where it is when nodes move */
+    float *to;
+    TRY(expand_floats(&c->x, out, "turned",
+                      (const int64_t[]){groups * o, i, s->kernel[0], s->kernel[1], s->kernel[2]}, 5,
+                      &to));
+    for (int64_t g = 0; g < groups; g++)
+        for (int64_t f = 0; f < o; f++)
+            for (int64_t ch = 0; ch < i; ch++)
+                for (int64_t t = 0; t < taps; t++)
+                    to[((g * o + f) * i + ch) * taps + t] =
+                        from[((g * i + ch) * o + f) * taps + taps - 1 - t];
+    return MP2ML_OK;
+}
+
+static mp2ml_status transpose_volume(struct onnx_call *c, struct slide *s, int64_t groups,
+                                     const int64_t *size)
+{
+    int volume, kernel;
+    TRY(turned_kernel(c, &kernel, c->in[1], s, groups));
+    TRY(enlarge(c, &volume, c->in[0], s, size));
+    return convolve(c, &c->out[0], volume, kernel, s, groups, false);
+}
+
+static mp2ml_status transpose_picture(struct onnx_call *c, const struct slide *s, int64_t groups,
+                                      const int64_t *size, int64_t channels)
+{
+    const int64_t two[2] = {s->axes == 2 ? size[0] : 1, size[s->axes - 1]};
+    int picture, kernel;
+    TRY(transposed_kernel(c, &kernel, c->in[1], s));
+    TRY(as_pictures(c, &picture, c->in[0], s->times * s->channels, s->axes == 2 ? s->in[0] : 1,
+                    s->in[s->axes - 1]));
+    struct graph_window window = window_of(s, 0, s->axes);
+    window.groups = groups * s->times;
+    TRY(compose_conv_transpose(&c->x, &c->out[0], picture, kernel, &window, two));
+    return from_pictures(c, &c->out[0], c->out[0], s, channels, size);
+}
+
 mp2ml_status onnx_conv_transpose(struct onnx_call *c, enum graph_op op)
 {
     struct slide s;
     int64_t groups = 1, size[MOST_AXES];
-    int picture, kernel;
     (void)op;
     if (!onnx_in(c, 0)->batched)
         return ONNX_FAIL(c, MP2ML_ERR_UNSUPPORTED, "does not depend on an input");
@@ -380,19 +454,12 @@ mp2ml_status onnx_conv_transpose(struct onnx_call *c, enum graph_op op)
         return ONNX_FAIL(c, MP2ML_ERR_MODEL,
                          "data of %lld channels, weights of shape %s and %lld groups do not fit",
                          (long long)s.channels, shape_print(w).text, (long long)groups);
-    if (s.axes == 3)
-        return ONNX_FAIL(c, MP2ML_ERR_UNSUPPORTED,
-                         "with three axes; one or two have a private form");
     const int64_t o = w->dims[1] * groups;
     TRY(transposed_sizes(c, &s, size));
-    TRY(transposed_kernel(c, &kernel, c->in[1], &s));
-    TRY(as_pictures(c, &picture, c->in[0], s.times * s.channels, s.axes == 2 ? s.in[0] : 1,
-                    s.in[s.axes - 1]));
-    struct graph_window window = window_of(&s, 0, s.axes);
-    window.groups = groups * s.times;
-    const int64_t two[2] = {s.axes == 2 ? size[0] : 1, size[s.axes - 1]};
-    TRY(compose_conv_transpose(&c->x, &c->out[0], picture, kernel, &window, two));
-    TRY(from_pictures(c, &c->out[0], c->out[0], &s, o, size));
+    if (s.axes == 3)
+        TRY(transpose_volume(c, &s, groups, size));
+    else
+        TRY(transpose_picture(c, &s, groups, size, o));
     if (!onnx_has(c, 2))
         return MP2ML_OK;
     TRY(onnx_want_reals(c, 2));

@@ -71,11 +71,11 @@ struct tf_import {
 mp2ml_status tf_fail(mp2ml_error *err, const tf_node *def, mp2ml_status status, const char *fmt,
                      ...) MP2ML_PRINTF(4, 5);
 
-/* import_tf.c: the nodes between bounds as a settled graph. */
+/* import_tf_walk.c: the nodes between bounds as a settled graph. */
 MUST_CHECK mp2ml_status tf_build(struct graph **out, struct tf_model *m,
                                  const struct tf_bounds *bounds, bool may_move,
                                  struct graph_build *build);
-/* The node of exactly this name; -1 if there is none. */
+/* import_tf.c: the node of exactly this name; -1 if there is none. */
 int tf_find(const struct tf_model *m, const char *name, size_t length);
 /* "NAME" or "NAME:K" as node and output. */
 struct tf_edge tf_resolve(const struct tf_model *m, const char *text);

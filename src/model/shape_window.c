@@ -128,15 +128,32 @@ mp2ml_status shape_depthwise(struct graph_build *b, struct graph_node *n)
     return window_shape(b, n, w->dims[2] * w->dims[3]); /* at most w's count */
 }
 
+/* A window that lies wholly in the padding has no maximum and no mean: that is one whose first place
+ * from 0 on is not in the picture of `size`. */
+static bool reaches_inside(const struct graph_window *w, unsigned axis, int64_t size, int64_t out)
+{
+    const int64_t pads = w->pad[2 * axis] + w->pad[2 * axis + 1], step = w->dilation[axis];
+    if (step == 1)
+        return w->pad[2 * axis] < w->kernel[axis] && w->pad[2 * axis + 1] < w->kernel[axis];
+    for (int64_t k = 0; pads != 0 && k < out; k++) {
+        const int64_t start = k * w->stride[axis] - w->pad[2 * axis];
+        const int64_t skipped = start < 0 ? (-start + step - 1) / step : 0;
+        if (skipped >= w->kernel[axis] || start + skipped * step >= size ||
+            out > (int64_t)GRAPH_MAX_SAMPLE)
+            return false;
+    }
+    return true;
+}
+
 mp2ml_status shape_pool(struct graph_build *b, struct graph_node *n)
 {
     TRY(want_picture(b, n));
     TRY(window_shape(b, n, graph_input(b, n, 0)->dims[n->window.nchw ? 1 : 3]));
-    /* A window that lies wholly in the padding has no maximum and no mean. */
+    const unsigned row = n->window.nchw ? 2 : 1;
     for (unsigned axis = 0; axis < 2; axis++)
-        if (n->window.pad[2 * axis] >= n->window.kernel[axis] ||
-            n->window.pad[2 * axis + 1] >= n->window.kernel[axis])
-            return graph_node_fail(b, n, MP2ML_ERR_MODEL, "the padding is wider than the window");
+        if (!reaches_inside(&n->window, axis, graph_input(b, n, 0)->dims[row + axis],
+                            n->dims[row + axis]))
+            return graph_node_fail(b, n, MP2ML_ERR_MODEL, "a window lies wholly in the padding");
     return MP2ML_OK;
 }
 

@@ -281,14 +281,18 @@ static void merge_factor(const struct graph_build *b, struct graph_node *n, cons
 /* ---------------------------------------------------------------------------------------------- */
 
 /* Training-time leftovers that no output needs are gone by now. */
-static mp2ml_status check_rest(const struct graph_build *b)
+static mp2ml_status check_rest(struct graph_build *b)
 {
     for (int k = 0; k < b->g->n_nodes; k++) {
-        const struct graph_node *n = &b->g->nodes[k];
-        if (n->random)
-            return graph_node_fail(b, n, MP2ML_ERR_UNSUPPORTED,
-                                   "random numbers are there for training; cut the graph behind "
-                                   "them with --output-node, or freeze it for inference");
+        struct graph_node *n = &b->g->nodes[k];
+        n->refused = n->refused || graph_any_refused(b, n->inputs, n->n_inputs);
+        if (n->random && !n->refused) {
+            b->file_node = n->file_node;
+            n->refused = true;
+            TRY(graph_note(b, n->name, graph_node_op(n),
+                           graph_node_fail(b, n, MP2ML_ERR_UNSUPPORTED,
+                                           "random numbers are there for training")));
+        }
         if (n->dead)
             return graph_node_fail(b, n, MP2ML_ERR_MODEL,
                                    "is on the side of a condition that is not taken");
@@ -334,6 +338,7 @@ mp2ml_status graph_simplify(struct graph_build *b)
     TRY(graph_drop_dead(b));
     TRY(check_rest(b));
     TRY(graph_expand_all(b));
+    TRY(graph_check_refusals(b));
     TRY(graph_drop_dead(b));
     int *scratch = malloc(((size_t)g->n_nodes + 1) * sizeof *scratch);
     if (scratch == NULL)
