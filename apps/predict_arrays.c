@@ -256,26 +256,54 @@ static int write_output(const struct predict *p, size_t o, const char *path)
     return APP_DONE;
 }
 
-/* text: PATH (output 0) or NAME=PATH. */
-static int write_one(const struct predict *p, const char *text)
+/* Where the path begins in NAME=PATH, if the output has this name (whose ":0" may be left out). */
+static const char *path_for(const char *text, const mp2ml_tensor *t)
 {
-    const char *equals = strchr(text, '=');
-    const mp2ml_tensor *t;
-    for (size_t o = 0; equals && (t = mp2ml_client_output(p->client, o)); o++)
-        if (strlen(t->name) == (size_t)(equals - text) &&
-            strncmp(t->name, text, (size_t)(equals - text)) == 0)
-            return write_output(p, o, equals + 1);
-    return write_output(p, 0, text);
+    size_t length = strlen(t->name);
+    if (strncmp(text, t->name, length) == 0 && text[length] == '=')
+        return text + length + 1;
+    if (length > 2 && strcmp(t->name + length - 2, ":0") == 0 &&
+        strncmp(text, t->name, length - 2) == 0 && text[length - 2] == '=')
+        return text + length - 1;
+    return NULL;
+}
+
+/* text: NAME=PATH, or PATH for the only output. Returns the output's number, -1 for none. */
+static int output_of(const struct predict *p, const char *text, const char **path)
+{
+    for (size_t o = 0; o < p->n_outputs; o++) {
+        *path = path_for(text, mp2ml_client_output(p->client, o));
+        if (*path)
+            return (int)o;
+    }
+    *path = text;
+    return p->n_outputs == 1 ? 0 : -1;
+}
+
+int predict_match_outputs(const struct predict *p)
+{
+    char names[512] = "";
+    const char *text, *path;
+    for (size_t o = 0, n = 0; o < p->n_outputs && n < sizeof(names); o++)
+        n += (size_t)snprintf(names + n, sizeof(names) - n, "%s%s", o ? ", " : "",
+                              mp2ml_client_output(p->client, o)->name);
+    for (size_t i = 0; (text = cli_nth(p->cli, "output", i)); i++)
+        if (output_of(p, text, &path) < 0)
+            return app_fail("--output %s: the model has %zu outputs, so give NAME=FILE: %s", text,
+                            p->n_outputs, names);
+    return APP_DONE;
 }
 
 int predict_write(struct predict *p)
 {
-    const char *receipt = cli_last(p->cli, "receipt"), *path;
+    const char *receipt = cli_last(p->cli, "receipt"), *text, *path;
     mp2ml_error error = {MP2ML_OK, ""};
     char *json = NULL;
     int result = APP_DONE;
-    for (size_t i = 0; result == APP_DONE && (path = cli_nth(p->cli, "output", i)); i++)
-        result = write_one(p, path);
+    for (size_t i = 0; result == APP_DONE && (text = cli_nth(p->cli, "output", i)); i++) {
+        const int o = output_of(p, text, &path);
+        result = write_output(p, (size_t)o, path);
+    }
     if (!receipt || result != APP_DONE)
         return result;
     if (mp2ml_client_receipt(p->client, &json, &error) != MP2ML_OK)

@@ -101,8 +101,11 @@ def _bare(name: str) -> str:
 
 
 def _find(name: str, tensors: tuple[Tensor, ...]) -> int:
-    """The number of the tensor called `name`, -1 if there is none."""
-    return next((i for i, t in enumerate(tensors) if _bare(t.name) == _bare(name)), -1)
+    """The number of the tensor called `name`, exactly or but for these, -1 if there is none."""
+    names = [t.name for t in tensors]
+    if name in names:
+        return names.index(name)
+    return next((i for i, other in enumerate(names) if _bare(other) == _bare(name)), -1)
 
 
 def plan(model: Any, batch: int = 1, *, example_input: Any = None,
