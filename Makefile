@@ -5,7 +5,7 @@ PREFIX ?= /usr/local
 PYTHON := .venv/bin/python
 MODELS := examples/mnist/models
 
-.PHONY: all program python demo test test-all bench bench-latency bench-plots check privacy asan install wheel clean help
+.PHONY: all program python demo test test-all conformance bench bench-latency bench-plots check privacy asan install wheel clean help
 .DEFAULT_GOAL := all
 
 all: program python ## the program, build/release/mp2ml, and the Python package, in .venv
@@ -31,6 +31,11 @@ test: python ## all tests but those that need TensorFlow or PyTorch
 test-all: test ## also the tests that need TensorFlow or PyTorch, which it installs
 	@tools/setup.sh training torch
 	@$(PYTHON) -m pytest -q -m "tensorflow or torch" tests/python
+
+conformance: ## ONNX's own tests of its operators, in the clear and by both parties, as a table
+	@tools/setup.sh build
+	@tools/build.sh release conformance
+	@OMP_WAIT_POLICY=passive tools/conformance.sh $(BUILD) || [ $$? -eq 77 ]
 
 bench: program ## kernels, protocols, networks, beside limits; BENCH=long for more runs
 	@tools/build.sh release bench_micro bench_protocol

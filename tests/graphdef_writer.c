@@ -19,7 +19,7 @@ static void put(struct gd_bytes *b, const void *data, size_t size)
     b->size += size;
 }
 
-static void put_varint(struct gd_bytes *b, uint64_t v)
+void gd_varint(struct gd_bytes *b, uint64_t v)
 {
     do {
         const unsigned char byte = (unsigned char)((v & 127U) | (v > 127 ? 128U : 0U));
@@ -30,21 +30,28 @@ static void put_varint(struct gd_bytes *b, uint64_t v)
 
 void gd_field_bytes(struct gd_bytes *b, unsigned field, const void *data, size_t size)
 {
-    put_varint(b, field << 3 | 2U);
-    put_varint(b, size);
+    gd_varint(b, field << 3 | 2U);
+    gd_varint(b, size);
     put(b, data, size);
 }
 
 void gd_field_varint(struct gd_bytes *b, unsigned field, uint64_t v)
 {
-    put_varint(b, field << 3);
-    put_varint(b, v);
+    gd_varint(b, field << 3);
+    gd_varint(b, v);
 }
 
-static void field_message(struct gd_bytes *to, unsigned field, struct gd_bytes *message)
+void gd_field_float(struct gd_bytes *b, unsigned field, float v)
+{
+    gd_varint(b, field << 3 | 5U);
+    put(b, &v, sizeof v); /* little-endian, as the reader asks for */
+}
+
+void gd_field_message(struct gd_bytes *to, unsigned field, struct gd_bytes *message)
 {
     gd_field_bytes(to, field, message->data, message->size);
     free(message->data);
+    memset(message, 0, sizeof *message);
 }
 
 static void close_node(struct gd_writer *w)
@@ -71,8 +78,8 @@ static void attr(struct gd_writer *w, const char *key, struct gd_bytes *value)
 {
     struct gd_bytes pair = {NULL, 0, 0};
     gd_field_bytes(&pair, 1, key, strlen(key));
-    field_message(&pair, 2, value);
-    field_message(&w->node, 5, &pair);
+    gd_field_message(&pair, 2, value);
+    gd_field_message(&w->node, 5, &pair);
 }
 
 void gd_attr_int(struct gd_writer *w, const char *key, int64_t v)
@@ -85,8 +92,7 @@ void gd_attr_int(struct gd_writer *w, const char *key, int64_t v)
 void gd_attr_float(struct gd_writer *w, const char *key, float v)
 {
     struct gd_bytes value = {NULL, 0, 0};
-    put_varint(&value, 4U << 3 | 5U);
-    put(&value, &v, sizeof v); /* little-endian, as the reader asks for */
+    gd_field_float(&value, 4, v);
     attr(w, key, &value);
 }
 
@@ -115,9 +121,9 @@ void gd_attr_list(struct gd_writer *w, const char *key, const int64_t *v, size_t
 {
     struct gd_bytes value = {NULL, 0, 0}, list = {NULL, 0, 0}, packed = {NULL, 0, 0};
     for (size_t k = 0; k < n; k++)
-        put_varint(&packed, (uint64_t)v[k]);
-    field_message(&list, 3, &packed);
-    field_message(&value, 1, &list);
+        gd_varint(&packed, (uint64_t)v[k]);
+    gd_field_message(&list, 3, &packed);
+    gd_field_message(&value, 1, &list);
     attr(w, key, &value);
 }
 
@@ -127,11 +133,11 @@ static void put_shape(struct gd_bytes *to, unsigned field, const int64_t *dims, 
     for (int d = 0; d < rank; d++) {
         struct gd_bytes dim = {NULL, 0, 0};
         gd_field_varint(&dim, 1, (uint64_t)dims[d]);
-        field_message(&shape, 2, &dim);
+        gd_field_message(&shape, 2, &dim);
     }
     if (rank < 0)
         gd_field_varint(&shape, 3, 1);
-    field_message(to, field, &shape);
+    gd_field_message(to, field, &shape);
 }
 
 void gd_attr_shape(struct gd_writer *w, const char *key, const int64_t *dims, int rank)
@@ -149,7 +155,7 @@ void gd_attr_tensor(struct gd_writer *w, int type, const int64_t *dims, int rank
     put_shape(&tensor, 2, dims, rank);
     if (bytes != 0)
         gd_field_bytes(&tensor, list_field != 0 ? (unsigned)list_field : 4, content, bytes);
-    field_message(&value, 8, &tensor);
+    gd_field_message(&value, 8, &tensor);
     gd_attr_type(w, "dtype", type);
     attr(w, "value", &value);
 }

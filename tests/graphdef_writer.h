@@ -49,8 +49,14 @@ void gd_int(struct gd_writer *w, const char *name, int32_t v);
 /* Closes the last node; w->file holds the file. */
 void gd_finish(struct gd_writer *w);
 void gd_wipe(struct gd_writer *w);
-/* A field of wire type 2 or 0, for odd files. */
+
+/* Parts of any message, for odd files and other formats: fields of wire types 2, 0 and 5; a varint
+ * alone, as packed lists have them. */
 void gd_field_bytes(struct gd_bytes *b, unsigned field, const void *data, size_t size);
 void gd_field_varint(struct gd_bytes *b, unsigned field, uint64_t v);
+void gd_field_float(struct gd_bytes *b, unsigned field, float v);
+void gd_varint(struct gd_bytes *b, uint64_t v);
+/* A message as a field of another; wipes the inner one. */
+void gd_field_message(struct gd_bytes *to, unsigned field, struct gd_bytes *message);
 
 #endif

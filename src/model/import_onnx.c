@@ -109,13 +109,19 @@ static mp2ml_status add_input(struct walk *w, struct onnx_value *v)
 
 /* Nodes --------------------------------------------------------------------------------------- */
 
-static mp2ml_status unsupported(const struct walk *w, const onnx_node *def)
+static const char *name_of(const onnx_node *def)
 {
-    return onnx_fail(w->import.build.err, def, MP2ML_ERR_UNSUPPORTED,
-                     def->domain[0] != '\0' && strcmp(def->domain, "ai.onnx") != 0
-                         ? "this operator, of domain '%.100s', is not supported"
-                         : "this operator is not supported%.0s",
-                     def->domain);
+    return def->name[0] != '\0' || def->n_output == 0 ? def->name : def->output[0];
+}
+
+static mp2ml_status unknown(const struct walk *w, const onnx_node *def)
+{
+    const bool foreign = def->domain[0] != '\0' && strcmp(def->domain, "ai.onnx") != 0;
+    const mp2ml_status status = graph_unknown_op(&w->import.build, name_of(def), def->op_type);
+    return foreign
+               ? onnx_fail(w->import.build.err, def, status,
+                           "this operator, of domain '%.100s', has no private form", def->domain)
+               : status;
 }
 
 /* Data of a type of integers stay so, unless an operator says otherwise. */
@@ -131,13 +137,21 @@ static void pass_types(struct onnx_call *c)
             m->values[m->out[k]].integers = integers;
 }
 
+/* Optional outputs may have no name. */
+static bool wants_output(const struct onnx_call *c, unsigned k)
+{
+    const struct onnx_model *m = c->t->model;
+    return k < c->n_out && m->out[m->first_out[c->index] + k] != ONNX_ABSENT;
+}
+
 static mp2ml_status keep_outputs(struct onnx_call *c)
 {
     for (unsigned k = 0; k < c->n_out; k++) {
+        if (!wants_output(c, k))
+            continue;
         if (c->out[k] != ONNX_ABSENT)
             onnx_value_out(c, k)->at = c->out[k];
-        else if (c->t->model->out[c->t->model->first_out[c->index] + k] != ONNX_ABSENT &&
-                 onnx_value_out(c, k)->uses != 0)
+        else if (onnx_value_out(c, k)->uses != 0)
             return ONNX_FAIL(c, MP2ML_ERR_UNSUPPORTED, "output %u ('%.200s') has no private form",
                              k, onnx_value_out(c, k)->name);
     }
@@ -148,7 +162,7 @@ static mp2ml_status call_row(struct walk *w, struct onnx_call *c)
 {
     const struct onnx_row *row = onnx_row_find(c->def);
     if (row == NULL)
-        return unsupported(w, c->def);
+        return unknown(w, c->def);
     const int64_t opset = c->t->model->opset;
     if (row->domain == NULL && opset < row->least)
         return ONNX_FAIL(
@@ -160,9 +174,10 @@ static mp2ml_status call_row(struct walk *w, struct onnx_call *c)
     while (given != 0 && c->in[given - 1] == ONNX_ABSENT)
         given--; /* absent ones at the end */
     bool complete = given >= row->min_inputs && given <= row->max_inputs;
-    for (unsigned k = 0; k < row->min_inputs && complete; k++)
+    const unsigned needed = row->max_inputs == GRAPH_MAX_INPUTS ? given : row->min_inputs;
+    for (unsigned k = 0; k < needed && complete; k++)
         complete = c->in[k] != ONNX_ABSENT;
-    if (!complete || c->n_out == 0)
+    if (!complete || !wants_output(c, 0))
         return ONNX_FAIL(c, MP2ML_ERR_MODEL, "has %u inputs and %u outputs", given, c->n_out);
     c->n_in = given;
     pass_types(c);
@@ -172,12 +187,42 @@ static mp2ml_status call_row(struct walk *w, struct onnx_call *c)
         char own[32];
         (void)snprintf(own, sizeof own, "(%.20s): ", c->def->op_type);
         if (err != NULL && strstr(err->text, own) == NULL) {
-            const char *name = c->def->name[0] != '\0' ? c->def->name : c->named.name;
-            (void)status_within(err, status, "node '%.200s' (%.60s)", name, c->def->op_type);
+            (void)status_within(err, status, "node '%.200s' (%.60s)", name_of(c->def),
+                                c->def->op_type);
         }
         return status;
     }
     return keep_outputs(c);
+}
+
+/* The operator, or a node that stands for it as refused. */
+static mp2ml_status call_or_refuse(struct walk *w, struct onnx_call *c)
+{
+    struct graph_build *b = &w->import.build;
+    const int first = b->g->n_nodes;
+    const char *name = name_of(c->def);
+    mp2ml_status status = MP2ML_OK;
+    unsigned n = 0;
+    int *there = calloc(c->n_in + 1, sizeof *there); /* c->in is changed on the way */
+    if (there == NULL)
+        return status_fail(b->err, MP2ML_ERR_MEMORY, "out of memory");
+    for (unsigned k = 0; k < c->n_in; k++)
+        if (c->in[k] != ONNX_ABSENT)
+            there[n++] = c->in[k];
+    b->file_node = c->index;
+    bool refused = graph_any_refused(b, there, n) && onnx_row_find(c->def) != NULL;
+    if (refused)
+        status = graph_add_refused(b, name, there, n);
+    else if ((status = call_row(w, c)) != MP2ML_OK) {
+        refused = true;
+        status = graph_refuse(b, first, name, c->def->op_type, there, n, status);
+    }
+    for (unsigned k = 0; refused && status == MP2ML_OK && k < c->n_out; k++)
+        if (wants_output(c, k))
+            onnx_value_out(c, k)->at = b->g->n_nodes - 1;
+    w->imported += !refused;
+    free(there);
+    return status;
 }
 
 static mp2ml_status add_node(struct walk *w, int index)
@@ -207,9 +252,8 @@ static mp2ml_status add_node(struct walk *w, int index)
     }
     for (size_t k = 0; k < n_out; k++)
         c.out[k] = ONNX_ABSENT;
-    const mp2ml_status status = call_row(w, &c);
+    const mp2ml_status status = call_or_refuse(w, &c);
     free(room);
-    w->imported += status == MP2ML_OK;
     return status;
 }
 
@@ -272,8 +316,10 @@ static mp2ml_status walk_from(struct walk *w, int value)
         if (!w->open[index]) {
             w->open[index] = true;
             w->next[index] = m->first_in[index];
-            if (onnx_row_find(m->def->graph->node[index]) == NULL)
-                return unsupported(w, m->def->graph->node[index]);
+            const onnx_node *def = m->def->graph->node[index];
+            struct graph_build *b = &w->import.build;
+            if (b->refusals == NULL && onnx_row_find(def) == NULL) /* before what is before it */
+                return graph_note(b, name_of(def), def->op_type, unknown(w, def));
         }
         bool opened;
         TRY(step_down(w, index, &depth, &opened));
@@ -330,10 +376,11 @@ static mp2ml_status add_output(struct walk *w, int value, int *at)
     c.named.name = copy;
     c.x = (struct graph_expand){b, &c.named};
     *at = w->import.model->values[value].at;
+    const bool refused = b->g->nodes[*at].refused;
     mp2ml_status status = MP2ML_OK;
-    if (!b->g->nodes[*at].batched)
+    if (!refused && !b->g->nodes[*at].batched)
         status = constant_output(w, &c, at);
-    if (status == MP2ML_OK && strcmp(b->g->nodes[*at].name, name) != 0)
+    if (!refused && status == MP2ML_OK && strcmp(b->g->nodes[*at].name, name) != 0)
         status = expand_unary(&c.x, at, GRAPH_IDENTITY, NULL, *at);
     free(copy);
     return status;
@@ -424,7 +471,7 @@ static mp2ml_status read_as(struct graph **out, struct model_file *file,
 {
     struct onnx_model m = {.path = file->path};
     struct onnx_bounds bounds = {0};
-    struct graph_build build = {.err = err};
+    struct graph_build build = {.err = err, .refusals = how->refusals};
     struct graph *g = NULL;
     mp2ml_status status;
     TRY_OUT(model_file_again(file, err));
@@ -449,21 +496,42 @@ out:
     return status;
 }
 
-/* Of two readings that failed, that one says more which came further. */
+/* Of two readings that failed, that one says more which came further; of two lists of refusals, the
+ * shorter one. */
+static bool second_is_better(const struct onnx_try *first, mp2ml_status status,
+                             const struct onnx_try *second, mp2ml_status again)
+{
+    if (again == MP2ML_OK || !first->may_be_batch)
+        return true;
+    if (first->refusals != NULL && first->refusals->count != 0)
+        return again == status && second->refusals->count < first->refusals->count;
+    return second->imported > first->imported;
+}
+
 mp2ml_status import_onnx(struct graph **out, struct model_file *file, const struct graph_cut *cut,
                          mp2ml_error *err)
 {
+    struct graph_refusals lists[2] = {{0}};
     struct onnx_try first = {.may_move = true}, second = {.may_move = true, .whole = true};
     mp2ml_error other = {0};
     *out = NULL;
+    if (file->refusals != NULL) {
+        first.refusals = &lists[0];
+        second.refusals = &lists[1];
+    }
     mp2ml_status status = read_as(out, file, cut, &first, err);
-    if (status == MP2ML_OK || !first.may_be_whole ||
-        (status != MP2ML_ERR_UNSUPPORTED && status != MP2ML_ERR_MODEL))
-        return status;
-    const mp2ml_status again = read_as(out, file, cut, &second, &other);
-    if (again != MP2ML_OK && (first.may_be_batch && second.imported <= first.imported))
-        return status;
-    if (err != NULL)
-        *err = other;
-    return again;
+    unsigned best = 0;
+    if (first.may_be_whole && (status == MP2ML_ERR_UNSUPPORTED || status == MP2ML_ERR_MODEL)) {
+        const mp2ml_status again = read_as(out, file, cut, &second, &other);
+        if (second_is_better(&first, status, &second, again)) {
+            best = 1;
+            status = again;
+            if (err != NULL)
+                *err = other;
+        }
+    }
+    if (file->refusals != NULL)
+        *file->refusals = lists[best];
+    graph_refusals_wipe(&lists[file->refusals != NULL ? 1 - best : best]);
+    return status;
 }

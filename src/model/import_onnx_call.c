@@ -35,6 +35,13 @@ struct onnx_value *onnx_value_out(const struct onnx_call *c, unsigned k)
     return &m->values[m->out[m->first_out[c->index] + k]];
 }
 
+bool onnx_wanted(const struct onnx_call *c, unsigned k)
+{
+    const struct onnx_model *m = c->t->model;
+    return k < c->n_out && m->out[m->first_out[c->index] + k] != ONNX_ABSENT &&
+           onnx_value_out(c, k)->uses != 0;
+}
+
 /* Shapes and axes ----------------------------------------------------------------------------- */
 
 struct onnx_shape onnx_shape_of(const struct onnx_call *c, int node)

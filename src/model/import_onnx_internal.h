@@ -104,6 +104,9 @@ static inline struct graph_node *onnx_in(const struct onnx_call *c, unsigned k)
 struct onnx_value *onnx_value_in(const struct onnx_call *c, unsigned k);
 struct onnx_value *onnx_value_out(const struct onnx_call *c, unsigned k);
 
+/* True when output k has a name, and somebody reads it. */
+bool onnx_wanted(const struct onnx_call *c, unsigned k);
+
 /* The shape of one of our nodes as the file knows it; the batch is dims[0] where it is one of the
  * file's axes, ONNX_UNKNOWN if its size is. */
 struct onnx_shape {
@@ -176,8 +179,10 @@ struct onnx_text onnx_attr_text(const struct onnx_call *c, const char *key);
     X(reshape_op)                                                                                  \
     X(flatten)                                                                                     \
     X(transpose_op)                                                                                \
-    X(squeeze) X(unsqueeze) X(expand) X(tile) X(concat) X(split) X(slice) X(gather_op) X(pad)      \
-        X(resize) X(depth_to_space) X(space_to_depth)                  /* import_onnx_windows.c */ \
+    X(squeeze)                                                                                     \
+    X(unsqueeze)                                                                                   \
+    X(expand) X(tile) X(concat) X(split) X(slice) X(gather_op) X(pad) X(resize) X(depth_to_space)  \
+        X(space_to_depth)                                              /* import_onnx_windows.c */ \
         X(conv) X(conv_transpose) X(pool) X(global_pool) X(batch_norm) /* import_onnx_matrix.c */  \
         X(matmul) X(gemm) /* import_onnx_quantised.c */                                            \
         X(quantize) X(dequantize) X(qlinear_conv) X(qlinear_matmul) X(qlinear_binary)              \

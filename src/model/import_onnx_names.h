@@ -24,7 +24,8 @@ struct onnx_try { /* one reading of a file */
     bool whole, may_move;
     int64_t batch;
     bool may_be_batch, may_be_whole;
-    int imported; /* nodes of the file that had a private form */
+    int imported;                    /* nodes of the file that had a private form */
+    struct graph_refusals *refusals; /* NULL: the first one ends the reading */
 };
 
 MUST_CHECK mp2ml_status onnx_model_decode(struct onnx_model *m, const void *data, size_t size,

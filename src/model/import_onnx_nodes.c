@@ -48,7 +48,7 @@ static mp2ml_status onnx_dropout(struct onnx_call *c, enum graph_op op)
                              "drops values at random, as in training: export the model for "
                              "inference (model.eval())");
     }
-    if (c->n_out > 1 && onnx_value_out(c, 1)->uses != 0) /* the mask: nothing is dropped */
+    if (onnx_wanted(c, 1)) /* the mask: nothing is dropped */
         TRY(ones_like(c, &c->out[1], c->in[0]));
     return onnx_identity(c, op);
 }

@@ -9,7 +9,8 @@
  * as exact signs do, for faint inputs as for strong ones: first all steps alike, then step by step,
  * the costliest first. Trials (trial.c) run the twin on the samples; part of the error that they see
  * comes from the rounding of inputs and weights, which no bit can mend, therefore the comparison
- * with exact signs. */
+ * with exact signs. Where values are opened, the error that is stated for them counts too: samples
+ * may have nothing near 0, but inputs to come may. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,6 +30,8 @@
 #define TRIALS_ALL 5                      /* without those of single steps */
 #define SEARCH_SAMPLES 16                 /* in all, for a search */
 #define SQUARE_FACTOR 2.0                 /* of the mean square error of values that are opened */
+#define BOUND_FACTOR 2.0                  /* of the error that is stated for them, */
+#define BOUND_SHARE 1e-3                  /* or so much of their range if that is more */
 #define STEP_TRIALS 24                    /* for single steps, */
 #define STEP_PRODUCTS ((uint64_t)1 << 31) /* of no more multiply-adds than these together */
 /* Steps that have so few of the signs together may look at so many bits more. */
@@ -42,18 +45,25 @@ static unsigned opened_bits(const struct plan *plan)
 
 struct search {
     struct plan *plan;
-    struct trial_result exact; /* with signs of all bits */
+    struct trial_result exact;      /* with signs of all bits */
+    double bound[PLAN_MAX_TENSORS]; /* the error that may be stated for each output */
     uint8_t bits[PLAN_MAX_STEPS];
     unsigned trials, trial; /* expected, this one; for the progress */
 };
 
-/* What a client gets is labels or, all other outputs, values. */
+/* What a client gets is labels or, all other outputs, values. A few samples say little about
+ * labels, but enough about the values behind them. */
+static bool by_labels(const struct search *search)
+{
+    const struct plan_public *pub = &search->plan->pub;
+    return pub->n_outputs == 1 && pub->policy == PLAN_ARGMAX &&
+           search->exact.samples >= (size_t)LABEL_SAMPLES * search->exact.classes;
+}
+
 static bool good_enough(const struct search *search, const struct trial_result *result)
 {
     const struct plan_public *pub = &search->plan->pub;
-    /* A few samples say little about labels, but enough about the values behind them. */
-    bool labels = pub->n_outputs == 1 && pub->policy == PLAN_ARGMAX &&
-                  result->samples >= (size_t)LABEL_SAMPLES * result->classes;
+    const bool labels = by_labels(search);
     const struct trial_result *exact = &search->exact;
     for (unsigned c = 0; c < result->classes; c++) {
         if (pub->n_outputs == 1 && result->lost[c] > fmax(LOST_FACTOR * exact->lost[c], LOST_LEAST))
@@ -75,13 +85,29 @@ static void next_phase(struct search *search)
     search->trial += search->trial + 1 < search->trials;
 }
 
+/* Of the errors that would be stated, when the twin shows these. */
+static bool within_bounds(const struct search *search, const double *observed)
+{
+    struct plan *plan = search->plan;
+    bool good = true;
+    memcpy(plan->observed_error, observed, sizeof(plan->observed_error));
+    for (unsigned t = 0; t < plan->pub.n_outputs; t++)
+        good = good && plan_expected_error(plan, t) <= search->bound[t];
+    return good || by_labels(search);
+}
+
 static mp2ml_status try_bits(struct search *search, bool *good)
 {
+    static const double nothing[PLAN_MAX_TENSORS] = {0};
     struct trial_result result;
     next_phase(search);
     plan_set_sign_bits(search->plan, search->bits);
+    TRY(plan_error_model(search->plan));
+    *good = within_bounds(search, nothing);
+    if (!*good)
+        return MP2ML_OK;
     TRY(trial_run(&result, search->plan, 1));
-    *good = good_enough(search, &result);
+    *good = good_enough(search, &result) && within_bounds(search, result.largest);
     return MP2ML_OK;
 }
 
@@ -160,6 +186,18 @@ static mp2ml_status search_each(struct search *search)
     return MP2ML_OK;
 }
 
+/* By what exact signs would state. */
+static mp2ml_status set_bounds(struct search *search)
+{
+    struct plan *plan = search->plan;
+    TRY(plan_error_model(plan));
+    memcpy(plan->observed_error, search->exact.largest, sizeof(plan->observed_error));
+    for (unsigned t = 0; t < plan->pub.n_outputs; t++)
+        search->bound[t] =
+            fmax(BOUND_FACTOR * plan_expected_error(plan, t), BOUND_SHARE * search->exact.range[t]);
+    return MP2ML_OK;
+}
+
 static mp2ml_status search_sign_bits(struct plan *plan)
 {
     struct search *search = calloc(1, sizeof(*search));
@@ -169,6 +207,8 @@ static mp2ml_status search_sign_bits(struct plan *plan)
     search->trials = TRIALS_ALL + step_trials(plan);
     next_phase(search);
     mp2ml_status status = trial_run(&search->exact, plan, 1);
+    if (status == MP2ML_OK)
+        status = set_bounds(search);
     bool enough = status == MP2ML_OK && search->exact.samples >= SEARCH_SAMPLES;
     memset(search->bits, (int)plan->k, sizeof(search->bits));
     if (enough)

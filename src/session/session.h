@@ -134,6 +134,7 @@ struct trial_result { /* the twin against the float model, on the plan's samples
     double lost[TRIAL_CLASSES]; /* estimated share of lost labels of output 0; 0 with policy top */
     double mean_square[TRIAL_CLASSES][PLAN_MAX_TENSORS]; /* error of each output */
     double largest[PLAN_MAX_TENSORS];                    /* of all samples */
+    double range[PLAN_MAX_TENSORS]; /* largest - smallest value of the float model */
 };
 /* Runs the twin of the plan as scaled now. */
 MUST_CHECK mp2ml_status trial_run(struct trial_result *result, const struct plan *plan,

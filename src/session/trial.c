@@ -188,14 +188,18 @@ static void judge_output(struct trial_result *result, unsigned class, const stru
                          size_t count)
 {
     double square = 0, largest = result->largest[t];
+    float low = INFINITY, high = -INFINITY;
     for (size_t i = 0; i < n; i++) {
         size_t from = samples[i].image * trial->stride + at;
         for (size_t v = from; v < from + count; v++) {
             double e = (double)trial->values[v] - (double)trial->plan->sample_outputs[v];
             square += e * e;
             largest = fmax(largest, fabs(e));
+            low = fminf(low, trial->plan->sample_outputs[v]);
+            high = fmaxf(high, trial->plan->sample_outputs[v]);
         }
     }
+    result->range[t] = fmax(result->range[t], (double)high - (double)low);
     result->mean_square[class][t] = square / (double)(n * count);
     result->largest[t] = largest;
 }
@@ -213,6 +217,7 @@ static void judge_values(struct trial_result *result, unsigned class, const stru
             judge_output(result, class, trial, samples, n, t, at, pub->steps[step].count);
         result->mean_square[class][t] = result->mean_square[class][twin];
         result->largest[t] = result->largest[twin];
+        result->range[t] = result->range[twin];
         at += pub->steps[step].count;
     }
 }
