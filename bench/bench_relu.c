@@ -52,11 +52,12 @@ static double work_of(const struct relus *r, unsigned k_ss, enum party party)
 {
     const bool server = party == PARTY_SERVER;
     if (r->engine == MPC_YAO) { /* transfers that are not hashed; labels that are */
-        const double hashes = (double)yao_relu_blocks(r->k, r->blind) + r->k + 2;
+        const double hashes = (double)yao_sign_blocks(r->k, r->blind) + r->k + 2;
         return r->k * (bench_ot_aes(k_ss, server) - (server ? 2 : 1)) + (server ? 2 : 1) * hashes;
     }
-    const unsigned from_server = relu_ots_from_server(r->k, r->k + r->more, r->blind);
-    const unsigned from_client = relu_ots_from_client(r->k, r->blind);
+    const unsigned ands = r->k - 1 - r->blind;
+    const unsigned from_server = ands + relu_muxes_from_server(r->k, r->k + r->more);
+    const unsigned from_client = ands + 1;
     return (server ? from_server : from_client) * bench_ot_aes(k_ss, true) +
            (server ? from_client : from_server) * bench_ot_aes(k_ss, false);
 }

@@ -19,8 +19,10 @@ static const mp2ml_model *small_model(void)
     pub->n_inputs = pub->n_outputs = 1;
     pub->policy = PLAN_LOGITS;
     pub->k_ss = 4;
-    pub->inputs[0] = (struct plan_tensor){"x", 1, {2}, 2, PLAN_F32, 0, 1, 8, 255, PLAN_POST_NONE};
-    pub->outputs[0] = (struct plan_tensor){"y", 1, {3}, 3, PLAN_F32, 0, 0, 0, 64, PLAN_POST_NONE};
+    pub->inputs[0] =
+        (struct plan_tensor){"x", 1, {2}, 2, PLAN_F32, 0, 1, 8, 255, PLAN_POST_NONE, 0, 0};
+    pub->outputs[0] =
+        (struct plan_tensor){"y", 1, {3}, 3, PLAN_F32, 0, 0, 0, 64, PLAN_POST_NONE, 0, 0};
     model.plan = &plan;
     model.sets = 1U << CKKS_S1 | 1U << CKKS_S2;
     return &model;

@@ -20,10 +20,10 @@
 
 static const step_clear clear_of[STEP_KIND_COUNT] = {
     [STEP_INPUT] = step_input_clear,     [STEP_LINEAR] = step_linear_clear,
-    [STEP_RELU] = step_relu_clear,       [STEP_REENTRY] = step_reentry_clear,
-    [STEP_MAX] = step_max_clear,         [STEP_ARGMAX] = step_argmax_clear,
-    [STEP_PRODUCT] = step_product_clear, [STEP_SQUARE] = step_product_clear,
-    [STEP_SUM] = step_sum_clear,
+    [STEP_SIGN] = step_sign_clear,       [STEP_RELU] = step_relu_clear,
+    [STEP_REENTRY] = step_reentry_clear, [STEP_MAX] = step_max_clear,
+    [STEP_ARGMAX] = step_argmax_clear,   [STEP_PRODUCT] = step_product_clear,
+    [STEP_SQUARE] = step_product_clear,  [STEP_SUM] = step_sum_clear,
 };
 
 struct error_sum {
@@ -51,8 +51,8 @@ static inline void compare_linear(struct error_sum *e, const uint64_t *got, cons
     e->n += n;
 }
 
-/* What a ReLU with blind signs makes of its operand: the twin with the client's very shares. */
-static inline void blind_relu(uint64_t *want, const struct both_runs *both,
+/* What a ReLU or Sign with blind signs makes of its operand: the twin with the client's very shares. */
+static inline void blind_sign(uint64_t *want, const struct both_runs *both,
                               const struct plan_step *step, const struct linear *lin,
                               const uint64_t *in)
 {
@@ -63,8 +63,8 @@ static inline void blind_relu(uint64_t *want, const struct both_runs *both,
         x[i] = (in[i] + (lin->bi ? lin->bi[i / both->images] : 0)) & (((uint64_t)1 << step->k) - 1);
     for (size_t i = 0; lin->negative && i < n; i++)
         negative[i / 64] |= (uint64_t)lin->negative[i / both->images] << (i % 64);
-    mpc_relu_clear(want, x, negative, both->shares[1][step->operands[0]], n, step->k, step->l,
-                   step->blind);
+    (step->kind == STEP_SIGN ? mpc_sign_clear : mpc_relu_clear)(
+        want, x, negative, both->shares[1][step->operands[0]], n, step->k, step->l, step->blind);
     free(x);
     free(negative);
 }
@@ -101,8 +101,8 @@ static inline void check_steps(const struct both_runs *both, const float *const 
             continue;
         assert_int_equal(clear_of[step->kind](&clear, s), MP2ML_OK);
         uint64_t *sum = both_runs_sum(both, s);
-        if (step->kind == STEP_RELU && step->blind > 0)
-            blind_relu(values[s], both, step, &plan->linear[s], values[step->operands[0]]);
+        if ((step->kind == STEP_RELU || step->kind == STEP_SIGN) && step->blind > 0)
+            blind_sign(values[s], both, step, &plan->linear[s], values[step->operands[0]]);
         if (step->kind == STEP_MAX)
             compare_max(sum, values[s], step, both->images);
         else if (step->kind == STEP_LINEAR)

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * One suite for all engines: the same shares through ReLU, maximum, position of the maximum and top
+ * One suite for all engines: the same shares through ReLU, Sign, maximum, position of the maximum and top
  * places, in the clear, by GMW and by Yao; results and that shares lie in their ring. Where `blind`
- * leaves a choice, ReLUs must still agree with the clear run on the same shares, and maxima must be
+ * leaves a choice, ReLUs and signs must still agree with the clear run on the same shares, and maxima must be
  * a value that the contract allows. */
 #include <time.h>
 
 #include "mpc/tournament.h"
 #include "mpc_pair.h"
 
-enum kind { RELU, MAX, ARGMAX, TOP };
+enum kind { RELU, SIGN, MAX, ARGMAX, TOP };
 struct job {
     enum kind kind;
     enum mpc_engine engine;
@@ -32,6 +32,9 @@ static mp2ml_status job_half(struct pair *p, enum party party, void *context)
     if (j->kind == RELU)
         return mpc_relu(m, 1, out, in, party == PARTY_SERVER ? j->negative : NULL, j->in->n, j->k,
                         j->l, j->blind);
+    if (j->kind == SIGN)
+        return mpc_sign(m, 1, out, in, party == PARTY_SERVER ? j->negative : NULL, j->in->n, j->k,
+                        j->l, j->blind);
     const size_t scratch_values = mpc_max_scratch(j->windows, j->batch) +
                                   mpc_argmax_scratch(j->windows, j->batch) +
                                   mpc_top_scratch(j->windows, j->batch);
@@ -48,7 +51,7 @@ static mp2ml_status job_half(struct pair *p, enum party party, void *context)
 
 static unsigned ring_of(const struct job *j)
 {
-    if (j->kind == RELU)
+    if (j->kind == RELU || j->kind == SIGN)
         return j->l;
     return j->kind == MAX ? j->k : mpc_index_bits(j->windows);
 }
@@ -85,6 +88,9 @@ static void check_job(struct pair *p, struct job *j)
     if (j->kind == RELU)
         mpc_relu_clear(want, j->in->x, j->negative, j->in->share[1], j->in->n, j->k, j->l,
                        j->blind);
+    else if (j->kind == SIGN)
+        mpc_sign_clear(want, j->in->x, j->negative, j->in->share[1], j->in->n, j->k, j->l,
+                       j->blind);
     else if (j->kind == MAX)
         mpc_max_clear(want, j->in->x, NULL, j->windows, j->batch, j->k, 0, NULL);
     else if (j->kind == ARGMAX)
@@ -106,7 +112,7 @@ static void check_job(struct pair *p, struct job *j)
     free(want);
 }
 
-/* ---- ReLU ----------------------------------------------------------------------------------- */
+/* ---- ReLU and Sign -------------------------------------------------------------------------- */
 
 /* Blind signs take |x| < 2^(k-1) - 2^(blind-1). */
 static void check_relu(struct pair *p, struct shared *in, unsigned k, unsigned l, unsigned blind,
@@ -131,6 +137,10 @@ static void check_relu(struct pair *p, struct shared *in, unsigned k, unsigned l
                     .negative = negative ? plane : NULL,
                     .in = in,
                     .outputs = in->n};
+    check_job(p, &j);
+    j.kind = SIGN; /* whose ring is its own */
+    check_job(p, &j);
+    j.l = 2;
     check_job(p, &j);
     free(plane);
 }

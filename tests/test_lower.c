@@ -581,11 +581,11 @@ static void what_has_no_private_form(void **state)
     net_output(&net, net_dense(&net, x, 2));
     net_fails(&net, &o, MP2ML_ERR_UNSUPPORTED, "(Softmax)");
 
-    net_init(&net, 32); /* along another axis */
+    net_init(&net, 32); /* over the samples */
     x = net_same(&net, GRAPH_SOFTMAX, net_input(&net, DIMS(6, 2)), -1);
-    net_node(&net, x)->axis = 1;
+    net_node(&net, x)->axis = 0;
     net_output(&net, x);
-    net_fails(&net, &o, MP2ML_ERR_UNSUPPORTED, "last axis");
+    net_fails(&net, &o, MP2ML_ERR_UNSUPPORTED, "batch axis");
 
     net_init(&net, 33);
     x = net_input(&net, DIMS(6));

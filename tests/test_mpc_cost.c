@@ -9,7 +9,7 @@ static const uint32_t member[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11};
 static const struct mpc_windows windows = {3, first, member};
 static const uint32_t longer_first[] = {0, 5, 12};
 
-enum kind { RELU, REENTRY, PRODUCT, SQUARE, MAX, ARGMAX, TOP, OPEN };
+enum kind { RELU, SIGN, REENTRY, PRODUCT, SQUARE, MAX, ARGMAX, TOP, OPEN };
 struct step {
     enum kind kind;
     enum mpc_engine engine;
@@ -34,6 +34,9 @@ static mp2ml_status step_half(struct pair *p, enum party party, void *context)
     switch (s->kind) {
     case RELU:
         status = mpc_relu(m, 1, in, in, NULL, s->n, s->k, s->l, s->blind);
+        break;
+    case SIGN:
+        status = mpc_sign(m, 1, in, in, NULL, s->n, s->k, s->l, s->blind);
         break;
     case REENTRY:
         status = mpc_reentry(m, 1, in, in, s->n, s->k, s->l);
@@ -72,6 +75,8 @@ static struct cost step_cost(struct ot_ledger *ledger, const struct step *s)
     switch (s->kind) {
     case RELU:
         return mpc_cost_relu(ledger, s->engine, s->n, s->k, s->l, s->blind);
+    case SIGN:
+        return mpc_cost_sign(ledger, s->engine, s->n, s->k, s->l, s->blind);
     case REENTRY:
         return mpc_cost_reentry(ledger, s->n, s->k, s->l);
     case PRODUCT:
@@ -124,6 +129,15 @@ static const struct step steps[] = {
     {RELU, MPC_GMW, 845, 16, 26, 5},
     {MAX, MPC_GMW, 33, 16, 16, 6},
     {RELU, MPC_GMW, 9, 8, 8, 4},
+    {SIGN, MPC_GMW, 845, 16, 26, 0},
+    {SIGN, MPC_GMW, 1, 4, 2, 0},
+    {SIGN, MPC_GMW, 0, 12, 22, 0},
+    {SIGN, MPC_GMW, 140000, 16, 48, 9},
+    {SIGN, MPC_YAO, 845, 16, 26, 0},
+    {SIGN, MPC_YAO, 1025, 18, 18, 7},
+    {SIGN, MPC_YAO, 300000, 32, 2, 4},
+    {SIGN, MPC_YAO, 0, 16, 26, 0},
+    {REENTRY, MPC_GMW, 5, 12, 22, 0},
     /* Two groups of choices; around blocks; what the engines share goes on in between. */
     {RELU, MPC_YAO, 845, 16, 32, 0},
     {RELU, MPC_YAO, 1024, 18, 28, 7},

@@ -6,7 +6,7 @@
 
 enum { VALUES = 13 }; /* no frame of a ReLU is whole bytes but the first's messages */
 
-enum what { RELU, REENTRY, PRODUCT, SQUARE, ARGMAX, TOP, OPEN };
+enum what { RELU, SIGN, REENTRY, PRODUCT, SQUARE, ARGMAX, TOP, OPEN };
 
 struct fault {
     enum what what;
@@ -50,6 +50,8 @@ static mp2ml_status fault_half(struct pair *p, enum party party, void *context)
     mpc_set_engine(m, f->engine);
     if (f->what == RELU)
         status = mpc_relu(m, 1, out, in, NULL, VALUES, 12, 23, 3);
+    else if (f->what == SIGN)
+        status = mpc_sign(m, 1, out, in, NULL, VALUES, 12, 23, 3);
     else if (f->what == REENTRY)
         status = mpc_reentry(m, 1, out, in, VALUES, 12, 23);
     else if (f->what == PRODUCT)
@@ -97,6 +99,8 @@ static const struct fault places[] = {
     {.what = RELU, .party = PARTY_CLIENT, .type = FRAME_OT_CHOICE},
     {.what = RELU, .party = PARTY_SERVER, .type = FRAME_OT_MESSAGE},
     {.what = RELU, .party = PARTY_CLIENT, .type = FRAME_OT_MESSAGE},
+    {.what = SIGN, .party = PARTY_CLIENT, .type = FRAME_OT_CHOICE},
+    {.what = SIGN, .party = PARTY_SERVER, .type = FRAME_OT_MESSAGE},
     {.what = REENTRY, .party = PARTY_CLIENT, .type = FRAME_OT_CHOICE},
     {.what = REENTRY, .party = PARTY_SERVER, .type = FRAME_OT_MESSAGE},
     {.what = PRODUCT, .party = PARTY_SERVER, .type = FRAME_OT_CHOICE},
@@ -114,6 +118,7 @@ static const struct fault places[] = {
     {.what = OPEN, .party = PARTY_SERVER, .type = FRAME_OPEN},
     {.what = RELU, .engine = MPC_YAO, .party = PARTY_CLIENT, .type = FRAME_OT_CHOICE},
     {.what = RELU, .engine = MPC_YAO, .party = PARTY_SERVER, .type = FRAME_GARBLED},
+    {.what = SIGN, .engine = MPC_YAO, .party = PARTY_SERVER, .type = FRAME_GARBLED},
     {.what = ARGMAX, .engine = MPC_YAO, .party = PARTY_CLIENT, .type = FRAME_OT_CHOICE},
     {.what = ARGMAX, .engine = MPC_YAO, .party = PARTY_SERVER, .type = FRAME_GARBLED},
     {.what = TOP, .engine = MPC_YAO, .party = PARTY_CLIENT, .type = FRAME_OT_CHOICE},

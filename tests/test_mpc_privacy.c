@@ -27,10 +27,10 @@ static void watch_tap(void *context, bool sent, enum frame_type type, uint16_t s
         w->message[w->used++] = part[i];
 }
 
-enum kind { RELU, RELU_SAME_RING, RELU_NEGATIVE, REENTRY, MAX, ARGMAX };
+enum kind { RELU, RELU_SAME_RING, RELU_NEGATIVE, SIGN, REENTRY, MAX, ARGMAX };
 static const struct {
     unsigned in_bits, out_bits;
-} widths[] = {{12, 22}, {12, 12}, {12, 22}, {12, 22}, {6, 6}, {12, 2}};
+} widths[] = {{12, 22}, {12, 12}, {12, 22}, {12, 22}, {12, 22}, {6, 6}, {12, 2}};
 
 struct run {
     enum kind kind;
@@ -60,6 +60,10 @@ static mp2ml_status step_half(struct pair *p, enum party party, void *context)
     case RELU_NEGATIVE: /* min(0, x) everywhere, blind to the lowest bits */
         status =
             mpc_relu(m, 1, out, in, party == PARTY_SERVER ? r->everywhere : NULL, VALUES, k, l, 3);
+        break;
+    case SIGN:
+        status =
+            mpc_sign(m, 1, out, in, party == PARTY_SERVER ? r->everywhere : NULL, VALUES, k, l, 3);
         break;
     case REENTRY:
         status = mpc_reentry(m, 1, out, in, VALUES, k, l);

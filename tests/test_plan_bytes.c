@@ -56,6 +56,25 @@ static struct plan *product_plan(struct net *net, bool logits)
     return plan;
 }
 
+/* A sign behind a batch norm that stays beside it, and one whose values are the answer. */
+static struct plan *sign_plan(struct net *net, bool logits)
+{
+    net_init(net, 72);
+    int x = net_dense(net, net_input(net, DIMS(6)), 8);
+    int y = net_dense(net, net_same(net, GRAPH_SIGN, x, -1), 4);
+    y = net_same(net, GRAPH_SOFTMAX, net_add(net, GRAPH_RESHAPE, y, -1, DIMS(2, 2)), -1);
+    net_node(net, y)->axis = 1;
+    net_output(net, y);
+    net_output(net, net_same(net, GRAPH_SIGN, net_dense(net, x, 3), -1));
+    struct plan_options o = net_logits();
+    o.policy = logits ? PLAN_LOGITS : PLAN_ARGMAX;
+    o.low = -1;
+    struct plan *plan = net_plan(net, &o);
+    net_scaled(plan, 13, 17);
+    blind(plan);
+    return plan;
+}
+
 static struct writer written(const struct plan_public *pub)
 {
     struct writer w;
@@ -82,10 +101,11 @@ static mp2ml_status read_back(struct plan_public *out, const void *data, size_t 
 static void there_and_back(void **state)
 {
     (void)state;
-    for (unsigned variant = 0; variant < 4; variant++) {
+    for (unsigned variant = 0; variant < 6; variant++) {
         struct net net;
-        struct plan *plan =
-            variant < 2 ? sample_plan(&net, variant) : product_plan(&net, variant % 2);
+        struct plan *plan = variant < 2   ? sample_plan(&net, variant)
+                            : variant < 4 ? product_plan(&net, variant % 2)
+                                          : sign_plan(&net, variant % 2);
         struct writer w = written(&plan->pub);
         struct plan_public *pub = calloc(1, sizeof *pub);
         assert_non_null(pub);
@@ -100,6 +120,8 @@ static void there_and_back(void **state)
         assert_string_equal(pub->inputs[last].name, own->inputs[last].name);
         assert_memory_equal(&pub->inputs[0].low, &own->inputs[0].low, sizeof(double));
         assert_memory_equal(&pub->inputs[0].scale, &own->inputs[0].scale, sizeof(double));
+        assert_true(pub->outputs[0].row == own->outputs[0].row &&
+                    pub->outputs[0].step == own->outputs[0].step);
         assert_memory_equal(&pub->outputs[0].scale, &own->outputs[0].scale, sizeof(double));
         for (unsigned s = 0; s < own->n_steps; s++) {
             const struct plan_step *a = &pub->steps[s], *b = &own->steps[s];
@@ -173,7 +195,7 @@ static void relied_on(const struct plan_public *pub)
             assert_true(step->l >= step->k && ckks_params(step->set) != NULL &&
                         step->k >= ckks_params(step->set)->min_k &&
                         step->l <= ckks_params(step->set)->max_l);
-        if (step->kind == STEP_RELU || step->kind == STEP_REENTRY)
+        if (step->kind == STEP_RELU || step->kind == STEP_SIGN || step->kind == STEP_REENTRY)
             assert_true(step->k <= 20 && step->l >= step->k &&
                         step->count == pub->steps[step->operands[0]].count);
         for (unsigned i = 0; i < step->n_operands && step->kind == STEP_LINEAR; i++)
@@ -253,6 +275,7 @@ struct damage {
     struct plan_public *pub;
     unsigned linear, relu, max, reentry, last_linear, argmax, output;
     unsigned gate, square, product, sum; /* products: the first and the last */
+    unsigned sign, last_sign;
 };
 
 static void damage_init(struct damage *d, struct plan *plan)
@@ -266,6 +289,8 @@ static void damage_init(struct damage *d, struct plan *plan)
         }
         d->relu = kind == STEP_RELU ? s : d->relu;
         d->max = kind == STEP_MAX ? s : d->max;
+        d->last_sign = kind == STEP_SIGN && d->last_sign == 0 ? s : d->last_sign;
+        d->sign = kind == STEP_SIGN ? s : d->sign;
         d->reentry = kind == STEP_REENTRY ? s : d->reentry;
         d->argmax = kind == STEP_ARGMAX ? s : d->argmax;
         d->output = kind == STEP_OUTPUT ? s : d->output;
@@ -294,9 +319,21 @@ static void damage_init(struct damage *d, struct plan *plan)
         damage_init(&d, plan);                                                                     \
     } while (0)
 
+static enum step_kind steps_kind(const struct plan *plan, unsigned s)
+{
+    return plan->pub.steps[s].kind;
+}
+
 static bool steps_have_windows(const struct plan *plan, unsigned s)
 {
     return plan->pub.steps[s].windows.count != 0;
+}
+
+static void soft(struct plan_tensor *t, uint32_t row, uint32_t step)
+{
+    t->post = PLAN_POST_LOG_SOFTMAX;
+    t->row = row;
+    t->step = step;
 }
 
 static void illegal_plans(void **state)
@@ -363,6 +400,12 @@ static void illegal_plans(void **state)
     REFUSED(d.pub->outputs[0].scale = INFINITY);
     REFUSED(d.pub->outputs[0].dtype = PLAN_I64);
     REFUSED(d.pub->outputs[0].post = PLAN_POST_COUNT);
+    REFUSED(d.pub->outputs[0].post = PLAN_POST_SOFTMAX); /* without rows */
+    REFUSED(soft(&d.pub->outputs[0], 0, 1));
+    REFUSED(soft(&d.pub->outputs[0], 4, 0));
+    REFUSED(soft(&d.pub->outputs[0], 3, 1));
+    REFUSED(soft(&d.pub->outputs[0], 4, 2));
+    REFUSED(soft(&d.pub->outputs[0], 0x80000000, 0x80000000));
     REFUSED(d.pub->outputs[0].dims[0] = 5);
     uint32_t *member;
     REFUSED(memcpy(&member, &steps[d.max].windows.member, sizeof member); member[3] = 99999);
@@ -396,6 +439,38 @@ static void illegal_signs(void **state)
     net_done(&net, plan);
 }
 
+static void illegal_sign_steps(void **state)
+{
+    (void)state;
+    struct net net;
+    bool logits = true;
+    struct plan *(*make)(struct net *, bool) = sign_plan;
+    struct plan *plan = make(&net, logits);
+    struct damage d;
+    damage_init(&d, plan);
+    net_has_steps(plan, "input linear sign re-entry linear sign linear output output");
+    assert_int_equal(plan->pub.steps[d.sign].blind, 4);
+    assert_int_equal(plan->pub.steps[d.last_sign].blind, 0); /* opened */
+    REFUSED(steps[d.sign].operands[0] = 0);                  /* not in Z_{2^k} */
+    REFUSED(steps[d.sign].operands[0] = (uint16_t)d.sign);
+    REFUSED(steps[d.sign].n_operands = 0);
+    REFUSED(steps[d.sign].n_operands = 2);
+    REFUSED(steps[d.sign].count++);
+    REFUSED(steps[d.sign].k--);
+    REFUSED(steps[d.sign].l = steps[d.sign].out_bits = 12); /* below k */
+    REFUSED(steps[d.sign].l = steps[d.sign].out_bits = 49);
+    REFUSED(steps[d.sign].out_bits--);
+    REFUSED(steps[d.sign].set = CKKS_S1);
+    REFUSED(steps[d.sign].tensor = 1);
+    REFUSED(steps[d.sign].blind = 10); /* 3 of 13 bits are left */
+    REFUSED(steps[d.sign].blind = 255);
+    REFUSED(steps[d.sign].engine = MPC_ENGINE_COUNT);
+    REFUSED(steps[d.last_sign].kind = STEP_KIND_COUNT);
+    REFUSED(steps[d.last_sign].operands[0] = (uint16_t)d.sign);
+    REFUSED(steps[steps[d.last_sign].operands[0]].set = CKKS_S1); /* opened through the sign */
+    net_done(&net, plan);
+}
+
 static void illegal_products(void **state)
 {
     (void)state;
@@ -405,8 +480,8 @@ static void illegal_products(void **state)
     struct plan *plan = make(&net, logits);
     struct damage d;
     damage_init(&d, plan);
-    net_has_steps(plan, "input linear relu relu sum linear linear product linear square linear "
-                        "linear product linear argmax output");
+    net_has_steps(plan, "input linear relu relu sum linear product linear square linear linear "
+                        "product linear argmax output");
     REFUSED(steps[d.sum].n_operands = 1);
     REFUSED(steps[d.sum].count++);
     REFUSED(steps[d.sum].operands[1] = (uint16_t)d.linear);
@@ -430,7 +505,9 @@ static void illegal_products(void **state)
     REFUSED(steps[d.product].operands[1] = (uint16_t)(d.linear));
     REFUSED(steps[d.product].l = steps[d.product].out_bits = 13);
     REFUSED(steps[d.gate].count--);
-    REFUSED(steps[d.gate].operands[0] = (uint16_t)d.sum);
+    assert_int_equal(steps_kind(plan, plan->pub.steps[d.gate].operands[0]), STEP_SUM);
+    REFUSED(steps[d.gate].operands[0] = 0);
+    REFUSED(steps[d.gate].k--);
     REFUSED(steps[d.output].operands[0] = (uint16_t)d.product);
     REFUSED(steps[d.argmax].operands[0] = (uint16_t)d.square);
     uint32_t *member;
@@ -562,6 +639,7 @@ int main(void)
         cmocka_unit_test(seeded_damage_of_products),
         cmocka_unit_test(illegal_plans),
         cmocka_unit_test(illegal_signs),
+        cmocka_unit_test(illegal_sign_steps),
         cmocka_unit_test(illegal_products),
         cmocka_unit_test(illegal_bytes),
         cmocka_unit_test(limits_are_kept),

@@ -148,7 +148,8 @@ static void check_scales(const struct plan *plan)
             assert_int_equal(step->k, pub->steps[step->operands[0]].out_bits);
             assert_true(step->l >= step->k || step->kind == STEP_ARGMAX);
         }
-        bool widened = step->kind == STEP_RELU || step->kind == STEP_REENTRY;
+        bool widened =
+            step->kind == STEP_RELU || step->kind == STEP_SIGN || step->kind == STEP_REENTRY;
         for (unsigned r = s + 1, most = widened ? step->k : 0; widened && r < pub->n_steps; r++) {
             for (unsigned i = 0; i < pub->steps[r].n_operands; i++)
                 if (pub->steps[r].operands[i] == s && pub->steps[r].kind == STEP_LINEAR) {

@@ -10,8 +10,8 @@
 
 enum { VALUES = 32768, K = 12, L = 22, HIGH = L - K + 1, FEW = 10 };
 
-enum kind { RELU, RELU_BLIND, MAX, ARGMAX, TOP, KINDS };
-static const unsigned ring_of[KINDS] = {L, L, K, 2, 2};
+enum kind { RELU, RELU_BLIND, SIGN, MAX, ARGMAX, TOP, KINDS };
+static const unsigned ring_of[KINDS] = {L, L, L, K, 2, 2};
 
 struct watch { /* what both parties sent, by frame type */
     uint64_t count[256][256];
@@ -59,6 +59,8 @@ static mp2ml_status step_half(struct pair *p, enum party party, void *context)
         return mpc_relu(m, 1, out, in, NULL, VALUES, K, L, 0);
     case RELU_BLIND:
         return mpc_relu(m, 1, out, in, NULL, VALUES, K, L, 3);
+    case SIGN:
+        return mpc_sign(m, 1, out, in, NULL, VALUES, K, L, 3);
     case MAX:
         return mpc_max(m, 1, out, in, &windows, columns, K, 2, scratch);
     case ARGMAX:
@@ -125,9 +127,7 @@ static double bytes_z(const struct watch *w, enum frame_type type)
 static double shares_z(const struct run *r, unsigned party)
 {
     const unsigned l = ring_of[r->kind], bits = l < FEW ? l : FEW;
-    const size_t n = r->kind == RELU || r->kind == RELU_BLIND ? VALUES
-                     : r->kind == TOP                         ? VALUES / 2
-                                                              : VALUES / 4;
+    const size_t n = r->kind < MAX ? VALUES : r->kind == TOP ? VALUES / 2 : VALUES / 4;
     uint64_t count[1 << FEW] = {0};
     for (size_t i = 0; i < n; i++)
         count[r->out.share[party][i] >> (l - bits)]++;
@@ -176,7 +176,7 @@ static double rows_z(struct pair *p)
     struct run *r = run_new(p, RELU, 5, 3);
     uint64_t *v = words_new(GARBLE_LANES), *v2 = words_new(GARBLE_LANES);
     uint64_t count[1 << FEW] = {0};
-    const size_t n = GARBLE_LANES, tables = n * yao_relu_blocks(K, 0);
+    const size_t n = GARBLE_LANES, tables = n * yao_sign_blocks(K, 0);
     const size_t frame = garble_frame_bytes(tables, n * yao_relu_row_bits(K, L));
     assert_int_equal(r->watch[0]->used, VALUES / n * frame);
     for (size_t f = 0; f < VALUES / n; f++) {

@@ -32,6 +32,7 @@ FORMS = {
     "TRANSPOSE": "batch axis first",
     "CONCAT": "not along the batch",
     "RELU": "",
+    "SIGN": "1 or -1; 0 has one of both",
     "MAX_POOL": "",
     "SOFTMAX": "last axis; by the client, none with argmax",
     "LOG_SOFTMAX": "last axis; by the client, none with argmax",
@@ -46,6 +47,7 @@ CLASSES = """\
 | linear | a matrix on ciphertexts; linear operators in a row are multiplied out into one matrix where that is cheaper, so moving values costs nothing by itself | a ciphertext for each value in and out, for up to 2,048 images together; multiplications as in the clear | rounded weights, biases and shares |
 | product | two values on shares; x*x (square) is cheaper | oblivious transfers, as many as bits, for each value and image | one rounding more, and each factor's error times the other factor |
 | ReLU | comparison and selection on shares | oblivious transfers for each value and image | none; removes that of inactive values |
+| sign | comparison on shares | that of a ReLU without its selection | a value nearer to 0 than its error may have either sign; one wrong sign is in the stated error |
 | maximum | a tree of ReLUs over the window | one ReLU for each value of the window but one | none; never enlarges the operands' |
 | end | on the opened result, or the position of the maximum on shares | none, or one maximum | none; wrong only if two values are nearer than their errors |
 """

@@ -54,6 +54,7 @@
     X(GATHER, "Gather", 'L')                                                                       \
     X(CONCAT, "ConcatV2", 'L')                                                                     \
     X(RELU, "Relu", 'N')                                                                           \
+    X(SIGN, "Sign", 'N')                                                                           \
     X(MAX_POOL, "MaxPool", 'N')                                                                    \
     X(SOFTMAX, "Softmax", 'E')                                                                     \
     X(LOG_SOFTMAX, "LogSoftmax", 'E')                                                              \
@@ -109,7 +110,6 @@
     X(FLOOR, "Floor", 'F')                                                                         \
     X(CEIL, "Ceil", 'F')                                                                           \
     X(ROUND, "Round", 'F')                                                                         \
-    X(SIGN, "Sign", 'F')                                                                           \
     X(FLOOR_DIV, "FloorDiv", 'F')                                                                  \
     X(FLOOR_MOD, "FloorMod", 'F')                                                                  \
     X(EQUAL, "Equal", 'F')                                                                         \

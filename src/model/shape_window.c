@@ -248,6 +248,7 @@ static bool keeps_pieces(const struct graph_build *b, const struct graph_node *n
     case GRAPH_BIAS_ADD:
     case GRAPH_BATCH_NORM:
     case GRAPH_RELU:
+    case GRAPH_SIGN:
     case GRAPH_RELU6:
     case GRAPH_LEAKY_RELU:
     case GRAPH_ABS:

@@ -22,7 +22,7 @@
  * Both parties make the same calls in the same order. Each function has a twin in the clear, named
  * *_clear, that the tests and the clear run of a plan use.
  *
- * Read in this order: circuit.h, triples.c, gmw.c, relu.c, mux.c, max.c, top.c, cross.h, product.c;
+ * Read in this order: circuit.h, triples.c, gmw.c, signs.h, relu.c, mux.c, sign.c, max.c, top.c, cross.h, product.c;
  * then garble.h, garble.c, yao.c, yao_max.c, yao_top.c.
  */
 #ifndef MPC_MPC_H
@@ -54,6 +54,11 @@ void mpc_set_engine(struct mpc *m, enum mpc_engine engine);
  * out is 0 or x where d may be wrong.
  */
 MUST_CHECK mp2ml_status mpc_relu(struct mpc *m, uint16_t step, uint64_t *out, const uint64_t *in,
+                                 const uint64_t *negative, size_t n, unsigned k, unsigned l,
+                                 unsigned blind);
+/* out = 1 where x >= 0, else -1, in Z_{2^l}, for the same x, negative (there 1 where x < 0, else -1)
+ * and blind; 2 <= l <= 48. */
+MUST_CHECK mp2ml_status mpc_sign(struct mpc *m, uint16_t step, uint64_t *out, const uint64_t *in,
                                  const uint64_t *negative, size_t n, unsigned k, unsigned l,
                                  unsigned blind);
 /* out = x in Z_{2^l} for -2^(k-2) <= x < 2^(k-2) (linear re-entry). */
@@ -116,6 +121,8 @@ MUST_CHECK mp2ml_status mpc_open_to_client(struct mpc *m, uint16_t step, uint64_
  * protocol; NULL: max(0, x) itself, whatever blind. */
 void mpc_relu_clear(uint64_t *out, const uint64_t *in, const uint64_t *negative,
                     const uint64_t *low, size_t n, unsigned k, unsigned l, unsigned blind);
+void mpc_sign_clear(uint64_t *out, const uint64_t *in, const uint64_t *negative,
+                    const uint64_t *low, size_t n, unsigned k, unsigned l, unsigned blind);
 void mpc_reentry_clear(uint64_t *out, const uint64_t *in, size_t n, unsigned k, unsigned l);
 /* low[mpc_max_pairs(windows) * batch] likewise has the client's share of each difference that is
  * compared, round after round, and then scratch is needed; NULL: the maximum itself. */
@@ -135,6 +142,8 @@ void mpc_square_clear(uint64_t *out, const uint64_t *in, size_t n, unsigned k, u
 
 /* Exact bytes and flights, OT extension included; the ledger follows the pools. */
 struct cost mpc_cost_relu(struct ot_ledger *ledger, enum mpc_engine engine, size_t n, unsigned k,
+                          unsigned l, unsigned blind);
+struct cost mpc_cost_sign(struct ot_ledger *ledger, enum mpc_engine engine, size_t n, unsigned k,
                           unsigned l, unsigned blind);
 struct cost mpc_cost_reentry(struct ot_ledger *ledger, size_t n, unsigned k, unsigned l);
 struct cost mpc_cost_max(struct ot_ledger *ledger, enum mpc_engine engine,

@@ -56,39 +56,62 @@ static struct cost cost_start(void)
     return none;
 }
 
-static void add_relu_group(struct cost *sum, struct ot_ledger *ledger, uint64_t n, unsigned k,
-                           unsigned l, unsigned blind)
+/* What follows the signs of a group: OTs of a value, and what a block exchanges. */
+struct use {
+    unsigned from_server, from_client;
+    uint64_t to_client[2], to_server[2]; /* bits a value: choices, messages */
+};
+
+static void add_sign_group(struct cost *sum, struct ot_ledger *ledger, uint64_t n, unsigned k,
+                           unsigned blind, const struct use *use)
 {
-    const unsigned h = l - k, ands = k - 1 - blind;
-    const unsigned from_server = relu_ots_from_server(k, l, blind) - ands;
-    const unsigned from_client = relu_ots_from_client(k, blind) - ands;
+    const unsigned ands = k - 1 - blind;
     for (uint64_t done = 0; done < n; done += MPC_BLOCK) {
         const uint64_t block = mpc_block(n, done), now = block * ands;
         /* The multiplexers' transfers wait until all signs are there. */
-        ot_cost_reserve(sum, ledger, now + (done + block) * from_server,
-                        now + (done + block) * from_client);
+        ot_cost_reserve(sum, ledger, now + (done + block) * use->from_server,
+                        now + (done + block) * use->from_client);
         ot_cost_take(ledger, now, now);
     }
     add_signs(sum, ledger, n, k - blind);
     for (uint64_t done = 0; done < n; done += MPC_BLOCK) {
         const uint64_t block = mpc_block(n, done);
-        ot_cost_take(ledger, block * from_server, block * from_client);
-        add_exchange(sum, ledger, block, (h > 0 ? 2 : 1) * block);
-        add_exchange(sum, ledger, block * (k + 3 * h), block * l);
+        ot_cost_take(ledger, block * use->from_server, block * use->from_client);
+        for (unsigned i = 0; i < 2; i++)
+            add_exchange(sum, ledger, block * use->to_client[i], block * use->to_server[i]);
         add_seconds(sum, MUX_SECONDS * (double)block);
     }
+}
+
+static void add_sign_groups(struct cost *sum, struct ot_ledger *ledger, size_t n, unsigned k,
+                            unsigned blind, const struct use *use)
+{
+    for (size_t done = 0; done < n; done += MPC_GROUP)
+        add_sign_group(sum, ledger, n - done < MPC_GROUP ? n - done : MPC_GROUP, k, blind, use);
 }
 
 struct cost mpc_cost_relu(struct ot_ledger *ledger, enum mpc_engine engine, size_t n, unsigned k,
                           unsigned l, unsigned blind)
 {
     struct cost sum = cost_start();
-    if (engine == MPC_YAO) {
+    const unsigned from_server = relu_muxes_from_server(k, l);
+    const struct use use = {from_server, 1, {1, k + 3 * (l - k)}, {from_server, l}};
+    if (engine == MPC_YAO)
         yao_cost_relu(&sum, ledger, n, k, l, blind);
-        return sum;
-    }
-    for (size_t done = 0; done < n; done += MPC_GROUP)
-        add_relu_group(&sum, ledger, n - done < MPC_GROUP ? n - done : MPC_GROUP, k, l, blind);
+    else
+        add_sign_groups(&sum, ledger, n, k, blind, &use);
+    return sum;
+}
+
+struct cost mpc_cost_sign(struct ot_ledger *ledger, enum mpc_engine engine, size_t n, unsigned k,
+                          unsigned l, unsigned blind)
+{
+    struct cost sum = cost_start();
+    const struct use use = {1, 0, {0, l - 1}, {1, 0}};
+    if (engine == MPC_YAO)
+        yao_cost_sign(&sum, ledger, n, k, l, blind);
+    else
+        add_sign_groups(&sum, ledger, n, k, blind, &use);
     return sum;
 }
 

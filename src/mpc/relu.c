@@ -11,7 +11,7 @@
  *   term 2  (d1 ^ d0) * X_1                   client sends, choice d0
  *
  *   client                                  server
- *      |------ AND_OPEN ------><------ AND_OPEN ------|   k-1-blind times: gmw_sign
+ *      |------ AND_OPEN ------><------ AND_OPEN ------|   k-1-blind times: signs_run
  *      |- OT_CHOICE 2n bits --><- OT_CHOICE n bits ---|   mux_choices
  *      |- OT_MESSAGE l ------><- OT_MESSAGE k + 3h ---|   extend_server, extend_client
  *
@@ -24,8 +24,8 @@
 
 #include <assert.h>
 
-#include "mpc/gmw.h"
 #include "mpc/mux.h"
+#include "mpc/signs.h"
 #include "mpc/yao.h"
 
 /* Frame parts of the four messages of term 1, in the order of the frame. */
@@ -139,80 +139,22 @@ static mp2ml_status extend_client(struct mpc *m, uint16_t step, uint64_t *out, c
     return MP2ML_OK;
 }
 
-struct relu_job { /* one block of a group */
-    uint64_t *out;
-    const uint64_t *in;
-    const uint64_t *negative; /* plane */
-    size_t n;
+struct relu_rings {
+    unsigned k, l;
 };
 
 /* What is left to do once the signs are there. */
-static mp2ml_status relu_block(struct mpc *m, uint16_t step, const struct relu_job *job,
-                               const uint64_t *d, unsigned k, unsigned l)
+static mp2ml_status relu_block(struct mpc *m, uint16_t step, const struct signs_job *job,
+                               const uint64_t *d, const void *context)
 {
-    const size_t mark = arena_mark(m->arena);
-    const struct mux_field same = {job->out, job->in, k};
-    const struct mpc_extension e = extension(m, k, l);
-    if (l == k)
-        TRY(mux_select(m, step, d, &same, 1, job->n));
-    else if (m->party == PARTY_SERVER)
-        TRY(extend_server(m, step, job->out, job->in, d, job->negative, &e, job->n));
-    else
-        TRY(extend_client(m, step, job->out, job->in, d, &e, job->n));
-    arena_rewind(m->arena, mark);
-    return MP2ML_OK;
-}
-
-/* Reserves for block after block, so that the rows of one are used while the caches hold them;
- * those of the multiplexers wait in the pool. */
-static mp2ml_status relu_signs(struct mpc *m, uint16_t step, uint64_t *const *d,
-                               const struct relu_job *jobs, unsigned count, unsigned k, unsigned l,
-                               unsigned blind)
-{
-    const bool server = m->party == PARTY_SERVER;
-    const size_t mark = arena_mark(m->arena), ands = k - 1 - blind;
-    struct gmw_job gmw[MPC_GROUP_BLOCKS];
-    size_t values = 0;
-    for (unsigned j = 0; j < count; j++) {
-        values += jobs[j].n;
-        const size_t now = jobs[j].n * ands;
-        const size_t from_server = now + values * (relu_ots_from_server(k, l, blind) - ands);
-        const size_t from_client = now + values * (relu_ots_from_client(k, blind) - ands);
-        TRY(ot_reserve(m->ot, step, server ? from_server : from_client,
-                       server ? from_client : from_server));
-        TRY(gmw_sign_begin(m, &gmw[j], jobs[j].in, jobs[j].n, k, blind));
-    }
-    TRY(gmw_signs(m, step, d, gmw, count, k, blind));
-    for (unsigned j = 0; j < count; j++)
-        for (size_t i = 0; i < mpc_words(jobs[j].n); i++)
-            d[j][i] ^= jobs[j].negative[i];
-    arena_rewind(m->arena, mark);
-    return MP2ML_OK;
-}
-
-static mp2ml_status relu_group(struct mpc *m, uint16_t step, const struct relu_job *whole,
-                               unsigned k, unsigned l, unsigned blind)
-{
-    const size_t mark = arena_mark(m->arena);
-    struct relu_job jobs[MPC_GROUP_BLOCKS];
-    uint64_t *d[MPC_GROUP_BLOCKS];
-    unsigned count = 0;
-    const uint64_t *none = arena_take(m->arena, mpc_words(whole->n), sizeof *none); /* zeros */
-    const uint64_t *negative = whole->negative != NULL ? whole->negative : none;
-    if (none == NULL)
-        return MP2ML_ERR_MEMORY;
-    for (size_t done = 0; done < whole->n; done += MPC_BLOCK, count++) {
-        jobs[count] = (struct relu_job){whole->out + done, whole->in + done, negative + done / 64,
-                                        mpc_block(whole->n, done)};
-        d[count] = arena_take(m->arena, mpc_words(jobs[count].n), sizeof *d[count]);
-        if (d[count] == NULL)
-            return MP2ML_ERR_MEMORY;
-    }
-    TRY(relu_signs(m, step, d, jobs, count, k, l, blind));
-    for (unsigned j = 0; j < count; j++)
-        TRY(relu_block(m, step, &jobs[j], d[j], k, l));
-    arena_rewind(m->arena, mark);
-    return MP2ML_OK;
+    const struct relu_rings *rings = (const struct relu_rings *)context;
+    const struct mux_field same = {job->out, job->in, rings->k};
+    const struct mpc_extension e = extension(m, rings->k, rings->l);
+    if (rings->l == rings->k)
+        return mux_select(m, step, d, &same, 1, job->n);
+    if (m->party == PARTY_SERVER)
+        return extend_server(m, step, job->out, job->in, d, job->flip, &e, job->n);
+    return extend_client(m, step, job->out, job->in, d, &e, job->n);
 }
 
 mp2ml_status mpc_relu(struct mpc *m, uint16_t step, uint64_t *out, const uint64_t *in,
@@ -220,31 +162,21 @@ mp2ml_status mpc_relu(struct mpc *m, uint16_t step, uint64_t *out, const uint64_
 {
     assert(negative == NULL || m->party == PARTY_SERVER);
     assert(k >= MPC_MIN_BITS + blind && k <= MPC_MAX_BITS && l >= k && l <= MPC_MAX_RING);
-    mp2ml_status status = MP2ML_OK;
     if (m->engine == MPC_YAO)
         return yao_relu(m, step, out, in, negative, n, k, l, blind);
-    for (size_t done = 0; done < n && status == MP2ML_OK; done += MPC_GROUP) {
-        const struct relu_job group = {out + done, in + done,
-                                       negative != NULL ? negative + done / 64 : NULL,
-                                       n - done < MPC_GROUP ? n - done : MPC_GROUP};
-        status = relu_group(m, step, &group, k, l, blind);
-    }
-    return mpc_end(m, status, out, n);
+    const struct relu_rings rings = {k, l};
+    const struct signs_use use = {relu_muxes_from_server(k, l), 1, relu_block, &rings};
+    const struct signs_job whole = {out, in, negative, n};
+    return signs_run(m, step, &whole, k, blind, &use);
 }
 
-/* Rounding both shares down loses 1 where their low bits carry: (x + half) mod 2^blind is then less
- * than the client's low bits. */
 void mpc_relu_clear(uint64_t *out, const uint64_t *in, const uint64_t *negative,
                     const uint64_t *low, size_t n, unsigned k, unsigned l, unsigned blind)
 {
-    const uint64_t half = low != NULL && blind > 0 ? (uint64_t)1 << (blind - 1) : 0;
     for (size_t i = 0; i < n; i++) {
-        const uint64_t x = in[i] + half;
-        const uint64_t unit = (uint64_t)1 << blind, rest = x & (unit - 1);
-        const uint64_t carry = low != NULL && (low[i] & (unit - 1)) > rest ? unit : 0;
-        const bool below = (x - rest - carry) >> (k - 1) & 1;
         const bool wanted = negative != NULL && (negative[i / 64] >> (i % 64) & 1);
+        const bool not_less = signs_clear(in[i], low != NULL ? low[i] : 0, k, low ? blind : 0);
         const bool wide = in[i] >> (k - 1) & 1; /* a negative one that passes, read in Z_{2^l} */
-        out[i] = below != wanted ? 0 : in[i] | (wide ? mpc_ring_mask(l) ^ mpc_ring_mask(k) : 0);
+        out[i] = not_less == wanted ? 0 : in[i] | (wide ? mpc_ring_mask(l) ^ mpc_ring_mask(k) : 0);
     }
 }

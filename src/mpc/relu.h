@@ -7,14 +7,10 @@
 
 #include "mpc/mpc_kernels.h"
 
-/* Random OTs of one value: an AND for each bit of the sign, then the multiplexers. */
-static inline unsigned relu_ots_from_server(unsigned k, unsigned l, unsigned blind)
+/* Random OTs of one value's multiplexers that the server sends; the client sends one. */
+static inline unsigned relu_muxes_from_server(unsigned k, unsigned l)
 {
-    return k - 1 - blind + (l > k ? 2 : 1);
-}
-static inline unsigned relu_ots_from_client(unsigned k, unsigned blind)
-{
-    return k - 1 - blind + 1;
+    return l > k ? 2 : 1;
 }
 
 /* Slices of the 1-of-4 transfer from Z_{2^k} to Z_{2^l}: within 128 bits and disjoint. */

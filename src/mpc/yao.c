@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * ReLU with ring extension Z_{2^k} -> Z_{2^l} by a garbled circuit. With x0 the server's share, b
+ * ReLU with ring extension Z_{2^k} -> Z_{2^l} by a garbled circuit, and Sign. With x0 the server's share, b
  * the client's (bits b_i), X_0 = x0 read as signed, m_p the top bits and d = [x >= 0],
  *
  *   ReLU(x) = d * (X_0 + sum_{i<k-1} 2^i b_i + 2^(k-1) t b_{k-1}),   t = 2*m_0 - 1
@@ -15,14 +15,20 @@
  *
  * min(0, x) = (1-d) * x: the server exchanges the labels of d and reads its share with all bits
  * above the low k set, t -> -t (relu.c). Row reduction: the pad of d's label of colour 0 is the
- * number itself, so that each projection is one row. docs/protocol.md has the proof sketch. */
+ * number itself, so that each projection is one row. docs/protocol.md has the proof sketch.
+ *
+ * Sign is 2*V - 2*Z - 1 with V of l-1 bits (sign.c); it takes the client's bits from `blind` on. */
 #include "mpc/yao.h"
 
 #include <assert.h>
 
-struct relu {
+struct relu { /* or sign */
     struct garble g;
     unsigned k, l, blind;
+    unsigned first; /* the client's bits that count are first .. k-1 */
+    size_t row_bits;
+    void (*output)(struct relu *r, uint64_t *out, const uint64_t *in, const uint64_t *negative,
+                   size_t n);
     struct block *x, *sign, *work; /* k, 1, 3 wires */
     struct garble_pads pads;
     uint64_t *plane;          /* k planes: server, of its share for the sum; client, of its share */
@@ -34,9 +40,9 @@ static mp2ml_status relu_take(struct relu *r, struct mpc *m, uint16_t step)
 {
     struct arena *a = m->arena;
     const size_t lanes = GARBLE_LANES;
-    TRY(garble_begin(&r->g, m, step,
-                     garble_frame_bytes(lanes * yao_relu_blocks(r->k, r->blind),
-                                        lanes * yao_relu_row_bits(r->k, r->l))));
+    TRY(garble_begin(
+        &r->g, m, step,
+        garble_frame_bytes(lanes * yao_sign_blocks(r->k, r->blind), lanes * r->row_bits)));
     r->x = arena_take(a, lanes * r->k, sizeof *r->x);
     r->sign = arena_take(a, lanes, sizeof *r->sign);
     r->work = arena_take(a, lanes * 3, sizeof *r->work);
@@ -113,16 +119,27 @@ static void relu_output(struct relu *r, uint64_t *out, const uint64_t *in, const
         out[i] &= mpc_ring_mask(l);
 }
 
+/* out = share of 2*d - 1. CT: leaks n and the widths. */
+static void sign_output(struct relu *r, uint64_t *out, const uint64_t *in, const uint64_t *negative,
+                        size_t n)
+{
+    struct garble *g = &r->g;
+    (void)in, (void)negative;
+    garble_pads(g, &r->pads, r->sign, n);
+    garble_project(g, r->z, &r->pads, r->sign, NULL, n, (struct garble_slice){0, r->l - 1});
+    for (size_t i = 0; i < n; i++)
+        out[i] = (g->garbler ? 0 - 2 * r->z[i] - 1 : 2 * r->z[i]) & mpc_ring_mask(r->l);
+}
+
 static mp2ml_status relu_block(struct relu *r, uint64_t *out, const uint64_t *in,
                                const uint64_t *negative, size_t n)
 {
     TRACE(r->g.m->trace, GARBLE, n);
-    TRY(garble_frame_begin(&r->g, n * yao_relu_blocks(r->k, r->blind),
-                           n * yao_relu_row_bits(r->k, r->l)));
-    for (unsigned i = 0; i < r->k; i++)
+    TRY(garble_frame_begin(&r->g, n * yao_sign_blocks(r->k, r->blind), n * r->row_bits));
+    for (unsigned i = r->first; i < r->k; i++)
         garble_input(&r->g, r->x + i * n, n);
     relu_sign(r, in, negative, n);
-    relu_output(r, out, in, negative, n);
+    r->output(r, out, in, negative, n);
     return garble_frame_end(&r->g);
 }
 
@@ -134,11 +151,11 @@ static size_t block_of(size_t n, size_t done)
 static mp2ml_status relu_group(struct relu *r, uint64_t *out, const uint64_t *in,
                                const uint64_t *negative, size_t n)
 {
-    TRY(garble_choices_begin(&r->g, n * r->k));
+    TRY(garble_choices_begin(&r->g, n * (r->k - r->first)));
     for (size_t done = 0; !r->g.garbler && done < n; done += GARBLE_LANES) {
         const size_t block = block_of(n, done);
         r->g.m->kernels->slice(r->plane, mpc_words(block), in + done, block, r->k);
-        for (unsigned i = 0; i < r->k; i++)
+        for (unsigned i = r->first; i < r->k; i++)
             garble_choices_add(&r->g, r->plane + i * mpc_words(block), block);
     }
     TRY(garble_choices_end(&r->g));
@@ -148,19 +165,36 @@ static mp2ml_status relu_group(struct relu *r, uint64_t *out, const uint64_t *in
     return garble_group_end(&r->g);
 }
 
+static mp2ml_status relu_all(struct relu *r, struct mpc *m, uint16_t step, uint64_t *out,
+                             const uint64_t *in, const uint64_t *negative, size_t n)
+{
+    mp2ml_status status = MP2ML_OK;
+    const size_t group = yao_values_group(r->k - r->first);
+    TRY_OUT(relu_take(r, m, step));
+    for (size_t done = 0; done < n; done += group)
+        TRY_OUT(relu_group(r, out + done, in + done, negative != NULL ? negative + done / 64 : NULL,
+                           n - done < group ? n - done : group));
+out:
+    garble_end(&r->g);
+    return mpc_end(m, status, out, n);
+}
+
 mp2ml_status yao_relu(struct mpc *m, uint16_t step, uint64_t *out, const uint64_t *in,
                       const uint64_t *negative, size_t n, unsigned k, unsigned l, unsigned blind)
 {
-    mp2ml_status status = MP2ML_OK;
-    struct relu r = {.k = k, .l = l, .blind = blind};
-    TRY_OUT(relu_take(&r, m, step));
-    for (size_t done = 0; done < n; done += yao_relu_group(k)) {
-        const size_t left = n - done, group = yao_relu_group(k);
-        TRY_OUT(relu_group(&r, out + done, in + done,
-                           negative != NULL ? negative + done / 64 : NULL,
-                           left < group ? left : group));
-    }
-out:
-    garble_end(&r.g);
-    return mpc_end(m, status, out, n);
+    struct relu r = {
+        .k = k, .l = l, .blind = blind, .row_bits = yao_relu_row_bits(k, l), .output = relu_output};
+    return relu_all(&r, m, step, out, in, negative, n);
+}
+
+mp2ml_status yao_sign(struct mpc *m, uint16_t step, uint64_t *out, const uint64_t *in,
+                      const uint64_t *negative, size_t n, unsigned k, unsigned l, unsigned blind)
+{
+    struct relu r = {.k = k,
+                     .l = l,
+                     .blind = blind,
+                     .first = blind,
+                     .row_bits = yao_sign_row_bits(l),
+                     .output = sign_output};
+    return relu_all(&r, m, step, out, in, negative, n);
 }

@@ -13,8 +13,11 @@
 
 #include "mpc/garble.h"
 
-/* As mpc_relu, after its checks. */
+/* As mpc_relu and mpc_sign, after their checks. */
 MUST_CHECK mp2ml_status yao_relu(struct mpc *m, uint16_t step, uint64_t *out, const uint64_t *in,
+                                 const uint64_t *negative, size_t n, unsigned k, unsigned l,
+                                 unsigned blind);
+MUST_CHECK mp2ml_status yao_sign(struct mpc *m, uint16_t step, uint64_t *out, const uint64_t *in,
                                  const uint64_t *negative, size_t n, unsigned k, unsigned l,
                                  unsigned blind);
 /* As mpc_max, mpc_argmax, mpc_top; they need no scratch. */
@@ -32,6 +35,8 @@ bool yao_takes(const struct mpc_windows *windows);
 
 void yao_cost_relu(struct cost *sum, struct ot_ledger *ledger, size_t n, unsigned k, unsigned l,
                    unsigned blind);
+void yao_cost_sign(struct cost *sum, struct ot_ledger *ledger, size_t n, unsigned k, unsigned l,
+                   unsigned blind);
 void yao_cost_max(struct cost *sum, struct ot_ledger *ledger, const struct mpc_windows *windows,
                   size_t batch, unsigned k, unsigned blind);
 void yao_cost_argmax(struct cost *sum, struct ot_ledger *ledger, const struct mpc_windows *windows,
@@ -41,8 +46,8 @@ void yao_cost_top(struct cost *sum, struct ot_ledger *ledger, const struct mpc_w
 
 /* ---- what the files of the engine and its cost share ------------------------------------------ */
 
-/* Of one value. */
-static inline size_t yao_relu_blocks(unsigned k, unsigned blind)
+/* Of one value: of its sign. */
+static inline size_t yao_sign_blocks(unsigned k, unsigned blind)
 {
     return garble_sum_blocks(k - blind);
 }
@@ -54,9 +59,15 @@ static inline size_t yao_relu_row_bits(unsigned k, unsigned l)
         bits += l - i;
     return bits;
 }
-static inline size_t yao_relu_group(unsigned k) /* values whose choices travel together */
+/* The sign as a number without its top bit. */
+static inline size_t yao_sign_row_bits(unsigned l)
 {
-    return GARBLE_GROUP_BITS / k / GARBLE_LANES * GARBLE_LANES;
+    return l - 1;
+}
+/* Values of so many bits of input whose choices travel together. */
+static inline size_t yao_values_group(unsigned wires)
+{
+    return GARBLE_GROUP_BITS / wires / GARBLE_LANES * GARBLE_LANES;
 }
 
 #endif

@@ -41,19 +41,31 @@ static void add_frame(struct cost *sum, struct ot_ledger *ledger, size_t blocks,
         speed()->block[1] * (double)blocks + speed()->row_bit[1] * (double)row_bits;
 }
 
+/* n values of so many bits of input, each with its blocks and row. */
+static void add_values(struct cost *sum, struct ot_ledger *ledger, size_t n, unsigned wires,
+                       size_t blocks, size_t row_bits)
+{
+    const size_t group = yao_values_group(wires);
+    for (size_t done = 0; done < n; done += group) {
+        const size_t values = n - done < group ? n - done : group;
+        add_choices(sum, ledger, values * wires);
+        for (size_t at = 0; at < values; at += GARBLE_LANES) {
+            const size_t lanes = values - at < GARBLE_LANES ? values - at : GARBLE_LANES;
+            add_frame(sum, ledger, lanes * blocks, lanes * row_bits);
+        }
+    }
+}
+
 void yao_cost_relu(struct cost *sum, struct ot_ledger *ledger, size_t n, unsigned k, unsigned l,
                    unsigned blind)
 {
-    const size_t group = yao_relu_group(k);
-    for (size_t done = 0; done < n; done += group) {
-        const size_t values = n - done < group ? n - done : group;
-        add_choices(sum, ledger, values * k);
-        for (size_t at = 0; at < values; at += GARBLE_LANES) {
-            const size_t lanes = values - at < GARBLE_LANES ? values - at : GARBLE_LANES;
-            add_frame(sum, ledger, lanes * yao_relu_blocks(k, blind),
-                      lanes * yao_relu_row_bits(k, l));
-        }
-    }
+    add_values(sum, ledger, n, k, yao_sign_blocks(k, blind), yao_relu_row_bits(k, l));
+}
+
+void yao_cost_sign(struct cost *sum, struct ot_ledger *ledger, size_t n, unsigned k, unsigned l,
+                   unsigned blind)
+{
+    add_values(sum, ledger, n, k - blind, yao_sign_blocks(k, blind), yao_sign_row_bits(l));
 }
 
 static void add_windows(struct cost *sum, struct ot_ledger *ledger, const struct yao_game *game,

@@ -50,7 +50,7 @@ const char *plan_engine_name(const struct plan_public *pub);
 /* Kinds of step that have an engine. */
 static inline bool step_has_engine(enum step_kind kind)
 {
-    return kind == STEP_RELU || kind == STEP_MAX || kind == STEP_ARGMAX;
+    return kind == STEP_RELU || kind == STEP_SIGN || kind == STEP_MAX || kind == STEP_ARGMAX;
 }
 
 /* Expected seconds of step s for a block, alone, in layout or engine i (the enum's value); NAN where it

@@ -11,8 +11,9 @@
  * The float form (w, b) is what the model says; the integer form (wi, bi) is made from it by
  * scales.c for one choice of rings.
  *
- * A RELU with constants of the server's keeps them in one without groups: b and bi are added first,
- * and where negative says so the smaller of 0 and the sum is taken, not the larger. */
+ * A RELU or SIGN with constants of the server's keeps them in one without groups: b and bi are added
+ * first, and where negative says so the smaller of 0 and the sum is taken, not the larger, or the
+ * sign turned round. */
 #ifndef PLAN_LINEAR_H
 #define PLAN_LINEAR_H
 
@@ -36,7 +37,7 @@ struct linear {
     int16_t *wi;    /* [n_weights], |wi| <= 2^(b_w-1) - 1; NULL before plan_scale */
     uint64_t *bi;   /* [n_out], in Z_{2^l} */
     float *norm2;   /* [n_out], 2-norm of the integer row */
-    bool *negative; /* RELU: [n_out] */
+    bool *negative; /* RELU, SIGN: [n_out] */
     double
         *lost; /* RELU: [n_out], b less what bi holds of it, where the ring is too small for it and
                   the sum is never clipped; readers add it to their constants. NULL: nothing */

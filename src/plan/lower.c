@@ -60,18 +60,41 @@ static bool is_finite(const struct linear *lin)
     return true;
 }
 
+/* Constants alone need some ciphertext: those of the step that has the fewest values, of inputs and
+ * what linear steps read anyway. */
+static void rest_on_smallest(struct lower *lw, struct rep *rep)
+{
+    const struct plan_public *pub = &lw->plan->pub;
+    bool constant = rep->lin == NULL;
+    for (size_t i = 0; constant && i < rep->count; i++)
+        constant = rep->values[i].src == REP_CONSTANT;
+    unsigned best = 0;
+    for (unsigned s = 1; constant && s < pub->n_inputs; s++)
+        best = pub->steps[s].count < pub->steps[best].count ? s : best;
+    for (unsigned s = 0; constant && s < pub->n_steps; s++)
+        for (unsigned i = 0; pub->steps[s].kind == STEP_LINEAR && i < pub->steps[s].n_operands; i++)
+            if (pub->steps[pub->steps[s].operands[i]].count < pub->steps[best].count)
+                best = pub->steps[s].operands[i];
+    if (constant) {
+        rep->n_bases = 1;
+        rep->bases[0] = (uint16_t)best;
+        rep->n_base = pub->steps[best].count;
+    }
+}
+
 mp2ml_status lower_finish(struct lower *lw, int node)
 {
     struct rep *rep = &lw->reps[node];
     if (rep_is_step(rep) && lw->plan->pub.steps[rep->bases[0]].kind == STEP_LINEAR)
         return MP2ML_OK;
+    rest_on_smallest(lw, rep);
     uint16_t operands[PLAN_MAX_OPERANDS];
     for (unsigned i = 0; i < rep->n_bases; i++)
         TRY(lower_readable(lw, rep->bases[i], &operands[i]));
     struct linear lin;
     TRY(merge_finish(lw->plan, &lin, rep));
-    /* A ReLU that waits for its pool holds its operand's values. */
-    int named = rep->relu_pending ? lw->graph->nodes[node].inputs[0] : node;
+    /* What waits for its pool holds its operand's values. */
+    int named = rep->pending != STEP_INPUT ? lw->graph->nodes[node].inputs[0] : node;
     unsigned at;
     if (!is_finite(&lin)) {
         linear_wipe(&lin);
@@ -87,8 +110,8 @@ mp2ml_status lower_finish(struct lower *lw, int node)
     lower_dims(lw, at, node);
     struct rep finished;
     TRY(rep_of_step(&finished, at, lin.n_out));
-    finished.relu_pending = rep->relu_pending;
-    finished.post = rep->post;
+    finished.pending = rep->pending;
+    finished.end = rep->end;
     rep_wipe(rep);
     *rep = finished;
     return MP2ML_OK;
@@ -180,7 +203,9 @@ static mp2ml_status lower_node(struct lower *lw, struct rep *out)
     case GRAPH_TRANSPOSE:
         return lower_moving(lw, out);
     case GRAPH_RELU:
-        return lower_relu(lw, out);
+        return lower_sign(lw, STEP_RELU, out);
+    case GRAPH_SIGN:
+        return lower_sign(lw, STEP_SIGN, out);
     case GRAPH_MAX_POOL:
         return lower_max_pool(lw, out);
     case GRAPH_SOFTMAX:
@@ -199,7 +224,7 @@ static bool wants_finished(const struct graph *g, const struct graph_node *node)
 {
     if (node->op == GRAPH_MUL)
         return g->nodes[node->inputs[0]].batched && g->nodes[node->inputs[1]].batched;
-    return node->op == GRAPH_RELU || node->op == GRAPH_MAX_POOL;
+    return node->op == GRAPH_RELU || node->op == GRAPH_SIGN || node->op == GRAPH_MAX_POOL;
 }
 
 /* Gives each value of its operands on as it is, or scaled and shifted. */
@@ -215,6 +240,11 @@ static bool passes_on(const struct graph *g, const struct graph_node *node)
     case GRAPH_TRANSPOSE:
     case GRAPH_GATHER:
     case GRAPH_CONCAT:
+    case GRAPH_SOFTMAX:
+    case GRAPH_LOG_SOFTMAX:
+    case GRAPH_SIGMOID:
+    case GRAPH_TANH:
+    case GRAPH_ARGMAX:
         return true;
     case GRAPH_ADD:
     case GRAPH_SUB:
@@ -226,7 +256,7 @@ static bool passes_on(const struct graph *g, const struct graph_node *node)
     }
 }
 
-/* Who needs finished values, directly or behind what only passes them on. */
+/* Who needs finished values, directly or behind what only passes them on; outputs do. */
 static void survey_wishes(struct lower *lw)
 {
     const struct graph *g = lw->graph;
@@ -280,6 +310,7 @@ static mp2ml_status survey(struct lower *lw)
     for (int i = 0; i < g->n_outputs; i++) {
         lw->uses[g->outputs[i]]++;
         lw->uses_left[g->outputs[i]]++;
+        lw->wanted_finished[g->outputs[i]] = true;
     }
     survey_wishes(lw);
     return MP2ML_OK;
@@ -354,9 +385,11 @@ mp2ml_status plan_lower(struct plan *plan, const struct graph *graph, mp2ml_erro
     lw.wanted_finished = calloc(n, sizeof *lw.wanted_finished);
     lw.reentry_of = calloc(PLAN_MAX_STEPS, sizeof *lw.reentry_of);
     lw.relu_of = calloc(PLAN_MAX_STEPS, sizeof *lw.relu_of);
+    lw.sign_of = calloc(PLAN_MAX_STEPS, sizeof *lw.sign_of);
     mp2ml_status status = MP2ML_ERR_MEMORY;
     if (lw.reps != NULL && lw.uses != NULL && lw.uses_left != NULL && lw.consumer != NULL &&
-        lw.wanted_finished != NULL && lw.reentry_of != NULL && lw.relu_of != NULL)
+        lw.wanted_finished != NULL && lw.reentry_of != NULL && lw.relu_of != NULL &&
+        lw.sign_of != NULL)
         status = walk(&lw);
     if (status == MP2ML_ERR_MEMORY)
         status = status_fail(err, status, "no memory for the plan of this network");
@@ -369,5 +402,6 @@ mp2ml_status plan_lower(struct plan *plan, const struct graph *graph, mp2ml_erro
     free(lw.wanted_finished);
     free(lw.reentry_of);
     free(lw.relu_of);
+    free(lw.sign_of);
     return status;
 }

@@ -36,6 +36,13 @@ struct rep_linear { /* shared by the representations that move and scale it */
     uint32_t *group_of, *row_of; /* [n_out]: where each output is made */
 };
 
+/* What the client, or an ArgMax, does with values at the end of a network. */
+struct rep_end {
+    enum plan_post post;
+    bool labels;        /* only the position in each row of the largest is wanted */
+    uint32_t row, step; /* softmax, labels: rows of so many elements, so far apart; else 0 */
+};
+
 struct rep {
     unsigned n_bases;
     uint16_t bases[PLAN_MAX_OPERANDS];
@@ -46,8 +53,9 @@ struct rep {
     /* Some constant of the model was multiplied or added. What such constants are decides nothing
      * about the steps, which the client sees; attributes of operators are no secret. */
     bool scaled, shifted;
-    bool relu_pending;   /* this is the operand of a ReLU that moved behind the max pool */
-    enum plan_post post; /* operand of a final Softmax, Sigmoid .. that the client does */
+    enum step_kind pending; /* RELU, SIGN: this is the operand of one that moved behind the max
+                               pool; else INPUT */
+    struct rep_end end;     /* of the operand of a final Softmax, ArgMax .. and what moves it */
 };
 
 /* One element as a combination of base values: constant + sum scale*weight[i]*base[index[i]]. */
@@ -67,10 +75,11 @@ struct lower {
     int *uses;             /* [n_nodes] consumers (and outputs) */
     int *uses_left;        /* times it is read by what is not lowered yet */
     int *consumer;         /* [n_nodes] the last consumer, -1 */
-    bool *wanted_finished; /* [n_nodes] a ReLU, maximum or product reads it, at once or
-                              behind what passes values on */
+    bool *wanted_finished; /* [n_nodes] a ReLU, Sign, maximum, product or output reads it, at once
+                              or behind what passes values on */
     uint16_t *reentry_of;  /* [PLAN_MAX_STEPS] the RE-ENTRY of a step, 0 = none yet */
     uint16_t *relu_of;     /* [PLAN_MAX_STEPS] the RELU of a step, 0 = none yet */
+    uint16_t *sign_of;     /* [PLAN_MAX_STEPS] the SIGN of a step, 0 = none yet */
     int node;              /* the one that is being lowered */
 };
 
@@ -97,6 +106,8 @@ MUST_CHECK mp2ml_status lower_moving(struct lower *lw, struct rep *out);
 MUST_CHECK mp2ml_status lower_gather(struct lower *lw, struct rep *out);
 MUST_CHECK mp2ml_status lower_pad(struct lower *lw, struct rep *out);
 MUST_CHECK mp2ml_status lower_elementwise(struct lower *lw, struct rep *out);
+/* The axis of node along which rows lie; false: none. */
+bool lower_row_axis(const struct graph_node *node, const struct rep_end *end, unsigned *axis);
 /* Notes the sides and channels of the picture that `node` is, or was before it was reshaped, as
  * those of a step that has its values. */
 void lower_dims(struct lower *lw, unsigned step, int node);
@@ -149,7 +160,8 @@ static inline struct rep *lower_operand(const struct lower *lw, unsigned i)
 }
 
 /* lower_nonlinear.c */
-MUST_CHECK mp2ml_status lower_relu(struct lower *lw, struct rep *out);
+/* RELU, SIGN. */
+MUST_CHECK mp2ml_status lower_sign(struct lower *lw, enum step_kind kind, struct rep *out);
 MUST_CHECK mp2ml_status lower_max_pool(struct lower *lw, struct rep *out);
 MUST_CHECK mp2ml_status lower_final(struct lower *lw, struct rep *out);
 /* Refuses a node that goes on computing with what the client does at the end. */

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * ReLU, max pool, and what may stand at the end of a network only. A ReLU whose only reader is a
- * max pool waits for it: the maximum first, then fewer ReLUs. */
+ * ReLU, Sign, max pool, and what may stand at the end of a network only. A ReLU or Sign whose only
+ * reader is a max pool waits for it: the maximum first, then fewer of them. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "plan/lower.h"
+
+#define FAR 1e30 /* beyond any value */
 
 static bool in_k(const struct lower *lw, const struct rep *rep)
 {
@@ -16,19 +18,21 @@ static bool in_k(const struct lower *lw, const struct rep *rep)
     return kind == STEP_LINEAR || kind == STEP_MAX;
 }
 
-static mp2ml_status relu_step(struct lower *lw, unsigned operand, unsigned *at)
+/* Without constants; all readers of a step's ReLU or Sign share it. */
+static mp2ml_status sign_step(struct lower *lw, enum step_kind kind, unsigned operand, unsigned *at)
 {
-    *at = lw->relu_of[operand];
+    uint16_t *known = kind == STEP_SIGN ? &lw->sign_of[operand] : &lw->relu_of[operand];
+    *at = *known;
     if (*at != 0)
         return MP2ML_OK;
-    TRY(lower_step(lw, STEP_RELU, operand, lw->plan->pub.steps[operand].count,
+    TRY(lower_step(lw, kind, operand, lw->plan->pub.steps[operand].count,
                    lw->graph->nodes[lw->node].name, at));
-    lw->relu_of[operand] = (uint16_t)*at;
+    *known = (uint16_t)*at;
     return MP2ML_OK;
 }
 
 /* Moves behind the max pool when that is the only reader and leaves fewer values. */
-static bool relu_waits(const struct lower *lw)
+static bool waits(const struct lower *lw)
 {
     int consumer = lw->consumer[lw->node];
     if (lw->uses[lw->node] != 1 || consumer < 0)
@@ -45,14 +49,15 @@ static mp2ml_status finished_operand(struct lower *lw, struct rep **finished)
     int node = lw->graph->nodes[lw->node].inputs[0];
     if (lw->reps[node].lin == NULL) {
         TRY(lower_same(lw, &lw->reps[lw->node]));
-        lw->reps[lw->node].relu_pending = false;
+        lw->reps[lw->node].pending = STEP_INPUT;
         node = lw->node;
     }
     *finished = &lw->reps[node];
     return lower_finish(lw, node);
 }
 
-struct beside { /* a base value that a ReLU reads: what is added, and whether min(0, .) is wanted */
+struct beside { /* a base value that a ReLU or Sign reads: what is added, and whether min(0, .) or
+                   -sign(.) is wanted */
     double offset;
     bool read, negative;
 };
@@ -63,11 +68,26 @@ static bool is_constant(const struct rep_value *v)
     return fabs((double)v->scale) * 1e9 <= fabs(v->offset);
 }
 
-/* What stands beside base values. False when max(0, T) is not made of maxima and minima of base
+/* What stands beside the base value of s*x + c. A Sign is never of a constant, so that it is always
+ * one of two numbers: 0*x + c has the sign of x + c*infinity. */
+static struct beside beside_of(enum step_kind kind, const struct rep_value *v)
+{
+    const bool constant = kind == STEP_SIGN ? !(v->scale < 0 || v->scale > 0) : is_constant(v);
+    struct beside b = {0, true, false};
+    if (!constant)
+        b = (struct beside){v->offset / (double)v->scale, true, v->scale < 0};
+    else if (kind == STEP_SIGN && (v->offset < 0 || v->offset > 0))
+        b.offset = copysign(FAR, v->offset);
+    return b;
+}
+
+/* What stands beside base values. False when f(T), max(0, T) or sign(T), is not made of those of base
  * values and constants, whatever the constants of the model:
  *   max(0, s*x + c) = s*max(0, x + c/s) for s > 0, s*min(0, x + c/s) for s < 0;
- *   s*r + c >= 0 for r >= 0, s >= 0, c >= 0. */
-static bool relu_of_bases(const struct lower *lw, const struct rep *in, struct beside *beside)
+ *   s*r + c >= 0 for r >= 0, s >= 0, c >= 0;
+ *   sign(s*x + c) = sign(x + c/s) for s > 0, -sign(x + c/s) for s < 0. */
+static bool sign_of_bases(const struct lower *lw, enum step_kind kind, const struct rep *in,
+                          struct beside *beside)
 {
     size_t ends[PLAN_MAX_OPERANDS];
     if (in->lin != NULL)
@@ -80,16 +100,15 @@ static bool relu_of_bases(const struct lower *lw, const struct rep *in, struct b
         unsigned b = 0;
         while (v->src >= ends[b])
             b++;
-        enum step_kind kind = lw->plan->pub.steps[in->bases[b]].kind;
+        enum step_kind base = lw->plan->pub.steps[in->bases[b]].kind;
         struct beside now = {0, true, false}, *before = &beside[v->src];
-        if (kind == STEP_RELU) {
+        if (base == STEP_RELU && kind == STEP_RELU) {
             if (in->scaled || in->shifted || !(v->scale >= 0 && v->offset >= 0))
                 return false;
-        } else if (kind != STEP_LINEAR && kind != STEP_MAX) {
+        } else if (base != STEP_LINEAR && base != STEP_MAX) {
             return false;
-        } else if (!is_constant(v)) {
-            now.offset = v->offset / (double)v->scale;
-            now.negative = v->scale < 0;
+        } else {
+            now = beside_of(kind, v);
         }
         bool differs = now.offset < before->offset || now.offset > before->offset ||
                        now.negative != before->negative;
@@ -100,9 +119,9 @@ static bool relu_of_bases(const struct lower *lw, const struct rep *in, struct b
     return true;
 }
 
-/* The RELU of a base; with constants the server adds them to its shares. */
-static mp2ml_status relu_of_base(struct lower *lw, unsigned base, bool constants,
-                                 const struct beside *beside, uint16_t *out)
+/* The RELU or SIGN of a base; with constants the server adds them to its shares. */
+static mp2ml_status sign_of_base(struct lower *lw, enum step_kind kind, unsigned base,
+                                 bool constants, const struct beside *beside, uint16_t *out)
 {
     size_t count = lw->plan->pub.steps[base].count;
     unsigned at = base;
@@ -110,9 +129,9 @@ static mp2ml_status relu_of_base(struct lower *lw, unsigned base, bool constants
     for (size_t i = 0; i < count; i++)
         any = any || beside[i].offset < 0 || beside[i].offset > 0 || beside[i].negative;
     if (lw->plan->pub.steps[base].kind != STEP_RELU && !any)
-        TRY(relu_step(lw, base, &at));
+        TRY(sign_step(lw, kind, base, &at));
     if (lw->plan->pub.steps[base].kind != STEP_RELU && any) {
-        TRY(lower_step(lw, STEP_RELU, base, count, lw->graph->nodes[lw->node].name, &at));
+        TRY(lower_step(lw, kind, base, count, lw->graph->nodes[lw->node].name, &at));
         struct linear *lin = &lw->plan->linear[at];
         lin->n_out = count;
         lin->b = malloc((count + 1) * sizeof *lin->b);
@@ -135,7 +154,8 @@ static mp2ml_status relu_values(struct lower *lw, const struct rep *in, const st
     uint16_t bases[PLAN_MAX_OPERANDS];
     size_t at = 0;
     for (unsigned b = 0; b < in->n_bases; b++) {
-        TRY(relu_of_base(lw, in->bases[b], in->scaled || in->shifted, beside + at, &bases[b]));
+        TRY(sign_of_base(lw, STEP_RELU, in->bases[b], in->scaled || in->shifted, beside + at,
+                         &bases[b]));
         at += lw->plan->pub.steps[in->bases[b]].count;
     }
     TRY(rep_copy(out, in));
@@ -156,17 +176,40 @@ static mp2ml_status relu_values(struct lower *lw, const struct rep *in, const st
     return MP2ML_OK;
 }
 
-mp2ml_status lower_relu(struct lower *lw, struct rep *out)
+/* out = sign(in): bare values of steps of that kind, whatever was done to the operand's. */
+static mp2ml_status sign_values(struct lower *lw, const struct rep *in, const struct beside *beside,
+                                struct rep *out)
+{
+    uint16_t bases[PLAN_MAX_OPERANDS];
+    size_t at = 0;
+    for (unsigned b = 0; b < in->n_bases; b++) {
+        TRY(sign_of_base(lw, STEP_SIGN, in->bases[b], in->scaled || in->shifted, beside + at,
+                         &bases[b]));
+        at += lw->plan->pub.steps[in->bases[b]].count;
+    }
+    TRY(rep_copy(out, in));
+    out->scaled = out->shifted = false;
+    for (size_t i = 0; i < out->count; i++) {
+        struct rep_value *v = &out->values[i];
+        const double sign = v->offset > 0 ? 1 : v->offset < 0 ? -1 : 0;
+        *v = v->src == REP_CONSTANT ? (struct rep_value){REP_CONSTANT, 0, sign}
+                                    : (struct rep_value){v->src, 1, 0};
+    }
+    memcpy(out->bases, bases, in->n_bases * sizeof *bases);
+    return MP2ML_OK;
+}
+
+mp2ml_status lower_sign(struct lower *lw, enum step_kind kind, struct rep *out)
 {
     struct rep *in = lower_operand(lw, 0);
-    if (relu_waits(lw)) {
+    if (waits(lw)) {
         TRY(lower_same(lw, out));
-        out->relu_pending = true;
+        out->pending = kind;
         return MP2ML_OK;
     }
     struct beside *beside = calloc(in->n_base + 1, sizeof *beside);
     mp2ml_status status = beside != NULL ? MP2ML_OK : MP2ML_ERR_MEMORY;
-    if (status == MP2ML_OK && !relu_of_bases(lw, in, beside)) {
+    if (status == MP2ML_OK && !sign_of_bases(lw, kind, in, beside)) {
         status = finished_operand(lw, &in);
         free(beside);
         beside = status == MP2ML_OK ? calloc(in->n_base + 1, sizeof *beside) : NULL;
@@ -174,29 +217,34 @@ mp2ml_status lower_relu(struct lower *lw, struct rep *out)
             status = MP2ML_ERR_MEMORY;
     }
     if (status == MP2ML_OK)
-        status = relu_values(lw, in, beside, out);
+        status =
+            kind == STEP_RELU ? relu_values(lw, in, beside, out) : sign_values(lw, in, beside, out);
     free(beside);
     return status;
 }
 
-/* A ReLU with constants of the server's: maxima of values with different ones mean nothing. */
-static bool is_plain_relu(const struct plan *plan, unsigned step)
+/* With constants of the server's maxima of values with different ones would mean nothing. */
+static bool is_plain(const struct plan *plan, unsigned step, enum step_kind kind)
 {
-    return plan->pub.steps[step].kind == STEP_RELU && plan->linear[step].b == NULL;
+    return plan->pub.steps[step].kind == kind && plan->linear[step].b == NULL;
 }
 
-/* Every element is one value of a step that a maximum can be taken of: in Z_{2^k}, or a ReLU, whose
- * operand will do as well, and then padding that is not positive does no harm. */
+/* Every element is one value of a step that a maximum can be taken of: in Z_{2^k}, or a ReLU or Sign,
+ * whose operand will do as well, and then padding that is not above the least value does no harm. */
 static bool max_can_read(const struct lower *lw, const struct rep *in)
 {
     if (in_k(lw, in))
         return rep_is_pick(in);
-    if (in->lin != NULL || in->n_bases != 1 || in->scaled || in->shifted ||
-        !is_plain_relu(lw->plan, in->bases[0]))
+    if (in->lin != NULL || in->n_bases != 1 || in->scaled || in->shifted)
         return false;
+    const bool sign = is_plain(lw->plan, in->bases[0], STEP_SIGN);
+    if (!sign && !is_plain(lw->plan, in->bases[0], STEP_RELU))
+        return false;
+    if (in->pending != STEP_INPUT && in->pending != (sign ? STEP_SIGN : STEP_RELU))
+        return false; /* one of the other kind comes between */
     for (size_t i = 0; i < in->count; i++) {
         const struct rep_value *v = &in->values[i];
-        bool padding = v->src == REP_CONSTANT && v->offset <= 0;
+        bool padding = v->src == REP_CONSTANT && v->offset <= (sign ? -1 : 0);
         bool plain = v->src != REP_CONSTANT && v->scale >= 1 && v->scale <= 1 && v->offset >= 0 &&
                      v->offset <= 0;
         if (!padding && !plain)
@@ -225,12 +273,16 @@ static bool windows_of_base(struct mpc_windows *windows, const struct rep *in)
     return true;
 }
 
-static mp2ml_status max_step(struct lower *lw, struct rep *in, bool relu, struct rep *out)
+/* `pending` is still to be done. */
+static mp2ml_status max_step(struct lower *lw, struct rep *in, enum step_kind pending,
+                             struct rep *out)
 {
     struct mpc_windows windows;
     TRY(lower_max_windows(lw, &windows));
     const struct plan_step *base = &lw->plan->pub.steps[in->bases[0]];
-    bool behind = base->kind == STEP_RELU; /* max(relu(x)) = relu(max(x)) */
+    /* max(relu(x)) = relu(max(x)), max(sign(x)) = sign(max(x)) */
+    bool behind = base->kind == STEP_RELU || base->kind == STEP_SIGN;
+    enum step_kind last = behind ? base->kind : pending;
     unsigned at = behind ? base->operands[0] : in->bases[0];
     mp2ml_status status = MP2ML_OK;
     if (!windows_of_base(&windows, in))
@@ -243,19 +295,19 @@ static mp2ml_status max_step(struct lower *lw, struct rep *in, bool relu, struct
     }
     lw->plan->pub.steps[at].windows = windows;
     lower_dims(lw, at, lw->node);
-    if (relu || behind)
-        TRY(relu_step(lw, at, &at));
+    if (last != STEP_INPUT)
+        TRY(sign_step(lw, last, at, &at));
     return rep_of_step(out, at, windows.count);
 }
 
 mp2ml_status lower_max_pool(struct lower *lw, struct rep *out)
 {
-    bool relu = lower_operand(lw, 0)->relu_pending;
+    enum step_kind pending = lower_operand(lw, 0)->pending;
     if (max_can_read(lw, lower_operand(lw, 0)))
-        return max_step(lw, lower_operand(lw, 0), relu, out);
+        return max_step(lw, lower_operand(lw, 0), pending, out);
     struct rep *finished;
     TRY(finished_operand(lw, &finished));
-    return max_step(lw, finished, relu, out);
+    return max_step(lw, finished, pending, out);
 }
 
 static enum plan_post post_of(enum graph_op op)
@@ -274,18 +326,42 @@ static enum plan_post post_of(enum graph_op op)
     }
 }
 
+static bool by_row(const struct rep_end *end)
+{
+    return end->post == PLAN_POST_SOFTMAX || end->post == PLAN_POST_LOG_SOFTMAX;
+}
+
 /* Softmax, ArgMax and the like are done with the outputs. */
 mp2ml_status lower_final(struct lower *lw, struct rep *out)
 {
     const struct graph_node *node = &lw->graph->nodes[lw->node];
     const struct graph_node *in = lower_input(lw, 0);
-    bool by_row = node->op != GRAPH_SIGMOID && node->op != GRAPH_TANH;
-    int64_t axis = node->axis < 0 ? node->axis + (int64_t)in->rank : node->axis;
-    if (by_row && (in->rank < 2 || axis != (int64_t)in->rank - 1))
-        return lower_fail(lw, "has a private form along the last axis only");
+    const struct rep_end before = lower_operand(lw, 0)->end;
+    struct rep_end end = {.post = post_of(node->op), .labels = node->op == GRAPH_ARGMAX};
+    if (end.labels || by_row(&end)) {
+        int64_t axis = node->axis < 0 ? node->axis + (int64_t)in->rank : node->axis;
+        if (axis < 1 || axis >= (int64_t)in->rank)
+            return lower_fail(lw, "goes along the batch axis, which has no private form");
+        end.row = (uint32_t)in->dims[axis];
+        end.step = 1;
+        for (unsigned d = (unsigned)axis + 1; d < in->rank; d++)
+            end.step *= (uint32_t)in->dims[d];
+    }
+    if (by_row(&before) && (before.row != end.row || before.step != end.step))
+        return lower_fail(lw, "goes along another axis than the softmax before it, which has no "
+                              "private form");
     TRY(lower_same(lw, out));
-    out->post = post_of(node->op);
+    out->end = end;
     return MP2ML_OK;
+}
+
+/* Whether a node may read values with that end. */
+static bool may_follow(const struct graph_node *node, const struct rep_end *end)
+{
+    if (end->labels)
+        return node->op == GRAPH_RESHAPE;
+    return end->post == PLAN_POST_NONE || node->op == GRAPH_ARGMAX || node->op == GRAPH_RESHAPE ||
+           node->op == GRAPH_TRANSPOSE;
 }
 
 mp2ml_status lower_check_end(struct lower *lw)
@@ -293,11 +369,7 @@ mp2ml_status lower_check_end(struct lower *lw)
     const struct graph_node *node = &lw->graph->nodes[lw->node];
     for (unsigned i = 0; i < node->n_inputs; i++) {
         const struct graph_node *in = lower_input(lw, i);
-        enum plan_post post = in->batched ? lower_operand(lw, i)->post : PLAN_POST_NONE;
-        bool by_value = post == PLAN_POST_SIGMOID || post == PLAN_POST_TANH;
-        bool moves = node->op == GRAPH_RESHAPE || node->op == GRAPH_TRANSPOSE;
-        if (in->op != GRAPH_ARGMAX &&
-            (post == PLAN_POST_NONE || node->op == GRAPH_ARGMAX || (by_value && moves)))
+        if (!in->batched || may_follow(node, &lower_operand(lw, i)->end))
             continue;
         return status_fail(lw->err, MP2ML_ERR_UNSUPPORTED,
                            "node '%s' (%s) has a private form at the end of a network only, but "

@@ -9,13 +9,6 @@
 
 #define MOST_RANKED 4096u /* value and position together must fit 32 bits, mpc_top */
 
-/* The node whose values an output shows: behind a final ArgMax. */
-static int shown_node(const struct lower *lw, int output)
-{
-    const struct graph_node *node = &lw->graph->nodes[output];
-    return node->op == GRAPH_ARGMAX ? node->inputs[0] : output;
-}
-
 static bool is_vector(const struct graph_node *node)
 {
     return node->rank < 2 || graph_sample_count(node) == (size_t)node->dims[node->rank - 1];
@@ -28,16 +21,17 @@ static mp2ml_status choose_policy(struct lower *lw)
     enum plan_policy policy = o->policy_given ? o->policy : PLAN_ARGMAX;
     for (int i = 0; i < g->n_outputs; i++) {
         const struct graph_node *node = &g->nodes[g->outputs[i]];
-        if (node->op == GRAPH_ARGMAX && o->policy_given && policy != PLAN_ARGMAX)
+        const bool labels = lw->reps[g->outputs[i]].end.labels;
+        if (labels && o->policy_given && policy != PLAN_ARGMAX)
             return status_fail(lw->err, MP2ML_ERR_ARGUMENT,
                                "the network ends in node '%s' (ArgMax), so it has one label and no "
                                "logits to reveal; leave out --reveal or cut with --output-node",
                                node->name);
-        if (node->op != GRAPH_ARGMAX && !o->policy_given && !is_vector(node))
+        if (!labels && !o->policy_given && !is_vector(node))
             return status_fail(lw->err, MP2ML_ERR_ARGUMENT,
                                "output '%s' is not a vector: say --reveal logits to show its "
                                "values, or --reveal argmax for the position of the maximum along "
-                               "its last axis",
+                               "the axis of its softmax or else its last axis",
                                node->name);
     }
     lw->plan->pub.policy = policy;
@@ -74,43 +68,47 @@ static mp2ml_status finish_output(struct lower *lw, int node, unsigned *step)
         /* A ReLU whose ring no linear step widens, of values that keep their guard bit. */
         if (kind == STEP_RELU && lw->plan->linear[*step].b == NULL && read_by_one_output(lw, *step))
             return MP2ML_OK;
+        if (kind == STEP_SIGN && read_by_one_output(lw, *step))
+            return MP2ML_OK;
     }
     TRY(lower_finish(lw, node));
     *step = lw->reps[node].bases[0];
     return MP2ML_OK;
 }
 
-/* Windows of `length` consecutive values. */
-static mp2ml_status row_windows(struct mpc_windows *windows, size_t count, size_t length)
+/* Windows of the rows of `count` values. */
+static mp2ml_status row_windows(struct mpc_windows *windows, size_t count, uint32_t row,
+                                uint32_t step)
 {
-    uint32_t *first = malloc((count + 1) * sizeof *first);
-    uint32_t *member = malloc((count * length + 1) * sizeof *member);
-    for (size_t i = 0; first != NULL && i <= count; i++)
-        first[i] = (uint32_t)(i * length);
-    for (size_t i = 0; member != NULL && i < count * length; i++)
-        member[i] = (uint32_t)i;
-    *windows = (struct mpc_windows){count, first, member};
-    if (first != NULL && member != NULL)
-        return MP2ML_OK;
-    plan_windows_wipe(windows);
-    return MP2ML_ERR_MEMORY;
+    const size_t rows = count / row;
+    uint32_t *first = malloc((rows + 1) * sizeof *first);
+    uint32_t *member = malloc((count + 1) * sizeof *member);
+    *windows = (struct mpc_windows){rows, first, member};
+    if (first == NULL || member == NULL) {
+        plan_windows_wipe(windows);
+        return MP2ML_ERR_MEMORY;
+    }
+    for (size_t i = 0; i <= rows; i++)
+        first[i] = (uint32_t)(i * row);
+    for (size_t i = 0; i < count; i++)
+        member[i] = (uint32_t)((i / row / step * row + i % row) * step + i / row % step);
+    return MP2ML_OK;
 }
 
-static mp2ml_status argmax_step(struct lower *lw, const struct graph_node *shown, unsigned *step)
+static mp2ml_status argmax_step(struct lower *lw, const struct rep_end *end, unsigned *step)
 {
-    size_t length = shown->rank < 2 ? 1 : (size_t)shown->dims[shown->rank - 1];
-    size_t count = graph_sample_count(shown) / length;
-    unsigned top = lw->plan->pub.top;
-    if (top > 0 && (length < top || length < 2))
-        return lower_fail(lw, "has rows of %zu values, so that the best %u of them are no choice",
-                          length, top);
-    if (top > 1 && length > MOST_RANKED)
-        return lower_fail(lw, "has rows of %zu values; the best of at most %u can be found", length,
-                          MOST_RANKED);
+    const size_t values = lw->plan->pub.steps[*step].count, rows = values / end->row;
+    const unsigned top = lw->plan->pub.top;
+    if (top > 0 && (end->row < top || end->row < 2))
+        return lower_fail(lw, "has rows of %u values, so that the best %u of them are no choice",
+                          end->row, top);
+    if (top > 1 && end->row > MOST_RANKED)
+        return lower_fail(lw, "has rows of %u values; the best of at most %u can be found",
+                          end->row, MOST_RANKED);
     struct mpc_windows windows;
-    TRY(row_windows(&windows, count, length));
-    mp2ml_status status =
-        lower_step(lw, STEP_ARGMAX, *step, count * (top > 0 ? top : 1), shown->name, step);
+    TRY(row_windows(&windows, values, end->row, end->step));
+    mp2ml_status status = lower_step(lw, STEP_ARGMAX, *step, rows * (top > 0 ? top : 1),
+                                     lw->graph->nodes[lw->node].name, step);
     if (status == MP2ML_OK) {
         lw->plan->pub.steps[*step].windows = windows;
         lw->plan->pub.steps[*step].top = top;
@@ -120,31 +118,62 @@ static mp2ml_status argmax_step(struct lower *lw, const struct graph_node *shown
     return status;
 }
 
+/* Rows that a label is of: those of the softmax or ArgMax, else along the last axis. */
+static struct rep_end rows_of(const struct graph_node *node, const struct rep_end *end)
+{
+    struct rep_end rows = *end;
+    if (rows.row == 0) {
+        rows.row = node->rank < 2 ? 1 : (uint32_t)node->dims[node->rank - 1];
+        rows.step = 1;
+    }
+    return rows;
+}
+
+/* The shape of a sample's labels: as the model says, or its values' without the axis of the rows;
+ * places of the best stand on the last axis. */
+static void label_shape(struct plan_tensor *tensor, const struct graph_node *node,
+                        const struct rep_end *rows, unsigned top)
+{
+    unsigned axis = 0; /* none is left out */
+    tensor->rank = 0;
+    if (!rows->labels && !lower_row_axis(node, rows, &axis) && node->rank > 1)
+        tensor->dims[tensor->rank++] = (uint32_t)(graph_sample_count(node) / rows->row);
+    else
+        for (unsigned d = 1; d < node->rank; d++)
+            if (d != axis)
+                tensor->dims[tensor->rank++] = (uint32_t)node->dims[d];
+    if (top > 0)
+        tensor->dims[tensor->rank++] = top;
+}
+
 static mp2ml_status lower_output(struct lower *lw, int o)
 {
     struct plan_public *pub = &lw->plan->pub;
     lw->node = lw->graph->outputs[o];
     const struct graph_node *node = &lw->graph->nodes[lw->node];
-    const struct graph_node *shown = &lw->graph->nodes[shown_node(lw, lw->node)];
     struct plan_tensor *tensor = &pub->outputs[o];
     if (!node->batched)
         return lower_fail(lw, "is an output that does not depend on an input");
     if (strlen(node->name) > PLAN_MAX_NAME)
         return lower_fail(lw, "has a name of more than %d bytes", PLAN_MAX_NAME);
-    bool argmax = pub->policy != PLAN_LOGITS, ranked = pub->top > 0;
+    const struct rep_end end = lw->reps[lw->node].end, rows = rows_of(node, &end);
+    const bool argmax = pub->policy != PLAN_LOGITS;
     (void)snprintf(tensor->name, sizeof tensor->name, "%s", node->name);
-    tensor->rank = shown->rank - 1 - (argmax && !ranked && shown->rank > 1);
-    for (unsigned d = 0; d < tensor->rank; d++)
-        tensor->dims[d] = (uint32_t)shown->dims[d + 1];
-    if (ranked && tensor->rank > 0)
-        tensor->dims[tensor->rank - 1] = pub->top;
     tensor->dtype = argmax ? PLAN_I64 : PLAN_F32;
     tensor->scale = 1.0;
     unsigned step;
     TRY(finish_output(lw, lw->node, &step));
-    tensor->post = argmax ? PLAN_POST_NONE : lw->reps[lw->node].post;
-    if (argmax)
-        TRY(argmax_step(lw, shown, &step));
+    if (argmax) {
+        label_shape(tensor, node, &rows, pub->top);
+        TRY(argmax_step(lw, &rows, &step));
+    } else {
+        tensor->rank = node->rank - 1;
+        for (unsigned d = 0; d < tensor->rank; d++)
+            tensor->dims[d] = (uint32_t)node->dims[d + 1];
+        tensor->post = end.post;
+        tensor->row = end.row;
+        tensor->step = end.step;
+    }
     tensor->count = pub->steps[step].count;
     TRY(lower_step(lw, STEP_OUTPUT, step, tensor->count, node->name, &step));
     pub->steps[step].tensor = (unsigned)o;

@@ -7,13 +7,28 @@
 
 #include "plan/lower.h"
 
+/* relu(x) - relu(x - c), c >= 0, as a clipped ReLU is: between 0 and relu(x). */
+static bool is_clipped(const struct plan *plan, const struct plan_step *sum)
+{
+    const unsigned a = sum->operands[0], b = sum->operands[1];
+    bool clipped = sum->minus && sum->shift[0] == 0 && sum->shift[1] == 0 &&
+                   plan->pub.steps[a].kind == STEP_RELU && plan->linear[a].b == NULL &&
+                   plan->pub.steps[b].kind == STEP_RELU && plan->linear[b].b != NULL;
+    for (size_t i = 0; clipped && i < sum->count; i++)
+        clipped = plan->linear[b].b[i] <= 0 && !plan->linear[b].negative[i];
+    return clipped;
+}
+
 /* Every element is a value, times a constant, of one step whose shares can be a factor. */
 static bool can_be_factor(const struct lower *lw, const struct rep *rep)
 {
     if (rep->lin != NULL || rep->n_bases != 1 || rep->shifted)
         return false;
     enum step_kind kind = lw->plan->pub.steps[rep->bases[0]].kind;
-    if (kind != STEP_LINEAR && kind != STEP_MAX && kind != STEP_RELU && kind != STEP_REENTRY)
+    const bool clipped =
+        kind == STEP_SUM && is_clipped(lw->plan, &lw->plan->pub.steps[rep->bases[0]]);
+    if (!clipped && kind != STEP_LINEAR && kind != STEP_MAX && kind != STEP_RELU &&
+        kind != STEP_SIGN && kind != STEP_REENTRY)
         return false;
     if (lw->plan->linear[rep->bases[0]].b != NULL && kind == STEP_RELU)
         return false; /* its constants may lead out of the range of a factor */

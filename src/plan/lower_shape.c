@@ -11,12 +11,44 @@ mp2ml_status lower_same(struct lower *lw, struct rep *out)
     return rep_copy(out, lower_operand(lw, 0));
 }
 
+bool lower_row_axis(const struct graph_node *node, const struct rep_end *end, unsigned *axis)
+{
+    uint64_t behind = 1;
+    for (unsigned d = node->rank; d-- > 1; behind *= (uint64_t)node->dims[d]) {
+        *axis = d;
+        if (behind == end->step && node->dims[d] == (int64_t)end->row)
+            return true;
+    }
+    return false;
+}
+
+/* Rows of a softmax in a tensor that is transposed: along the axis that they had. */
+static mp2ml_status transpose_rows(struct lower *lw, struct rep *out)
+{
+    const struct graph_node *node = &lw->graph->nodes[lw->node];
+    const struct graph_node *in = lower_input(lw, 0);
+    const int64_t *perm = lower_input(lw, 1)->value.i;
+    unsigned axis;
+    if (!lower_row_axis(in, &out->end, &axis))
+        return lower_fail(lw, "moves the values of a softmax that was reshaped");
+    uint64_t step = 1;
+    for (unsigned d = node->rank; d-- > 1;) {
+        if ((perm[d] < 0 ? perm[d] + (int64_t)in->rank : perm[d]) == (int64_t)axis)
+            break;
+        step *= (uint64_t)node->dims[d];
+    }
+    out->end.step = (uint32_t)step;
+    return MP2ML_OK;
+}
+
 mp2ml_status lower_moving(struct lower *lw, struct rep *out)
 {
     const struct graph_node *node = &lw->graph->nodes[lw->node];
     const struct graph_node *in = lower_input(lw, 0);
     const struct rep *rep = lower_operand(lw, 0);
     size_t count = graph_sample_count(node);
+    if (rep->end.labels) /* rows in their order, whatever their labels' shape */
+        return lower_same(lw, out);
     if (count != rep->count)
         return lower_fail(lw, "moves elements between the samples of a batch");
     uint32_t *from = malloc((count != 0 ? count : 1) * sizeof *from);
@@ -56,6 +88,8 @@ mp2ml_status lower_moving(struct lower *lw, struct rep *out)
     if (status == MP2ML_OK)
         status = rep_gather(out, rep, from, count, 0.0);
     free(from);
+    if (status == MP2ML_OK && node->op == GRAPH_TRANSPOSE && out->end.row > 0)
+        status = transpose_rows(lw, out);
     return status;
 }
 
@@ -254,6 +288,7 @@ static bool keeps_order(const struct graph *g, const struct graph_node *node)
     case GRAPH_EXPAND_DIMS:
     case GRAPH_BIAS_ADD:
     case GRAPH_RELU:
+    case GRAPH_SIGN:
     case GRAPH_ADD:
     case GRAPH_SUB:
     case GRAPH_MUL:
@@ -276,7 +311,8 @@ void lower_dims(struct lower *lw, unsigned step, int node)
         picture = &g->nodes[node];
     dims[0] = dims[1] = 1;
     dims[2] = lw->plan->pub.steps[step].count;
-    if (picture->rank == 3 || picture->rank == 4)
+    if ((picture->rank == 3 || picture->rank == 4) &&
+        graph_sample_count(picture) == dims[2]) /* not so an ArgMax, which holds what it reads */
         for (unsigned d = 0; d + 1 < picture->rank; d++)
             dims[4 - picture->rank + d] = (uint32_t)picture->dims[d + 1];
 }

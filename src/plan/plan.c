@@ -175,8 +175,10 @@ size_t plan_step_inputs(const struct plan_public *pub, const struct plan_step *s
     return sum;
 }
 
-/* Behind a ReLU or a re-entry the value still fits the ring that it came in. */
+/* Behind a ReLU or a re-entry the value still fits the ring that it came in, and so do differences
+ * of ReLUs. */
 unsigned plan_factor_bits(const struct plan_public *pub, const struct plan_step *step, unsigned i)
 {
-    return pub->steps[step->operands[i]].k;
+    const struct plan_step *factor = &pub->steps[step->operands[i]];
+    return factor->kind == STEP_SUM ? pub->steps[factor->operands[0]].k : factor->k;
 }

@@ -45,7 +45,8 @@
     X(OUTPUT, "output", "opened to the client")                                                    \
     X(PRODUCT, "product", "two operands value by value, into Z_{2^l}")                             \
     X(SQUARE, "square", "x^2 into Z_{2^l}")                                                        \
-    X(SUM, "sum", "2^shift times two operands, added or subtracted by each party for itself")
+    X(SUM, "sum", "2^shift times two operands, added or subtracted by each party for itself")      \
+    X(SIGN, "sign", "1 where x + the server's constant is at least 0, else -1, into Z_{2^l}")
 
 enum step_kind {
 #define STEP_KIND_ENUM(name, text, what) STEP_##name,
@@ -70,17 +71,17 @@ enum plan_layout { PLAN_BATCH, PLAN_IMAGE, PLAN_LAYOUT_COUNT };
 struct plan_step { /* public */
     enum step_kind kind;
     enum plan_layout layout; /* LINEAR */
-    enum mpc_engine engine;  /* RELU, MAX, ARGMAX */
+    enum mpc_engine engine;  /* RELU, SIGN, MAX, ARGMAX */
     unsigned n_operands;
     uint16_t operands[PLAN_MAX_OPERANDS];
     uint8_t shift[PLAN_MAX_OPERANDS]; /* LINEAR, SUM: reads operand * 2^shift mod 2^l; else 0 */
     bool minus;                       /* SUM: the second operand is subtracted */
     uint32_t count;                   /* values per image of the result */
     unsigned k;        /* LINEAR: output ring. Others: input ring; PRODUCT: of the first operand */
-    unsigned l;        /* LINEAR: input ring. RELU, REENTRY, PRODUCT, SQUARE: output ring. else =
-                          out_bits */
+    unsigned l;        /* LINEAR: input ring. RELU, SIGN, REENTRY, PRODUCT, SQUARE: output ring.
+                          else = out_bits */
     unsigned out_bits; /* ring of the result: LINEAR, MAX k; ARGMAX index bits; else l */
-    unsigned blind;    /* RELU, MAX: low bits that the signs do not look at (mpc.h), else 0 */
+    unsigned blind;    /* RELU, SIGN, MAX: low bits that the signs do not look at (mpc.h), else 0 */
     unsigned set;      /* LINEAR: CKKS_S1 or CKKS_S2, else 0 */
     unsigned tensor;   /* INPUT, OUTPUT: which one */
     /* MAX (windows.count = count), ARGMAX (with top: count = windows.count * top). PRODUCT: none,
@@ -112,7 +113,8 @@ struct plan_tensor { /* an input or an output as the client sees it */
     double low, high;    /* inputs: declared range */
     unsigned bits;       /* inputs: b_in */
     double scale;        /* S_in or S_out; 1 for indices */
-    enum plan_post post; /* outputs, policy logits: done by the client, softmax on the last axis */
+    enum plan_post post; /* outputs, policy logits: done by the client; a softmax ... */
+    uint32_t row, step;  /* ... on rows of so many values, so far apart; else 0 */
 };
 
 struct plan_public {
@@ -171,7 +173,8 @@ struct plan {
     struct plan_public pub;
     const struct plan_public
         *planned;             /* of a view (plan_view): pub of the plan it is of; else NULL */
-    struct linear *linear;    /* [n_steps], empty but for LINEAR; RELU: b and bi, or empty */
+    struct linear *linear;    /* [n_steps], empty but for LINEAR; RELU, SIGN: b and bi, or
+                              empty */
     struct plan_range *range; /* [n_steps], of LINEAR and INPUT steps; ranges.c */
     struct plan_options options;
     unsigned k, k_out;        /* as last scaled; 0 before plan_scale */
@@ -196,8 +199,10 @@ void plan_free(struct plan *plan);
 MUST_CHECK mp2ml_status plan_scale(struct plan *plan, unsigned k, unsigned k_out, mp2ml_error *err);
 /* After plan_scale: whether all linear steps but those whose values are opened are of set S1. */
 bool plan_fits_small_set(const struct plan *plan);
-/* Whether the signs of step s may be blind: RELU and MAX, unless what comes out is opened. */
+/* Whether the signs of step s may be blind: RELU, SIGN and MAX, unless what comes out is opened. */
 bool plan_may_be_blind(const struct plan *plan, unsigned s);
+/* 2^(blind-1) in real units: so near to 0 signs of step s may be wrong. */
+double plan_blind_half(const struct plan *plan, unsigned s);
 /* After plan_scale: lets the signs of each step s that may be blind look at the sign_bits[s]
  * highest bits only, or at all if there are fewer. */
 void plan_set_sign_bits(struct plan *plan, const uint8_t *sign_bits);
@@ -266,7 +271,7 @@ MUST_CHECK mp2ml_status plan_print(char **out, const struct plan *plan,
 MUST_CHECK mp2ml_status plan_json(char **out, const struct plan *plan,
                                   const struct plan_situation *situation);
 /* Largest error of output o against the float model that is expected (a stated multiple of the
- * standard deviation), in units of the output. */
+ * standard deviation, and one wrong Sign), in units of the output. */
 double plan_expected_error(const struct plan *plan, unsigned output);
 
 #include "plan/choose.h" /* the choice for one request; needs all of the above */

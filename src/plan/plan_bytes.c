@@ -4,10 +4,10 @@
  *
  *   head     u8 policy, u8 top, u8 k_ss, u8 inputs, u8 outputs, tensors, u16 steps
  *   tensor   string name, u8 rank, u32 dims.., u8 dtype, f64 low, f64 high, u8 bits, f64 scale,
- *            u8 post
+ *            u8 post, a softmax: u32 row, u32 step
  *   step     u8 kind, u8 operands, per operand u16 step (LINEAR, SUM: and u8 shift), u32 count,
- *            u8 k, u8 l, u8 out_bits, u8 set, u8 tensor; SUM: u8 minus; RELU, MAX: u8 blind; RELU,
- *            MAX, ARGMAX: u8 engine; LINEAR: u8 layout and, in layout image, a packing; MAX and
+ *            u8 k, u8 l, u8 out_bits, u8 set, u8 tensor; SUM: u8 minus; RELU, SIGN, MAX: u8 blind;
+ *            RELU, SIGN, MAX, ARGMAX: u8 engine; LINEAR: u8 layout and, in layout image, a packing; MAX and
  *            ARGMAX: u32 windows, per window u32 members, u32 member..; PRODUCT: u32 0, or u32 count
  *            and per value u32, u32 the values that it multiplies
  *
@@ -36,6 +36,11 @@ void plan_limits_init(struct plan_limits *limits)
 
 /* ---- writing --------------------------------------------------------------------------------- */
 
+static bool has_rows(enum plan_post post)
+{
+    return post == PLAN_POST_SOFTMAX || post == PLAN_POST_LOG_SOFTMAX;
+}
+
 void plan_tensors_write(struct writer *w, const struct plan_tensor *tensors, unsigned n)
 {
     writer_u8(w, (uint8_t)n);
@@ -51,6 +56,10 @@ void plan_tensors_write(struct writer *w, const struct plan_tensor *tensors, uns
         writer_u8(w, (uint8_t)t->bits);
         writer_f64(w, t->scale);
         writer_u8(w, (uint8_t)t->post);
+        if (has_rows(t->post)) {
+            writer_u32(w, t->row);
+            writer_u32(w, t->step);
+        }
     }
 }
 
@@ -61,12 +70,7 @@ static bool has_shifts(enum step_kind kind)
 
 static bool has_signs(enum step_kind kind)
 {
-    return kind == STEP_RELU || kind == STEP_MAX;
-}
-
-static bool has_engine(enum step_kind kind)
-{
-    return kind == STEP_RELU || kind == STEP_MAX || kind == STEP_ARGMAX;
+    return kind == STEP_RELU || kind == STEP_SIGN || kind == STEP_MAX;
 }
 
 static bool has_windows(enum step_kind kind)
@@ -93,7 +97,7 @@ static void write_step(struct writer *w, const struct plan_step *step)
         writer_u8(w, step->minus);
     if (has_signs(step->kind))
         writer_u8(w, (uint8_t)step->blind);
-    if (has_engine(step->kind))
+    if (step_has_engine(step->kind))
         writer_u8(w, (uint8_t)step->engine);
     if (step->kind == STEP_LINEAR)
         writer_u8(w, (uint8_t)step->layout);
@@ -156,7 +160,12 @@ static mp2ml_status read_tensor(struct plan_tensor *t, struct reader *r)
         return MP2ML_ERR_PROTOCOL;
     t->dtype = (enum plan_dtype)dtype;
     t->post = (enum plan_post)post;
-    return MP2ML_OK;
+    if (!has_rows(t->post))
+        return MP2ML_OK;
+    t->row = reader_u32(r);
+    t->step = reader_u32(r);
+    const bool rows = !r->failed && t->row >= 1 && t->step >= 1;
+    return rows && count % ((uint64_t)t->row * t->step) == 0 ? MP2ML_OK : MP2ML_ERR_PROTOCOL;
 }
 
 mp2ml_status plan_tensors_read(struct plan_tensor *tensors, unsigned *n, struct reader *r)
@@ -242,20 +251,21 @@ static unsigned legal_operands(enum step_kind kind)
     switch (kind) {
     case STEP_LINEAR:
         return 1u << STEP_INPUT | 1u << STEP_RELU | 1u << STEP_REENTRY | 1u << STEP_PRODUCT |
-               1u << STEP_SQUARE | 1u << STEP_SUM;
+               1u << STEP_SQUARE | 1u << STEP_SUM | 1u << STEP_SIGN;
     case STEP_SUM:
         return 1u << STEP_RELU | 1u << STEP_REENTRY;
     case STEP_RELU:
+    case STEP_SIGN:
     case STEP_REENTRY:
     case STEP_MAX:
         return in_k;
     case STEP_ARGMAX:
-        return in_k | 1u << STEP_RELU;
+        return in_k | 1u << STEP_RELU | 1u << STEP_SIGN;
     case STEP_PRODUCT:
     case STEP_SQUARE:
-        return in_k | 1u << STEP_RELU | 1u << STEP_REENTRY;
+        return in_k | 1u << STEP_RELU | 1u << STEP_SIGN | 1u << STEP_REENTRY | 1u << STEP_SUM;
     case STEP_OUTPUT:
-        return in_k | 1u << STEP_RELU | 1u << STEP_ARGMAX;
+        return in_k | 1u << STEP_RELU | 1u << STEP_SIGN | 1u << STEP_ARGMAX;
     default:
         return 0;
     }
@@ -308,6 +318,7 @@ static bool rings_are_legal(const struct plan_public *pub, const struct plan_ste
     case STEP_SUM:
         return k == l && l == step->out_bits && l >= 1 && l <= max_l && shifts_fit(pub, step, l);
     case STEP_RELU:
+    case STEP_SIGN:
     case STEP_REENTRY:
         return k_fits && k == in && l >= k && l <= max_l && step->out_bits == l &&
                k >= step->blind + PLAN_MIN_SIGN_BITS;
@@ -320,6 +331,9 @@ static bool rings_are_legal(const struct plan_public *pub, const struct plan_ste
     case STEP_PRODUCT:
     case STEP_SQUARE: {
         unsigned k_b = plan_factor_bits(pub, step, step->n_operands - 1);
+        for (unsigned i = 0; i < step->n_operands; i++) /* a sum may have few bits */
+            if (pub->steps[step->operands[i]].out_bits < plan_factor_bits(pub, step, i))
+                return false;
         return k_fits && k == plan_factor_bits(pub, step, 0) && l > k && l > k_b && l <= max_l &&
                step->out_bits == l;
     }
@@ -351,6 +365,7 @@ static bool counts_are_legal(const struct plan_public *pub, const struct plan_st
         return step->tensor < pub->n_outputs && step->count == in &&
                step->count == pub->outputs[step->tensor].count;
     case STEP_RELU:
+    case STEP_SIGN:
     case STEP_REENTRY:
         return step->tensor == 0 && step->count == in;
     case STEP_SQUARE:
@@ -393,7 +408,7 @@ static bool memory_is_legal(const struct plan_public *pub, uint64_t cts, unsigne
 static mp2ml_status read_choice(const struct plan_public *pub, struct plan_step *step,
                                 struct reader *r, const struct plan_limits *limits)
 {
-    unsigned engine = has_engine(step->kind) ? reader_u8(r) : 0;
+    unsigned engine = step_has_engine(step->kind) ? reader_u8(r) : 0;
     unsigned layout = step->kind == STEP_LINEAR ? reader_u8(r) : 0;
     if (r->failed || engine >= MPC_ENGINE_COUNT || layout >= PLAN_LAYOUT_COUNT)
         return MP2ML_ERR_PROTOCOL;

@@ -8,10 +8,15 @@
  *   switch     the share's error: sigma of the set and         (sigma^2 + (3.24*norm2*2^k/q)^2)
  *              encryption noise through the weights            / S_out^2
  *   sign       a blind one, of values near 0                   blind_variance
+ *   Sign       wrong where the operand is nearer to 0 than     4 * wrong_signs
+ *              its error
  *   carried    the operands' errors                            w^2 * variance
  * A ReLU passes the error on in those samples in which it is not zero (and in some beside, where
  * the error itself decides); a maximum never enlarges it. E[x^2] and the share of active ReLUs are
- * measured on the samples. */
+ * measured on the samples.
+ *
+ * Wrong signs are rare and large, which a deviation says little about: so the bound leaves room for
+ * one of them besides, with what it adds behind the weights (`flip`). */
 #include <math.h>
 #include <stdlib.h>
 
@@ -112,13 +117,67 @@ static void sum_variance(const struct error_model *m, const struct plan_step *st
  * with |x| < half is lost, or kept below 0, with probability (1 - |x|/half)/2: x^2 times that is at
  * most 2/27 * half^2, and over x of density f it makes f * half^3/12, f = 1/(sqrt(2 pi) *
  * deviation) at the middle of a normal distribution. */
-static double blind_variance(const struct plan_step *step, double square)
+static double blind_variance(double half, double square)
 {
-    if (step->blind == 0)
-        return 0;
-    double half = ldexp(1, (int)step->blind - 1) / step->scale;
     double most = 2.0 / 27 * half * half;
     return square > 0 ? fmin(most, half * half * half / (12 * sqrt(2 * PI * square))) : most;
+}
+
+/* How likely a Sign is wrong whose operand has this mean square and error. Of density f at 0, the
+ * middle of a normal distribution, they are f * E|error| and, blind, f * half/2. */
+static double wrong_signs(double half, double square, double variance)
+{
+    return square > 0 ? fmin(0.5, (sqrt(2 / PI * variance) + half / 2) / sqrt(2 * PI * square))
+                      : 0.5;
+}
+
+/* A wrong sign is off by 2; where the float model has 0 exactly, either is off by 1. */
+static void sign_variance(const struct error_model *m, unsigned s, const double *in, double *out)
+{
+    const struct plan_step *step = &m->plan->pub.steps[s];
+    const float *active = m->plan->range[s].active;
+    const float *square = m->plan->range[step->operands[0]].mean_square;
+    for (size_t i = 0; i < step->count; i++)
+        out[i] = 4 * wrong_signs(plan_blind_half(m->plan, s),
+                                 square != NULL ? (double)square[i] : 0, in[i]) +
+                 fmax(0, 1 - (active != NULL ? (double)active[i] : 0));
+}
+
+static double largest_weight(const struct linear *lin, size_t from, size_t to)
+{
+    double most = 0;
+    for (size_t g = 0; g < lin->n_groups; g++) {
+        const struct linear_group *group = &lin->groups[g];
+        for (size_t c = 0; c < group->cols; c++) {
+            const uint32_t i = lin->in_index[group->in_at + c];
+            for (size_t r = 0; i >= from && i < to && r < group->rows; r++)
+                most = fmax(most, fabs((double)lin->w[group->weights_at + r * group->cols + c]));
+        }
+    }
+    return most;
+}
+
+/* The most that one wrong Sign may add to a value of step s. */
+static double flip_of(const struct plan *plan, unsigned s)
+{
+    const struct plan_step *step = &plan->pub.steps[s];
+    const struct plan_notes *notes = plan->notes;
+    double flip = 0;
+    size_t at = 0;
+    if (step->kind == STEP_SIGN)
+        return 2;
+    for (unsigned i = 0; i < step->n_operands; i++) {
+        const unsigned o = step->operands[i], other = step->operands[step->n_operands - 1 - i];
+        double factor = step->kind == STEP_SUM       ? ldexp(1, step->shift[i])
+                        : step->kind == STEP_PRODUCT ? plan->range[other].used
+                        : step->kind == STEP_SQUARE  ? 2 * plan->range[o].used
+                                                     : 1;
+        if (step->kind == STEP_LINEAR && notes[o].flip > 0)
+            factor = largest_weight(&plan->linear[s], at, at + plan->pub.steps[o].count);
+        at += plan->pub.steps[o].count;
+        flip = fmax(flip, factor * notes[o].flip);
+    }
+    return flip;
 }
 
 static mp2ml_status step_variance(struct error_model *m, unsigned s)
@@ -138,6 +197,8 @@ static mp2ml_status step_variance(struct error_model *m, unsigned s)
         product_variance(m, step, out);
     } else if (step->kind == STEP_SUM) {
         sum_variance(m, step, out);
+    } else if (step->kind == STEP_SIGN) {
+        sign_variance(m, s, in, out);
     } else if (step->kind == STEP_MAX || step->kind == STEP_ARGMAX) {
         const struct mpc_windows *w = &step->windows;
         size_t each = step->top > 1 ? step->top : 1;
@@ -146,13 +207,14 @@ static mp2ml_status step_variance(struct error_model *m, unsigned s)
                 out[i] = fmax(out[i], in[w->member[j]]);
         for (size_t i = 0; step->blind > 0 && i < step->count; i++)
             for (uint32_t j = w->first[i + 1] - w->first[i]; j > 1; j = (j + 1) / 2)
-                out[i] += blind_variance(step, 0);
+                out[i] += blind_variance(plan_blind_half(m->plan, s), 0);
     } else {
         const float *active = m->plan->range[s].active; /* of a RELU */
         const float *square = m->plan->range[step->operands[0]].mean_square;
         for (size_t i = 0; i < step->count; i++)
-            out[i] = (active != NULL ? in[i] * fmin(1, (double)active[i] + ACTIVE_LEAST) : in[i]) +
-                     blind_variance(step, square != NULL ? (double)square[i] : 0);
+            out[i] =
+                (active != NULL ? in[i] * fmin(1, (double)active[i] + ACTIVE_LEAST) : in[i]) +
+                blind_variance(plan_blind_half(m->plan, s), square != NULL ? (double)square[i] : 0);
     }
     return MP2ML_OK;
 }
@@ -168,6 +230,7 @@ mp2ml_status plan_error_model(struct plan *plan)
         for (size_t i = 0; status == MP2ML_OK && i < plan->pub.steps[s].count; i++)
             top = fmax(top, m.variance[s][i]);
         plan->notes[s].error_sd = sqrt(top);
+        plan->notes[s].flip = flip_of(plan, s);
     }
     for (unsigned s = 0; m.variance != NULL && s < n; s++)
         free(m.variance[s]);
@@ -180,7 +243,7 @@ double plan_expected_error(const struct plan *plan, unsigned output)
     for (unsigned s = 0; s < plan->pub.n_steps; s++) {
         const struct plan_step *step = &plan->pub.steps[s];
         if (step->kind == STEP_OUTPUT && step->tensor == output)
-            return fmax(DEVIATIONS * plan->notes[s].error_sd,
+            return fmax(DEVIATIONS * plan->notes[s].error_sd + plan->notes[s].flip,
                         OBSERVED * plan->observed_error[output]);
     }
     return 0;

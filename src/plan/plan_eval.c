@@ -60,6 +60,18 @@ static void eval_relu(const struct eval *e, const struct plan_step *step, float 
     }
 }
 
+static void eval_sign(const struct eval *e, const struct plan_step *step, float *out,
+                      const float *in)
+{
+    const struct linear *lin = &e->plan->linear[step - e->plan->pub.steps];
+    for (size_t v = 0; v < step->count; v++) {
+        float beside = lin->b != NULL ? (float)lin->b[v] : 0.0f;
+        float one = lin->negative != NULL && lin->negative[v] ? -1.0f : 1.0f;
+        for (size_t i = v * e->images; i < (v + 1) * e->images; i++)
+            out[i] = in[i] + beside > 0 ? one : in[i] + beside < 0 ? -one : 0.0f;
+    }
+}
+
 /* Positions of the `top` largest, best first, the first one first at ties. */
 static void eval_top(const struct eval *e, const struct plan_step *step, float *out,
                      const float *in)
@@ -147,6 +159,9 @@ static mp2ml_status eval_step(struct eval *e, unsigned s)
         return eval_linear(e, step, out);
     case STEP_RELU:
         eval_relu(e, step, out, in);
+        break;
+    case STEP_SIGN:
+        eval_sign(e, step, out, in);
         break;
     case STEP_MAX:
     case STEP_ARGMAX:

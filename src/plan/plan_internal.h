@@ -14,7 +14,8 @@ struct plan_range {
     double proven;      /* interval bound in floats; strict mode: integer bound, set by scales.c */
     double used;        /* what the scale was chosen for */
     float *mean_square; /* [count], over the samples, for the error model */
-    float *active;      /* RELU: [count], share of the samples in which it is not zero; else NULL */
+    float
+        *active; /* RELU, SIGN: [count], share of the samples in which it is not zero; else NULL */
 };
 
 struct plan_notes {   /* one a step */
@@ -27,6 +28,7 @@ struct plan_notes {   /* one a step */
     double norm2;     /* LINEAR: largest 2-norm of an integer row */
     unsigned k_most;  /* LINEAR before a product: the ring may have so many bits only; 0: any */
     double error_sd;  /* expected standard deviation of the error, real units; largest value */
+    double flip;      /* most that one wrong SIGN before it may add to a value, real units */
 };
 
 /* Adds a step with room in every parallel array; *at is its number. `nodes` is copied. */

@@ -127,11 +127,6 @@ static void print_shape(FILE *f, const struct plan_tensor *t)
 }
 
 /* Half a unit of a blind sign, in real numbers. */
-static double blind_unit(const struct plan_step *step)
-{
-    return ldexp(1, (int)step->blind - 1) / step->scale;
-}
-
 static void print_tensors(FILE *f, const struct plan *plan)
 {
     const struct plan_public *pub = &plan->pub;
@@ -164,9 +159,10 @@ static void print_tensors(FILE *f, const struct plan *plan)
         if (pub->steps[s].blind > 0)
             (void)fprintf(
                 f, "        signs of step %u look at %u bits: what lies within %.2g of 0 %s\n", s,
-                pub->steps[s].k - pub->steps[s].blind, blind_unit(&pub->steps[s]),
-                pub->steps[s].kind == STEP_RELU ? "may be taken for 0, or kept below it"
-                                                : "may pass for equal");
+                pub->steps[s].k - pub->steps[s].blind, plan_blind_half(plan, s),
+                pub->steps[s].kind == STEP_MAX    ? "may pass for equal"
+                : pub->steps[s].kind == STEP_SIGN ? "may have either sign"
+                                                  : "may be taken for 0, or kept below it");
 }
 
 static void print_step(FILE *f, const struct plan *plan, unsigned s, size_t images,
@@ -337,7 +333,7 @@ static json_t *json_step(const struct plan *plan, unsigned s, size_t images,
     (void)json_object_set_new(o, "operands", operands);
     (void)json_object_set_new(o, "count", json_count(step->count));
     (void)json_object_set_new(o, "k", json_count(step->k));
-    if (step->kind == STEP_RELU || step->kind == STEP_MAX)
+    if (step->kind == STEP_RELU || step->kind == STEP_SIGN || step->kind == STEP_MAX)
         (void)json_object_set_new(o, "sign_bits", json_count(step->k - step->blind));
     if (step_has_engine(step->kind))
         (void)json_object_set_new(o, "engine",

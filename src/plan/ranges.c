@@ -293,7 +293,7 @@ static mp2ml_status measure_all(struct measure *m)
         plan->range[s].mean_square = calloc((size_t)step->count + 1, sizeof(float));
         if (plan->range[s].mean_square == NULL)
             return MP2ML_ERR_MEMORY;
-        if (step->kind == STEP_RELU) {
+        if (step->kind == STEP_RELU || step->kind == STEP_SIGN) {
             plan->range[s].active = calloc((size_t)step->count + 1, sizeof(float));
             if (plan->range[s].active == NULL)
                 return MP2ML_ERR_MEMORY;
@@ -443,6 +443,9 @@ static mp2ml_status prove_step(struct plan *plan, unsigned s, struct interval **
         prove_product(step, in, values[step->operands[step->n_operands - 1]], out);
     } else if (step->kind == STEP_SUM) {
         prove_sum(step, in, values[step->operands[1]], out);
+    } else if (step->kind == STEP_SIGN) {
+        for (size_t i = 0; i < step->count; i++)
+            out[i] = (struct interval){-1, 1};
     } else if (step->kind != STEP_ARGMAX) {
         for (size_t i = 0; i < step->count; i++) {
             const struct linear *lin = &plan->linear[s]; /* of a RELU */

@@ -196,10 +196,12 @@ static mp2ml_status scale_linear(struct scaling *sc, unsigned s)
 
 /* ---- other steps ----------------------------------------------------------------------------- */
 
-/* The server's constants of a ReLU. One that is larger than any value leaves the sign alone: what
- * is cut off it is then missing from all values that are not 0. */
-static mp2ml_status relu_constants(struct linear *lin, const struct plan_step *step)
+/* The server's constants of a RELU or SIGN. One that is larger than any value leaves the sign alone:
+ * what is cut off it is then missing from all values of a RELU that are not 0. */
+static mp2ml_status beside_constants(struct plan *plan, unsigned s)
 {
+    const struct plan_step *step = &plan->pub.steps[s];
+    struct linear *lin = &plan->linear[s];
     if (lin->b == NULL)
         return MP2ML_OK;
     if (lin->bi == NULL)
@@ -209,9 +211,11 @@ static mp2ml_status relu_constants(struct linear *lin, const struct plan_step *s
     if (lin->bi == NULL || lin->lost == NULL)
         return MP2ML_ERR_MEMORY;
     for (size_t i = 0; i < lin->n_out; i++) {
-        double all = round_half_up(lin->b[i] * step->scale);
-        double v = scales_relu_constant(lin->b[i], step);
+        double v = scales_beside(plan, s, i);
         lin->bi[i] = (uint64_t)(int64_t)v & (((uint64_t)1 << step->k) - 1);
+        if (step->kind != STEP_RELU)
+            continue;
+        double all = round_half_up(lin->b[i] * step->scale);
         bool kept = lin->negative[i] ? all < v : all > v; /* else the value is 0 */
         lin->lost[i] = kept ? (all - v) / step->scale : 0;
     }
@@ -233,12 +237,14 @@ static void scale_other(struct scaling *sc, unsigned s)
         step->l = step->out_bits = mpc_index_bits(&step->windows);
         step->scale = 1.0;
     }
+    if (step->kind == STEP_SIGN)
+        step->scale = 1.0;
     if (step->kind == STEP_SUM) /* ring: the widest reader's */
         step->k = step->l = step->out_bits = 1;
     if (step->kind == STEP_PRODUCT || step->kind == STEP_SQUARE) {
         /* Of the values of its factors that fit; its own ring is the reader's. */
         unsigned last = step->n_operands - 1, k_b = plan_factor_bits(pub, step, last);
-        step->k = operand->k;
+        step->k = plan_factor_bits(pub, step, 0);
         step->l = step->out_bits = (k_b > step->k ? k_b : step->k) + 1;
         step->scale *= pub->steps[step->operands[last]].scale;
     }
@@ -246,16 +252,20 @@ static void scale_other(struct scaling *sc, unsigned s)
         pub->outputs[step->tensor].scale = step->scale;
 }
 
-/* Rings of what linear steps and sums read: the largest of the readers, so that none must extend.
+/* Rings of what linear steps and sums read, and products of sums: the largest of the readers, so that none must extend.
  * Readers come later, so that backwards every reader's ring is settled. */
 static void widen_operands(struct plan_public *pub)
 {
     for (unsigned s = pub->n_steps; s-- > 0;) {
         const struct plan_step *step = &pub->steps[s];
-        bool reads = step->kind == STEP_LINEAR || step->kind == STEP_SUM;
-        for (unsigned i = 0; reads && i < step->n_operands; i++) {
+        const bool reads = step->kind == STEP_LINEAR || step->kind == STEP_SUM;
+        for (unsigned i = 0; i < step->n_operands; i++) {
             struct plan_step *operand = &pub->steps[step->operands[i]];
             unsigned need = step->l > step->shift[i] ? step->l - step->shift[i] : 1;
+            if (!reads && operand->kind != STEP_SUM)
+                continue; /* else a product */
+            if (!reads)
+                need = plan_factor_bits(pub, step, i);
             if (operand->l < need)
                 operand->l = operand->out_bits = need;
             if (operand->kind == STEP_INPUT || operand->kind == STEP_SUM)
@@ -359,7 +369,15 @@ static mp2ml_status scale_reader(struct scaling *sc, unsigned s, unsigned *next)
 bool plan_may_be_blind(const struct plan *plan, unsigned s)
 {
     const enum step_kind kind = plan->pub.steps[s].kind;
-    return (kind == STEP_RELU || kind == STEP_MAX) && !plan->notes[s].opened;
+    return (kind == STEP_RELU || kind == STEP_SIGN || kind == STEP_MAX) && !plan->notes[s].opened;
+}
+
+double plan_blind_half(const struct plan *plan, unsigned s)
+{
+    const struct plan_step *step = &plan->pub.steps[s];
+    return step->blind == 0
+               ? 0
+               : ldexp(1, (int)step->blind - 1) / plan->pub.steps[step->operands[0]].scale;
 }
 
 /* A difference of two values, or a value with the server's constant, and what a blind sign may add
@@ -371,11 +389,10 @@ static bool blind_fits(const struct plan *plan, unsigned s)
     unsigned o = step->operands[0];
     while (plan->pub.steps[o].kind == STEP_MAX)
         o = plan->pub.steps[o].operands[0];
-    const double most = plan->range[o].used * step->scale + NOISE_LSB;
-    const struct linear *lin = &plan->linear[s];
+    const double most = plan->range[o].used * plan->pub.steps[o].scale + NOISE_LSB;
     double beside = step->kind == STEP_MAX ? most : 0;
-    for (size_t i = 0; step->kind == STEP_RELU && lin->b != NULL && i < lin->n_out; i++)
-        beside = fmax(beside, fabs(scales_relu_constant(lin->b[i], step)));
+    for (size_t i = 0; step->kind != STEP_MAX && i < step->count; i++)
+        beside = fmax(beside, fabs(scales_beside(plan, s, i)));
     return most + beside + half < ldexp(1, (int)step->k - 1);
 }
 
@@ -409,7 +426,8 @@ static mp2ml_status scale_step(struct scaling *sc, unsigned s, unsigned *next)
     scale_other(sc, s);
     if (strict)
         strict_other(sc, s);
-    return step->kind == STEP_RELU ? relu_constants(&sc->plan->linear[s], step) : MP2ML_OK;
+    return step->kind == STEP_RELU || step->kind == STEP_SIGN ? beside_constants(sc->plan, s)
+                                                              : MP2ML_OK;
 }
 
 static mp2ml_status scale_all(struct scaling *sc)

@@ -34,12 +34,15 @@ static inline double scales_room(unsigned k)
     return ldexp(1.0, (int)k - 2) - NOISE_LSB;
 }
 
-/* A constant beside a ReLU as an integer, small enough for the sum with a value to stay in k bits.
- */
-static inline double scales_relu_constant(double b, const struct plan_step *step)
+/* The constant beside value i of a RELU or SIGN, 0 without any, as an integer, small enough for the
+ * sum with a value to stay in k bits. */
+static inline double scales_beside(const struct plan *plan, unsigned s, size_t i)
 {
+    const struct plan_step *step = &plan->pub.steps[s];
     double most = ldexp(1.0, (int)step->k - 2) - 1;
-    return fmax(-most, fmin(most, round_half_up(b * step->scale)));
+    double b = plan->linear[s].b != NULL ? plan->linear[s].b[i] : 0;
+    double v = round_half_up(b * plan->pub.steps[step->operands[0]].scale);
+    return fmax(-most, fmin(most, v));
 }
 
 /* The constants of a linear step, with what is missing from its operands (linear.h, lost); freed by the

@@ -119,12 +119,15 @@ void strict_other(struct scaling *sc, unsigned s)
     } else if (step->kind == STEP_RELU) {
         const struct linear *lin = &sc->plan->linear[s];
         for (size_t i = 0; i < step->count; i++) {
-            double beside = lin->b != NULL ? scales_relu_constant(lin->b[i], step) : 0;
+            double beside = scales_beside(sc->plan, s, i);
             double low = in[i].low + beside, high = in[i].high + beside;
             out[i] = lin->negative != NULL && lin->negative[i]
                          ? (struct interval){fmin(low, 0), fmin(high, 0)}
                          : (struct interval){fmax(low, 0), fmax(high, 0)};
         }
+    } else if (step->kind == STEP_SIGN) {
+        for (size_t i = 0; i < step->count; i++)
+            out[i] = (struct interval){-1, 1};
     } else if (step->kind == STEP_PRODUCT || step->kind == STEP_SQUARE) {
         strict_product(step, in, sc->values[step->operands[step->n_operands - 1]], out);
     } else if (step->kind == STEP_SUM) {

@@ -208,6 +208,15 @@ static struct cost cost_relu(const struct plan *plan, const struct plan_step *st
         step, images);
 }
 
+static struct cost cost_sign(const struct plan *plan, const struct plan_step *step, size_t images,
+                             uint64_t plain, struct ot_ledger *ledger)
+{
+    (void)plan, (void)plain;
+    return on_shares(
+        mpc_cost_sign(ledger, step->engine, step->count * images, step->k, step->l, step->blind),
+        step, images);
+}
+
 static struct cost cost_reentry(const struct plan *plan, const struct plan_step *step,
                                 size_t images, uint64_t plain, struct ot_ledger *ledger)
 {
@@ -272,7 +281,7 @@ static const step_cost_fn cost_of[STEP_KIND_COUNT] = {
     [STEP_INPUT] = cost_input,     [STEP_LINEAR] = cost_linear,   [STEP_RELU] = cost_relu,
     [STEP_REENTRY] = cost_reentry, [STEP_MAX] = cost_max,         [STEP_ARGMAX] = cost_argmax,
     [STEP_OUTPUT] = cost_output,   [STEP_PRODUCT] = cost_product, [STEP_SQUARE] = cost_square,
-    [STEP_SUM] = cost_sum,
+    [STEP_SUM] = cost_sum,         [STEP_SIGN] = cost_sign,
 };
 
 static const struct {

@@ -284,7 +284,8 @@ static bool same_tensors(const struct plan_tensor *a, const struct plan_tensor *
         same = same && strcmp(a[i].name, b[i].name) == 0 && a[i].count == b[i].count &&
                a[i].rank == b[i].rank && memcmp(a[i].dims, b[i].dims, sizeof(a[i].dims)) == 0 &&
                a[i].low == b[i].low && a[i].high == b[i].high && a[i].scale == b[i].scale &&
-               a[i].dtype == b[i].dtype && a[i].post == b[i].post;
+               a[i].dtype == b[i].dtype && a[i].post == b[i].post && a[i].row == b[i].row &&
+               a[i].step == b[i].step;
     return same;
 }
 

@@ -36,7 +36,7 @@
 #include "plan/plan.h"
 #include "steps/steps.h"
 
-#define SESSION_VERSION 4u
+#define SESSION_VERSION 5u
 #define SESSION_MAX_HELLO 65536u
 #define SESSION_MAX_ACCEPT 16777216u
 #define SESSION_NONCE_BYTES 32

@@ -22,6 +22,7 @@ static const struct {
     [STEP_PRODUCT] = {{step_product, step_product}, step_product_clear},
     [STEP_SQUARE] = {{step_product, step_product}, step_product_clear},
     [STEP_SUM] = {{step_sum, step_sum}, step_sum_clear},
+    [STEP_SIGN] = {{step_sign, step_sign}, step_sign_clear},
 };
 
 bool step_is_plain(const struct plan_public *pub, const struct plan_step *step, uint64_t plain)
@@ -67,6 +68,7 @@ static size_t step_scratch(const struct plan_public *pub, unsigned s, enum party
         return ordinary > masked ? ordinary : masked;
     }
     case STEP_RELU:
+    case STEP_SIGN:
     case STEP_MAX:
     case STEP_ARGMAX:
     case STEP_PRODUCT:
@@ -241,6 +243,7 @@ static double step_weight(const struct plan_public *pub, const struct plan_step 
     case STEP_LINEAR:
         return (double)step->count + (double)plan_step_inputs(pub, step);
     case STEP_RELU:
+    case STEP_SIGN:
     case STEP_MAX:
     case STEP_ARGMAX:
     case STEP_PRODUCT:

@@ -24,7 +24,7 @@ static const uint64_t *with_constants(uint64_t *out, const uint64_t *in, const s
     return out;
 }
 
-/* The plane of values of which the server wants min(0, x); plane[] is zero before. */
+/* The plane of values of which the server wants min(0, x), or -sign(x); plane[] is zero before. */
 static const uint64_t *negative_plane(uint64_t *plane, const struct linear *lin,
                                       const struct plan_step *step, size_t images)
 {
@@ -41,7 +41,11 @@ static size_t plane_words(const struct plan_step *step, size_t images)
     return (values_of(step, images) + 63) / 64;
 }
 
-mp2ml_status step_relu(struct run *run, unsigned s)
+typedef mp2ml_status (*sign_protocol)(struct mpc *m, uint16_t step, uint64_t *out,
+                                      const uint64_t *in, const uint64_t *negative, size_t n,
+                                      unsigned k, unsigned l, unsigned blind);
+
+static mp2ml_status run_signs(struct run *run, unsigned s, sign_protocol protocol)
 {
     const struct plan_step *step = &run->pub->steps[s];
     mpc_set_engine(run->mpc, step->engine);
@@ -51,9 +55,19 @@ mp2ml_status step_relu(struct run *run, unsigned s)
         return MP2ML_ERR_MEMORY;
     const uint64_t *in =
         with_constants(run->values[s], run->values[step->operands[0]], lin, step, run->images);
-    return mpc_relu(run->mpc, (uint16_t)s, run->values[s], in,
+    return protocol(run->mpc, (uint16_t)s, run->values[s], in,
                     negative_plane(plane, lin, step, run->images), values_of(step, run->images),
                     step->k, step->l, step->blind);
+}
+
+mp2ml_status step_relu(struct run *run, unsigned s)
+{
+    return run_signs(run, s, mpc_relu);
+}
+
+mp2ml_status step_sign(struct run *run, unsigned s)
+{
+    return run_signs(run, s, mpc_sign);
 }
 
 /* Uniform words for the low bits of the client's share of n values whose signs are blind; NULL
@@ -72,7 +86,10 @@ static mp2ml_status client_low_bits(uint64_t **low, struct clear_run *run,
     return MP2ML_OK;
 }
 
-mp2ml_status step_relu_clear(struct clear_run *run, unsigned s)
+typedef void (*sign_twin)(uint64_t *out, const uint64_t *in, const uint64_t *negative,
+                          const uint64_t *low, size_t n, unsigned k, unsigned l, unsigned blind);
+
+static mp2ml_status clear_signs(struct clear_run *run, unsigned s, sign_twin twin)
 {
     const struct plan_step *step = &run->plan->pub.steps[s];
     const uint64_t *in = with_constants(run->values[s], run->values[step->operands[0]],
@@ -81,12 +98,21 @@ mp2ml_status step_relu_clear(struct clear_run *run, unsigned s)
     uint64_t *low = NULL, *plane = calloc(plane_words(step, run->images) + 1, sizeof(*plane));
     mp2ml_status status = plane ? client_low_bits(&low, run, step, n) : MP2ML_ERR_MEMORY;
     if (status == MP2ML_OK)
-        mpc_relu_clear(run->values[s], in,
-                       negative_plane(plane, &run->plan->linear[s], step, run->images), low, n,
-                       step->k, step->l, step->blind);
+        twin(run->values[s], in, negative_plane(plane, &run->plan->linear[s], step, run->images),
+             low, n, step->k, step->l, step->blind);
     free(low);
     free(plane);
     return status;
+}
+
+mp2ml_status step_relu_clear(struct clear_run *run, unsigned s)
+{
+    return clear_signs(run, s, mpc_relu_clear);
+}
+
+mp2ml_status step_sign_clear(struct clear_run *run, unsigned s)
+{
+    return clear_signs(run, s, mpc_sign_clear);
 }
 
 mp2ml_status step_reentry(struct run *run, unsigned s)
@@ -108,6 +134,7 @@ size_t step_nonlinear_scratch(const struct plan_step *step, size_t images)
 {
     switch (step->kind) {
     case STEP_RELU:
+    case STEP_SIGN:
         return arena_need(plane_words(step, images), sizeof(uint64_t));
     case STEP_MAX:
         return arena_need(mpc_max_scratch(&step->windows, images), sizeof(uint64_t));

@@ -13,31 +13,32 @@ static float to_float(uint64_t x, unsigned bits, double scale)
     return (float)((double)v / scale);
 }
 
-/* `logs`: their logarithms. */
-static void softmax(float *v, size_t n, bool logs)
+/* Of n values, `step` apart; `logs`: their logarithms. */
+static void softmax(float *v, size_t n, size_t step, bool logs)
 {
     float top = v[0];
     double sum = 0;
     for (size_t i = 1; i < n; i++)
-        top = v[i] > top ? v[i] : top;
+        top = v[i * step] > top ? v[i * step] : top;
     for (size_t i = 0; i < n; i++)
-        sum += exp((double)v[i] - (double)top);
+        sum += exp((double)v[i * step] - (double)top);
     double base = log(sum);
     for (size_t i = 0; i < n; i++) {
-        double d = (double)v[i] - (double)top;
-        v[i] = (float)(logs ? d - base : exp(d) / sum);
+        double d = (double)v[i * step] - (double)top;
+        v[i * step] = (float)(logs ? d - base : exp(d) / sum);
     }
 }
 
 /* What may end a network and needs no secret, on [image][value] floats. */
 static void post_operation(float *v, const struct plan_tensor *tensor, size_t n)
 {
-    size_t row = tensor->rank > 0 ? tensor->dims[tensor->rank - 1] : 1;
+    const size_t row = tensor->row, step = tensor->step;
     switch (tensor->post) {
     case PLAN_POST_SOFTMAX:
     case PLAN_POST_LOG_SOFTMAX:
-        for (size_t at = 0; row > 0 && at + row <= n; at += row)
-            softmax(v + at, row, tensor->post == PLAN_POST_LOG_SOFTMAX);
+        for (size_t at = 0; at < n; at += row * step)
+            for (size_t i = 0; i < step; i++)
+                softmax(v + at + i, row, step, tensor->post == PLAN_POST_LOG_SOFTMAX);
         break;
     case PLAN_POST_SIGMOID:
         for (size_t i = 0; i < n; i++)

@@ -8,7 +8,7 @@
  *                   in the layout image in step_linear_image.c
  *   precompute.c    linear steps or their halves made ahead of a request, and what is left of them in
  *                   it
- *   step_nonlinear.c ReLU, re-entry, max, argmax, products on shares
+ *   step_nonlinear.c ReLU, sign, re-entry, max, argmax, products on shares
  *   step_output.c   open to the client, turn into floats, softmax and what else may end a network
  *
  * A *run* is one party's state while a session computes. run_block takes one block of at most
@@ -240,6 +240,8 @@ void row_map_wipe(struct row_map *map);
 /* Both parties do the same on shares. */
 mp2ml_status step_relu(struct run *run, unsigned step);
 mp2ml_status step_relu_clear(struct clear_run *run, unsigned step);
+mp2ml_status step_sign(struct run *run, unsigned step);
+mp2ml_status step_sign_clear(struct clear_run *run, unsigned step);
 mp2ml_status step_reentry(struct run *run, unsigned step);
 mp2ml_status step_reentry_clear(struct clear_run *run, unsigned step);
 mp2ml_status step_max(struct run *run, unsigned step);
