@@ -10,7 +10,8 @@ from . import _core, _options
 from ._arrays import Data, Result, Tensor, collect, empty, finish
 from ._keras_files import SUFFIXES
 
-ACCEPTED = ("a frozen GraphDef (path, bytes or an object with SerializeToString), a SavedModel "
+ACCEPTED = ("a frozen GraphDef (path, bytes or an object with SerializeToString), a "
+            ".tflite file, a SavedModel "
             "folder, a .keras or .h5 file, or a Keras model")
 
 
