@@ -8,6 +8,7 @@
 #include "flatbuffer_writer.h"
 #include "fuzz.h"
 #include "graphdef_writer.h"
+#include "onnx_writer.h"
 #include "plan/choose.h"
 #include "session/session.h"
 
@@ -368,6 +369,72 @@ static void tflite_seeds(void)
     }
 }
 
+/* A picture through convolution, batch normalisation and pool; a chain of shapes; weights in doubles. */
+static void onnx_picture(struct onnx_writer *w)
+{
+    static const float k[18] = {1, -1, 2, 0.5F, 0, 1, -2, 1, 1, 0, 1, 0, -1, 2, 1, 0, 0, 1};
+    static const double d[16] = {1, -2};
+    ow_input(w, "x", ONNX_FLOAT, (const int64_t[]){-1, 1, 4, 4}, 4);
+    ow_floats(w, "k", k, (const int64_t[]){2, 1, 3, 3}, 4);
+    ow_floats(w, "b", k + 4, (const int64_t[]){2}, 1);
+    ow_tensor(w, "d", ONNX_DOUBLE, (const int64_t[]){8, 2}, 2, ONNX_DOUBLE_DATA, d, sizeof d);
+    ow_int(w, "zero", 0);
+    ow_int_list(w, "front", (const int64_t[]){0}, 1);
+    ow_int_list(w, "rest", (const int64_t[]){-1}, 1);
+    ow_node(w, "Conv", "x k b", "c");
+    ow_attr_ints(w, "pads", (const int64_t[]){1, 1, 1, 1}, 4);
+    ow_node(w, "BatchNormalization", "c b b b b", "n");
+    ow_node(w, "Relu", "n", "r");
+    ow_node(w, "MaxPool", "r", "p");
+    ow_attr_ints(w, "kernel_shape", (const int64_t[]){2, 2}, 2);
+    ow_attr_ints(w, "strides", (const int64_t[]){2, 2}, 2);
+    ow_node(w, "Shape", "p", "s");
+    ow_node(w, "Gather", "s zero", "s0");
+    ow_node(w, "Unsqueeze", "s0 front", "s1");
+    ow_node(w, "Concat", "s1 rest", "s2");
+    ow_attr_int(w, "axis", 0);
+    ow_node(w, "Reshape", "p s2", "f");
+    ow_node(w, "Cast", "d", "e");
+    ow_attr_int(w, "to", ONNX_FLOAT);
+    ow_node(w, "Gemm", "f e", "a");
+    ow_output(w, "a");
+}
+
+/* Moves, reductions and quantised values, of whole tensors. */
+static void onnx_moves(struct onnx_writer *w)
+{
+    ow_input(w, "x", ONNX_FLOAT, (const int64_t[]){2, 3, 4}, 3);
+    ow_float(w, "scale", 0.5F);
+    ow_tensor(w, "zero", ONNX_UINT8, NULL, 0, ONNX_RAW_DATA, "\x80", 1);
+    ow_int_list(w, "pads", (const int64_t[]){0, 1, 0, 0, 1, -1}, 6);
+    ow_int_list(w, "shape", (const int64_t[]){1, 1, 1, 2}, 4);
+    ow_node(w, "QuantizeLinear", "x scale zero", "q");
+    ow_node(w, "DequantizeLinear", "q scale zero", "d");
+    ow_node(w, "Transpose", "d", "t");
+    ow_node(w, "Pad", "t pads", "p");
+    ow_attr_text(w, "mode", "reflect");
+    ow_node(w, "Split", "p", "u v");
+    ow_attr_int(w, "axis", 0);
+    ow_node(w, "Max", "u v", "m");
+    ow_node(w, "ReduceMean", "m", "r");
+    ow_attr_ints(w, "axes", (const int64_t[]){1}, 1);
+    ow_node(w, "Expand", "r shape", "e");
+    ow_node(w, "Clip", "e", "a");
+    ow_attr_float(w, "max", 6);
+    ow_output(w, "a");
+}
+
+static void onnx_models(void)
+{
+    for (unsigned i = 0; i < 2; i++) {
+        struct onnx_writer w = {0};
+        (i == 0 ? onnx_picture : onnx_moves)(&w);
+        ow_finish(&w, i == 0 ? 13 : 10);
+        put("graph", i == 0 ? "onnx-picture" : "onnx-moves", "", 1, w.file.data, w.file.size);
+        ow_wipe(&w);
+    }
+}
+
 /* ---- frames --------------------------------------------------------------------------------- */
 
 struct wire {
@@ -579,6 +646,7 @@ int main(int argc, char **argv)
         return 1;
     corpus = argv[1];
     models();
+    onnx_models();
     functions();
     composed();
     tflite_seeds();

@@ -16,6 +16,7 @@
 #define FLOAT_ERROR 2e-6 /* of floats, of the largest value: sums in another order */
 #define HALF_ERROR 1e-3  /* the same where the expected values are of half precision */
 #define MEMORY ((size_t)4 << 30)
+#define TRAFFIC 2.5e8 /* bytes; more are not sent again for another choice */
 #define TIMEOUT_MS 120000
 
 /* ---- both parties -------------------------------------------------------------------------- */
@@ -407,6 +408,10 @@ static void run_choices(struct way *way, struct parties *p)
         }
         for (unsigned k = 0; k < made; k++)
             before = before || same_choice(&chosen[k], &chosen[made]);
+        const struct plan view = plan_view(way->model->plan, &chosen[made]);
+        const struct cost cost = plan_cost(&view, way->images, 0);
+        if (made > 0 && (double)cost.bytes_to_server + (double)cost.bytes_to_client > TRAFFIC)
+            continue;
         if (!before && !p->failed)
             run_private(way, p, &chosen[made], choices[made].name, made > 0);
     }
