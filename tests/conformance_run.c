@@ -50,7 +50,7 @@ static mp2ml_status shake_hands(struct half *half)
         free(hello);
         return status;
     }
-    const struct plan_tensor x = {"x", 1, {1}, 1, PLAN_F32, 0, 1, 8, 255, PLAN_POST_NONE};
+    const struct plan_tensor x = {"x", 1, {1}, 1, PLAN_F32, 0, 1, 8, 255, PLAN_POST_NONE, 0, 0};
     struct plan *plan = calloc(1, sizeof *plan);
     struct mp2ml_model *model = calloc(1, sizeof *model);
     mp2ml_status status = MP2ML_ERR_MEMORY;
