@@ -254,8 +254,8 @@ static void session(void)
 {
     struct writer w;
     uint8_t nonce[SESSION_NONCE_BYTES] = {1, 2, 3};
-    const struct plan_tensor x = {"x", 1, {2}, 2, PLAN_F32, 0, 1, 8, 255, PLAN_POST_NONE};
-    const struct plan_tensor y = {"y", 1, {3}, 3, PLAN_F32, 0, 0, 0, 64, PLAN_POST_SOFTMAX};
+    const struct plan_tensor x = {"x", 1, {2}, 2, PLAN_F32, 0, 1, 8, 255, PLAN_POST_NONE, 0, 0};
+    const struct plan_tensor y = {"y", 1, {3}, 3, PLAN_F32, 0, 0, 0, 64, PLAN_POST_SOFTMAX, 3, 1};
     char *classes[] = {(char[]){"one"}, (char[]){"two"}, (char[]){"three"}};
     const struct class_names names = {3, classes};
     writer_init(&w);

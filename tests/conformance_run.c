@@ -223,6 +223,8 @@ static void compare(struct way *way, const char *how, const double *bounds)
         double off = 0;
         if (way->c->labels) {
             compare_labels(way, how, bound);
+            if (way->verbose)
+                show(way, how, o, bound, 0);
             continue;
         }
         for (size_t i = 0; i < want->count * way->c->repeats; i++) {

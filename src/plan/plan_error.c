@@ -15,8 +15,8 @@
  * the error itself decides); a maximum never enlarges it. E[x^2] and the share of active ReLUs are
  * measured on the samples.
  *
- * Wrong signs are rare and large, which a deviation says little about: so the bound leaves room for
- * one of them besides, with what it adds behind the weights (`flip`). */
+ * Wrong signs, of a Sign or blind ones, are rare and large, which a deviation says little about: so
+ * the bound leaves room for one of them besides, with what it adds behind the weights (`flip`). */
 #include <math.h>
 #include <stdlib.h>
 
@@ -182,6 +182,15 @@ static mp2ml_status weight_sizes(struct sizes *sizes, const struct linear *lin, 
     return MP2ML_OK;
 }
 
+/* The longest way of a value through a maximum, in comparisons. */
+static double rounds_of(const struct mpc_windows *w)
+{
+    uint32_t longest = 1;
+    for (size_t i = 0; i < w->count; i++)
+        longest = w->first[i + 1] - w->first[i] > longest ? w->first[i + 1] - w->first[i] : longest;
+    return ceil(log2(longest));
+}
+
 static void widen(struct plan_flip *to, double fresh, double one, double all)
 {
     to->fresh = fmax(to->fresh, fresh);
@@ -229,8 +238,11 @@ static mp2ml_status flip_of(struct plan_flip *flip, const struct plan *plan, uns
                                                            : 1;
         widen(flip, factor * in->fresh, factor * in->one, factor * in->all);
     }
-    if (step->kind == STEP_RELU || step->kind == STEP_MAX)
+    if (step->kind == STEP_RELU)
         widen(flip, half, 0, 0);
+    if (step->kind == STEP_MAX &&
+        step->blind > 0) /* each comparison may lose what it does not see */
+        flip->fresh += rounds_of(&step->windows) * half;
     return MP2ML_OK;
 }
 
