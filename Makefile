@@ -23,14 +23,14 @@ demo: ## build, serve a bundled network, predict privately, print what it took
 	@tools/build.sh release mp2ml
 	@tools/demo.sh
 
-test: python ## all tests but those that need TensorFlow
+test: python ## all tests but those that need TensorFlow or PyTorch
 	@tools/build.sh release all
 	@ctest --test-dir $(BUILD) --output-on-failure -j 2
-	@$(PYTHON) -m pytest -q -m "not tensorflow" tests/python
+	@$(PYTHON) -m pytest -q -m "not tensorflow and not torch" tests/python
 
-test-all: test ## also the tests that need TensorFlow, which it installs
-	@tools/setup.sh training
-	@$(PYTHON) -m pytest -q -m tensorflow tests/python
+test-all: test ## also the tests that need TensorFlow or PyTorch, which it installs
+	@tools/setup.sh training torch
+	@$(PYTHON) -m pytest -q -m "tensorflow or torch" tests/python
 
 conformance: ## ONNX's own tests of its operators, in the clear and by both parties, as a table
 	@tools/setup.sh build

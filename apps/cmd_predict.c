@@ -94,6 +94,8 @@ static int predict(struct predict *p)
     if (result == APP_DONE)
         result = predict_allocate(p);
     if (result == APP_DONE)
+        result = predict_match_outputs(p);
+    if (result == APP_DONE)
         result = prepare(p);
     if (result == APP_DONE)
         result = ask(p);
@@ -153,7 +155,8 @@ static const struct cli_flag flags[] = {
      "them; once for each input of the model, for images also more often",
      1},
     {"resize", NULL, "scale images to the size that the model takes", 0},
-    {"output", "[NAME=]FILE.npy", "write the predictions there, shape (n, ...)", 1},
+    {"output", "[NAME=]FILE.npy",
+     "write the predictions there, shape (n, ...); of several outputs NAME says which", 1},
     {"labels", "FILE",
      "print accuracy and confusion against these, .npy or CSV: integers, or rows with one 1", 1},
     {"check", "MODEL", "compare with this model run here; its flags must be those of the server",

@@ -46,6 +46,8 @@ int predict_match(struct predict *p);
 /* Whether --labels fit the output and the images. */
 int predict_match_labels(const struct predict *p);
 int predict_allocate(struct predict *p);
+/* Whether every --output says which output it is for; after allocating. */
+int predict_match_outputs(const struct predict *p);
 /* Writes the files of --output and --receipt. */
 int predict_write(struct predict *p);
 void predict_wipe(struct predict *p);

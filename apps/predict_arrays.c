@@ -84,6 +84,34 @@ int predict_read(struct predict *p)
 
 /* ---- matching ------------------------------------------------------------------------------ */
 
+/* How many of the sizes are n. */
+static unsigned times(const size_t *dims, unsigned rank, size_t n)
+{
+    unsigned count = 0;
+    for (unsigned i = 0; i < rank; i++)
+        count += dims[i] == n;
+    return count;
+}
+
+/* True for the same sizes in another order, as pictures with the channels first or last; axes of
+ * size 1 do not matter. `dims`: of one sample, whose values are as many as t has. */
+static bool is_transposed(const size_t *dims, unsigned rank, const mp2ml_tensor *t)
+{
+    bool differ = false;
+    unsigned j = 0, long_axes = rank - times(dims, rank, 1);
+    if (long_axes != t->rank - times(t->dims, t->rank, 1))
+        return false;
+    for (unsigned i = 0; i < rank; i++) {
+        if (times(dims, rank, dims[i]) != times(t->dims, t->rank, dims[i]) && dims[i] != 1)
+            return false;
+        while (j < t->rank && t->dims[j] == 1)
+            j++;
+        if (dims[i] != 1)
+            differ |= dims[i] != t->dims[j++];
+    }
+    return differ;
+}
+
 static int check_shape(struct predict *p, const mp2ml_tensor *t, const struct predict_file *f)
 {
     char came[256], wanted[256];
@@ -99,6 +127,10 @@ static int check_shape(struct predict *p, const mp2ml_tensor *t, const struct pr
                         a->count == t->count   ? " behind a first axis for the samples"
                         : rest == t->count + 1 ? "; is one of the columns a label?"
                                                : "");
+    if (is_transposed(a->dims + 1, a->rank - 1, t))
+        return app_fail("%s: shape %s has its axes in another order than input '%s' takes, %s: "
+                        "transpose it",
+                        f->path, came, t->name, wanted);
     if (a->dims[0] == 0)
         return app_fail("%s: shape %s holds no samples, but a request needs at least 1", f->path,
                         came);
@@ -224,26 +256,54 @@ static int write_output(const struct predict *p, size_t o, const char *path)
     return APP_DONE;
 }
 
-/* text: PATH (output 0) or NAME=PATH. */
-static int write_one(const struct predict *p, const char *text)
+/* Where the path begins in NAME=PATH, if the output has this name (whose ":0" may be left out). */
+static const char *path_for(const char *text, const mp2ml_tensor *t)
 {
-    const char *equals = strchr(text, '=');
-    const mp2ml_tensor *t;
-    for (size_t o = 0; equals && (t = mp2ml_client_output(p->client, o)); o++)
-        if (strlen(t->name) == (size_t)(equals - text) &&
-            strncmp(t->name, text, (size_t)(equals - text)) == 0)
-            return write_output(p, o, equals + 1);
-    return write_output(p, 0, text);
+    size_t length = strlen(t->name);
+    if (strncmp(text, t->name, length) == 0 && text[length] == '=')
+        return text + length + 1;
+    if (length > 2 && strcmp(t->name + length - 2, ":0") == 0 &&
+        strncmp(text, t->name, length - 2) == 0 && text[length - 2] == '=')
+        return text + length - 1;
+    return NULL;
+}
+
+/* text: NAME=PATH, or PATH for the only output. Returns the output's number, -1 for none. */
+static int output_of(const struct predict *p, const char *text, const char **path)
+{
+    for (size_t o = 0; o < p->n_outputs; o++) {
+        *path = path_for(text, mp2ml_client_output(p->client, o));
+        if (*path)
+            return (int)o;
+    }
+    *path = text;
+    return p->n_outputs == 1 ? 0 : -1;
+}
+
+int predict_match_outputs(const struct predict *p)
+{
+    char names[512] = "";
+    const char *text, *path;
+    for (size_t o = 0, n = 0; o < p->n_outputs && n < sizeof(names); o++)
+        n += (size_t)snprintf(names + n, sizeof(names) - n, "%s%s", o ? ", " : "",
+                              mp2ml_client_output(p->client, o)->name);
+    for (size_t i = 0; (text = cli_nth(p->cli, "output", i)); i++)
+        if (output_of(p, text, &path) < 0)
+            return app_fail("--output %s: the model has %zu outputs, so give NAME=FILE: %s", text,
+                            p->n_outputs, names);
+    return APP_DONE;
 }
 
 int predict_write(struct predict *p)
 {
-    const char *receipt = cli_last(p->cli, "receipt"), *path;
+    const char *receipt = cli_last(p->cli, "receipt"), *text, *path;
     mp2ml_error error = {MP2ML_OK, ""};
     char *json = NULL;
     int result = APP_DONE;
-    for (size_t i = 0; result == APP_DONE && (path = cli_nth(p->cli, "output", i)); i++)
-        result = write_one(p, path);
+    for (size_t i = 0; result == APP_DONE && (text = cli_nth(p->cli, "output", i)); i++) {
+        const int o = output_of(p, text, &path);
+        result = write_output(p, (size_t)o, path);
+    }
     if (!receipt || result != APP_DONE)
         return result;
     if (mp2ml_client_receipt(p->client, &json, &error) != MP2ML_OK)

@@ -128,6 +128,12 @@ MP2ML_API mp2ml_status mp2ml_model_parse(mp2ml_model **out, const void *data, si
                                          const char *name, const mp2ml_options *options,
                                          mp2ml_error *error) MP2ML_MUST_CHECK;
 MP2ML_API void mp2ml_model_free(mp2ml_model *model);
+/* All nodes of a file that have no private form, each with the reason and what to write instead, for
+ * people or as one JSON object; free with mp2ml_free. *count says how many there are: none is no
+ * promise that a plan within the limits exists. */
+MP2ML_API mp2ml_status mp2ml_model_explain(const char *path, const mp2ml_options *options, int json,
+                                           size_t *count, char **out,
+                                           mp2ml_error *error) MP2ML_MUST_CHECK;
 
 /* Input or output i as a client will see it, NULL behind the end. */
 MP2ML_API const mp2ml_tensor *mp2ml_model_input(const mp2ml_model *model, size_t i);
@@ -192,8 +198,8 @@ MP2ML_API const mp2ml_tensor *mp2ml_client_output(const mp2ml_client *client, si
 /* The name of class i (position on the last axis of output 0), NULL behind the end or where the
  * server gave no names. */
 MP2ML_API const char *mp2ml_client_class(const mp2ml_client *client, size_t i);
-/* The number of the input with this name, with or without "import/" and ":0"; -1 if there is none.
- */
+/* The number of the input with this name, exactly or else with or without "import/" and ":0"; -1 if
+ * there is none. */
 MP2ML_API int mp2ml_client_find_input(const mp2ml_client *client, const char *name);
 /* From now on input i goes in the clear (plain = 1) or encrypted (0, the default). */
 MP2ML_API mp2ml_status mp2ml_client_set_plain(mp2ml_client *client, size_t i, int plain,

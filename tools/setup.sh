@@ -3,7 +3,7 @@
 # Installs what a target of the Makefile lacks, and nothing else. For Debian 12 and later.
 #
 #   tools/setup.sh SET...      SET: build, python, check, fashion (Debian packages)
-#                              or venv, format, plots, training (Python packages in .venv)
+#                              or venv, format, plots, training, torch (Python packages in .venv)
 #
 # Debian packages come from apt-get, through sudo unless root; one line says which. Nothing asks a
 # question. Without apt-get the line names what is taken for granted.
@@ -73,6 +73,10 @@ need_python() {
     python_is_good || fail "needs Python 3.11 or later, with venv and headers"
 }
 
+pip_install() {
+    "$venv/bin/python" -m pip install -q --disable-pip-version-check "$@" </dev/null
+}
+
 # pip distributions (NAME or NAME==VERSION) into .venv, those that are missing.
 need_venv() {
     local missing=() want
@@ -93,7 +97,20 @@ PY
     done
     [ ${#missing[@]} -gt 0 ] || return 0
     say "installing into $venv: ${missing[*]}"
-    "$venv/bin/python" -m pip install -q --disable-pip-version-check "${missing[@]}" </dev/null
+    pip_install "${missing[@]}"
+}
+
+# PyTorch for CPUs, 200 MB, from its makers' index. What PyPI has for Linux does not start without the
+# libraries of CUDA, 3 GB in all; it is taken where that index cannot be reached.
+need_torch() {
+    need_venv onnx onnxscript
+    "$venv/bin/python" -c 'import torch' 2>/dev/null && return
+    mkdir -p build
+    say "installing torch into $venv"
+    pip_install --retries 0 --timeout 10 torch --index-url https://download.pytorch.org/whl/cpu \
+        2>build/torch.log && return
+    say "no wheels for CPUs in reach (build/torch.log); installing those with CUDA, 3 GB"
+    pip_install torch
 }
 
 need() {
@@ -111,6 +128,7 @@ need() {
         ;;
     plots) need_venv matplotlib ;;
     training) need_venv tensorflow-cpu ;;
+    torch) need_torch ;;
     *) fail "unknown set '$1'" ;;
     esac
 }

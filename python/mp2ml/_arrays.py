@@ -52,6 +52,13 @@ def _from_files(x: Any, tensor: Tensor) -> Any:
     return read_array(x) if isinstance(x, (str, os.PathLike)) else x
 
 
+def _transposed(came: Sequence[int], wanted: Sequence[int]) -> bool:
+    """True for the same sizes in another order, as pictures with the channels first or last; axes
+    of size 1 do not matter."""
+    a, b = [n for n in came if n != 1], [n for n in wanted if n != 1]
+    return a != b and sorted(a) == sorted(b)
+
+
 def to_floats(x: Any, tensor: Tensor) -> Floats:
     """`x` as contiguous float32 of shape (samples, count); InputError when it does not fit."""
     try:
@@ -73,6 +80,9 @@ def to_floats(x: Any, tensor: Tensor) -> Floats:
         raise input_error(
             f"input '{tensor.name}': an array of shape {array.shape} has {samples} samples of "
             f"{array.size // samples} values, expected {tensor.size} values a sample: {expected}")
+    if _transposed(array.shape[1:], tensor.shape):
+        raise input_error(f"input '{tensor.name}': an array of shape {array.shape} has its axes in "
+                          f"another order, expected {expected}: numpy.transpose it")
     with np.errstate(over="ignore"):  # an infinity is reported as out of range
         flat = np.ascontiguousarray(array, dtype=np.float32)
     return flat.reshape(samples, tensor.size)

@@ -3,62 +3,56 @@
 import json
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from . import _core, _options
 from ._arrays import Data, Result, Tensor, collect, empty, finish
-from ._keras_files import SUFFIXES
 
-ACCEPTED = ("a frozen GraphDef (path, bytes or an object with SerializeToString), a SavedModel "
-            "folder, a .keras or .h5 file, or a Keras model")
+ACCEPTED = ("an ONNX or TensorFlow Lite file or a frozen GraphDef (path, bytes or an object with "
+            "SerializeToString), a SavedModel folder, a .keras, .h5, .pt2 or .pt file, a Keras model "
+            "or a PyTorch module")
 
 
-def load_core(model: Any, options: Mapping[str, Any], caller: str) -> _core.Model:
+def load_core(model: Any, example: Any, options: Mapping[str, Any], caller: str) -> _core.Model:
     """The library's model from whatever a user may hold; `options` are checked here."""
+    from . import convert  # not at the top: `python -m mp2ml.convert` runs it as a program
     pairs = _options.pairs(options, _core.FOR_MODEL, caller)
+    if convert.can_convert(model):
+        name = str(model) if isinstance(model, (str, os.PathLike)) else type(model).__name__
+        data, outputs = convert.converted(model, example)
+        if len(outputs) > 1 and not options.get("output_node"):
+            pairs += [("output-node", output) for output in outputs]
+        return _core.Model(data, pairs, name)
+    if example is not None:
+        raise TypeError(f"{caller}() takes an example_input with a PyTorch or Keras model only"
+                        + ("; a port is given as port=" if isinstance(example, int) else ""))
     if isinstance(model, Model):
         if pairs:
             raise TypeError(f"{caller}() takes no '{pairs[0][0].replace('-', '_')}' with a Model, "
                             "which was planned already: give it to Model()")
         return model._core
     if isinstance(model, (str, os.PathLike)):
-        path = Path(model)
-        if path.is_dir() or path.suffix.lower() in SUFFIXES:
-            return _core.Model(_converted(path), pairs, str(path))
-        return _core.Model(str(path), pairs)
+        return _core.Model(os.fspath(model), pairs)
     if isinstance(model, (bytes, bytearray, memoryview)):
         return _core.Model(model, pairs, "model")
     if hasattr(model, "SerializeToString"):
         return _core.Model(model.SerializeToString(), pairs, type(model).__name__)
-    if _is_keras(model):
-        return _core.Model(_converted(model), pairs, type(model).__name__)
     raise TypeError(f"{caller}() got a {type(model).__name__}; a model is {ACCEPTED}")
-
-
-def _is_keras(model: Any) -> bool:
-    """True for a Keras model, of tensorflow or of keras alone; imports neither."""
-    names = (base.__module__.split(".")[0] for base in type(model).__mro__)
-    return callable(model) and hasattr(model, "inputs") and any(
-        name in ("keras", "tf_keras", "tensorflow") for name in names)
-
-
-def _converted(model: Any) -> bytes:
-    """A frozen GraphDef by the user's tensorflow."""
-    from . import convert  # not at the top: `python -m mp2ml.convert` runs it as a program
-    return convert.graph_def(model)
 
 
 class Model:
     """A trained network with its plan, for looking at it and for running it without privacy.
 
-    `model` is a frozen GraphDef (path, bytes or an object with SerializeToString), or, where
-    tensorflow is installed, a SavedModel folder, a .keras or .h5 file or a Keras model.
-    Keyword arguments are options of the program: reveal, input_range, input_node, bits, ...
+    `model` is an ONNX or TensorFlow Lite file or a frozen GraphDef (path, bytes or an object with
+    SerializeToString); where tensorflow is installed, a SavedModel folder, a .keras or .h5 file or
+    a Keras model; where torch is installed, a PyTorch module with `example_input`, a tensor or
+    array (several inputs: a tuple of them) such as it takes, whose first axis counts samples, or a
+    .pt2 file. The module itself is not changed. Keyword arguments are options of the program:
+    reveal, input_range, input_node, bits, ...
     """
 
-    def __init__(self, model: Any, **options: Any) -> None:
-        self._core = load_core(model, options, "Model")
+    def __init__(self, model: Any, example_input: Any = None, **options: Any) -> None:
+        self._core = load_core(model, example_input, options, "Model")
 
     @property
     def inputs(self) -> tuple[Tensor, ...]:
@@ -107,10 +101,14 @@ def _bare(name: str) -> str:
 
 
 def _find(name: str, tensors: tuple[Tensor, ...]) -> int:
-    """The number of the tensor called `name`, -1 if there is none."""
-    return next((i for i, t in enumerate(tensors) if _bare(t.name) == _bare(name)), -1)
+    """The number of the tensor called `name`, exactly or but for these, -1 if there is none."""
+    names = [t.name for t in tensors]
+    if name in names:
+        return names.index(name)
+    return next((i for i, other in enumerate(names) if _bare(other) == _bare(name)), -1)
 
 
-def plan(model: Any, batch: int = 1, **options: Any) -> dict[str, Any]:
+def plan(model: Any, batch: int = 1, *, example_input: Any = None,
+         **options: Any) -> dict[str, Any]:
     """What a private run of `model` with `batch` images would do, without running it."""
-    return Model(model, **options).plan(batch)
+    return Model(model, example_input, **options).plan(batch)

@@ -50,15 +50,16 @@ class _Service:
 class Server:
     """Serves a model to any number of clients, without seeing their data.
 
-    It listens as soon as it exists and serves from start() on, or inside a `with` block. `model` is
-    whatever Model takes, or a Model. `port=0` takes any free port. `reveal` is what clients learn:
-    "argmax" (the label) or "logits". `tls=(certificate, key)`, two PEM files, is needed on an
-    address that is not loopback, unless `insecure_transport=True`. Further keyword arguments are
-    options of the program: listen, input_range, threads, max_clients, max_batch, ... Log lines go
-    to the logger "mp2ml.server".
+    It listens as soon as it exists and serves from start() on, or inside a `with` block. `model`
+    and `example_input` are whatever Model takes, or a Model. `port=0` takes any free port. `reveal`
+    is what clients learn: "argmax" (the label) or "logits". `tls=(certificate, key)`, two PEM
+    files, is needed on an address that is not loopback, unless `insecure_transport=True`. Further
+    keyword arguments are options of the program: listen, input_range, threads, max_clients,
+    max_batch, ... Log lines go to the logger "mp2ml.server".
     """
 
-    def __init__(self, model: Any, port: int = 34000, *, reveal: str | None = None,
+    def __init__(self, model: Any, example_input: Any = None, *, port: int = 34000,
+                 reveal: str | None = None,
                  tls: tuple[str | os.PathLike[str], str | os.PathLike[str]] | None = None,
                  **options: Any) -> None:
         options.update(port=port, reveal=reveal)
@@ -69,7 +70,7 @@ class Server:
         for_model = _options.split(options, _core.FOR_MODEL)
         for_server = {k: v for k, v in options.items() if k not in for_model}
         pairs = _options.pairs(for_server, _core.FOR_SERVER, "Server")
-        core = _core.Server(load_core(model, for_model, "Server"), pairs, logger.info)
+        core = _core.Server(load_core(model, example_input, for_model, "Server"), pairs, logger.info)
         self._port, self._pin = core.port(), core.pin()
         self._service = _Service(core)
         # Also at exit, while threads can still take the interpreter's lock.

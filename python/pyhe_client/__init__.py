@@ -115,11 +115,12 @@ def _match(given: Mapping[str, Any], tensors: list[str]) -> dict[str, str]:
     known = {_bare(name): name for name in tensors}
     names: dict[str, str] = {}
     for name in given:
-        if not isinstance(name, str) or _bare(name) not in known:
+        if not isinstance(name, str) or (name not in tensors and _bare(name) not in known):
             raise ValueError(f"tensor '{name}': the model has no such input, expected {expected}")
-        if known[_bare(name)] in names.values():
+        tensor = name if name in tensors else known[_bare(name)]
+        if tensor in names.values():
             raise ValueError(f"tensor '{name}' is given twice")
-        names[name] = known[_bare(name)]
+        names[name] = tensor
     for tensor in tensors:
         if tensor not in names.values():
             raise ValueError(f"tensor '{tensor}' is missing: the model has the inputs {expected}")

@@ -87,8 +87,6 @@ struct graph_row graph_row(enum graph_op op);
 /* "node 'NAME' (Op): text", control characters removed. */
 mp2ml_status graph_node_fail(const struct graph_build *b, const struct graph_node *n,
                              mp2ml_status status, const char *fmt, ...) MP2ML_PRINTF(4, 5);
-/* The operator as the file calls it. */
-const char *graph_node_op(const struct graph_node *n);
 /* Replaces what a terminal should not get; for texts with words from a file. */
 void graph_clean_text(mp2ml_error *err);
 

@@ -16,6 +16,7 @@ struct rules {
 
 #define MANY GRAPH_MAX_INPUTS
 
+/* None for kind C, which is never a node. */
 static const struct rules rules[GRAPH_OP_COUNT] = {
     [GRAPH_INPUT] = {shape_source, NULL, NULL, 0, 0, false},
     [GRAPH_CONST] = {shape_source, NULL, NULL, 0, 0, false},

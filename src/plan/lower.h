@@ -71,10 +71,12 @@ struct lower {
     const struct graph *graph;
     struct plan *plan;
     mp2ml_error *err;
-    struct rep *reps;      /* [n_nodes] */
-    int *uses;             /* [n_nodes] consumers (and outputs) */
-    int *uses_left;        /* times it is read by what is not lowered yet */
-    int *consumer;         /* [n_nodes] the last consumer, -1 */
+    struct graph_refusals *refusals; /* NULL: the first refusal ends the walk */
+    bool *refused;                   /* [n_nodes] it, or what it depends on, is in the list */
+    struct rep *reps;                /* [n_nodes] */
+    int *uses;                       /* [n_nodes] consumers (and outputs) */
+    int *uses_left;                  /* times it is read by what is not lowered yet */
+    int *consumer;                   /* [n_nodes] the last consumer, -1 */
     bool *wanted_finished; /* [n_nodes] a ReLU, Sign, maximum, product or output reads it, at once
                               or behind what passes values on */
     uint16_t *reentry_of;  /* [PLAN_MAX_STEPS] the RE-ENTRY of a step, 0 = none yet */
@@ -142,6 +144,9 @@ MUST_CHECK mp2ml_status merge_add(const struct plan *plan, struct rep *out, cons
 MUST_CHECK mp2ml_status merge_finish(const struct plan *plan, struct linear *out, struct rep *in);
 
 /* lower.c */
+/* ERR_UNSUPPORTED: "node 'NAME' (OP) TEXT", and what to write instead; into the list if there is
+ * one. lower_fail is that for the node that is being lowered. */
+mp2ml_status lower_refuse(struct lower *lw, int node, const char *text);
 mp2ml_status lower_fail(struct lower *lw, const char *fmt, ...) MP2ML_PRINTF(2, 3);
 /* Makes a LINEAR step of node's representation, which becomes that step. */
 MUST_CHECK mp2ml_status lower_finish(struct lower *lw, int node);

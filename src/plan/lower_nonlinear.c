@@ -3,6 +3,7 @@
  * ReLU, Sign, and what may stand at the end of a network only. A ReLU or Sign whose only reader is a
  * max pool waits for it (lower_max.c). */
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -266,6 +267,14 @@ static bool may_follow(const struct graph_node *node, const struct rep_end *end)
            node->op == GRAPH_TRANSPOSE;
 }
 
+/* The operator that belongs at the end, before what moves its values. */
+static int end_before(const struct graph *g, int node)
+{
+    while (graph_op_kind(g->nodes[node].op) != 'E' && g->nodes[node].n_inputs != 0)
+        node = g->nodes[node].inputs[0];
+    return node;
+}
+
 mp2ml_status lower_check_end(struct lower *lw)
 {
     const struct graph_node *node = &lw->graph->nodes[lw->node];
@@ -273,10 +282,16 @@ mp2ml_status lower_check_end(struct lower *lw)
         const struct graph_node *in = lower_input(lw, i);
         if (!in->batched || may_follow(node, &lower_operand(lw, i)->end))
             continue;
-        return status_fail(lw->err, MP2ML_ERR_UNSUPPORTED,
-                           "node '%s' (%s) has a private form at the end of a network only, but "
-                           "node '%s' (%s) reads it",
-                           in->name, graph_op_name(in->op), node->name, graph_op_name(node->op));
+        char text[512];
+        (void)snprintf(text, sizeof text,
+                       "has a private form at the end of a network only, but node '%.300s' (%.60s) "
+                       "reads it",
+                       node->name, graph_node_op(node));
+        const mp2ml_status status = lower_refuse(lw, end_before(lw->graph, node->inputs[i]), text);
+        if (lw->refusals == NULL || status != MP2ML_ERR_UNSUPPORTED ||
+            lower_operand(lw, i)->end.labels)
+            return status;
+        lower_operand(lw, i)->end = (struct rep_end){0}; /* as if it were not there */
     }
     return MP2ML_OK;
 }

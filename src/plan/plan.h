@@ -191,6 +191,10 @@ struct plan {
  */
 MUST_CHECK mp2ml_status plan_new(struct plan **out, const struct graph *graph,
                                  const struct plan_options *options, mp2ml_error *err);
+/* All nodes that have no private form where they stand, in *refusals; then ERR_UNSUPPORTED. What is
+ * to be revealed is no matter here. */
+MUST_CHECK mp2ml_status plan_explain(struct graph_refusals *refusals, const struct graph *graph,
+                                     mp2ml_error *err);
 void plan_free(struct plan *plan);
 
 /* Chooses scales for hidden rings of k bits and an opened (or argmax) ring of k_out bits, sets

@@ -45,7 +45,8 @@ MUST_CHECK mp2ml_status plan_add_step(struct plan *plan, enum step_kind kind,
 void plan_windows_wipe(struct mpc_windows *windows);
 
 /* lower.c: fills pub (but for scales and rings) and linear (the float form). */
-MUST_CHECK mp2ml_status plan_lower(struct plan *plan, const struct graph *graph, mp2ml_error *err);
+MUST_CHECK mp2ml_status plan_lower(struct plan *plan, const struct graph *graph,
+                                   struct graph_refusals *refusals, mp2ml_error *err);
 /* ranges.c: samples, their outputs, and plan->range. */
 MUST_CHECK mp2ml_status plan_measure(struct plan *plan, mp2ml_error *err);
 

@@ -256,6 +256,9 @@ const char *mp2ml_client_class(const mp2ml_client *client, size_t i)
 int mp2ml_client_find_input(const mp2ml_client *client, const char *name)
 {
     for (unsigned i = 0; i < client->hello.n_inputs; i++)
+        if (strcmp(client->hello.inputs[i].name, name) == 0)
+            return (int)i;
+    for (unsigned i = 0; i < client->hello.n_inputs; i++)
         if (graph_name_matches(client->hello.inputs[i].name, name))
             return (int)i;
     return -1;

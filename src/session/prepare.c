@@ -148,7 +148,7 @@ static mp2ml_status finish_model(struct mp2ml_model *m, const struct mp2ml_optio
     return MP2ML_OK;
 }
 
-static struct graph_cut cut_of(const struct mp2ml_options *o)
+struct graph_cut options_cut(const struct mp2ml_options *o)
 {
     struct graph_cut cut = {0};
     if (o->n_input_node > 0)
@@ -168,7 +168,7 @@ static mp2ml_status make_model(mp2ml_model **out, const void *data, size_t size,
     struct mp2ml_options defaults;
     options_init(&defaults);
     const struct mp2ml_options *o = options ? options : &defaults;
-    struct graph_cut cut = cut_of(o);
+    struct graph_cut cut = options_cut(o);
     struct mp2ml_model *m = calloc(1, sizeof(*m));
     if (!m)
         return status_fail(error, MP2ML_ERR_MEMORY, "out of memory");

@@ -20,6 +20,7 @@ PATIENCE = 60  # seconds until a process counts as hung
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "tensorflow: needs TensorFlow (make test-all)")
+    config.addinivalue_line("markers", "torch: needs PyTorch (make test-all)")
     # A shell starts background jobs with SIGINT ignored, which children would inherit.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -154,6 +154,22 @@ def test_tables_that_do_not_fit(program: str, colours: Serving, tmp_path: Path) 
             read(tmp_path / "no.csv")
 
 
+def test_channels_on_the_wrong_side(program: str, colours: Serving, tmp_path: Path) -> None:
+    """As many values, in another order: refused, not computed with."""
+    x, labels = pictures()
+    np.save(tmp_path / "first.npy", np.moveaxis(x, 3, 1))
+    refused(run(program, colours, "--input", tmp_path / "first.npy"), "shape (6, 3, 6, 4)",
+            "another order than input 'picture' takes, (n, 6, 4, 3): transpose it")
+    for fits in (x, x[:, :, :, None], x.reshape(6, 24, 3), x.reshape(6, 1, 72)):
+        np.save(tmp_path / "x.npy", fits)
+        assert predicted(done(run(program, colours, "--input", tmp_path / "x.npy"))) == [*labels]
+    with mp2ml.Client("localhost", colours.port) as client:
+        for other in (np.moveaxis(x, 3, 1), x.transpose(0, 2, 1, 3)):
+            with pytest.raises(mp2ml.InputError, match=r"another order.*\(samples, 6, 4, 3\)"):
+                client.predict(other)
+        assert client.predict(x[:, None]).tolist() == client.predict(x).tolist() == [*labels]
+
+
 def test_several_inputs_by_name(program: str, tmp_path: Path) -> None:
     graph = Graph()
     a, b = graph.placeholder("a", (2,)), graph.placeholder("b", (2,))

@@ -93,7 +93,7 @@ def test_it_waits_for_a_server_that_is_still_starting(model, images):
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     servers = []
-    timer = threading.Timer(1.5, lambda: servers.append(mp2ml.Server(model, port).start()))
+    timer = threading.Timer(1.5, lambda: servers.append(mp2ml.Server(model, port=port).start()))
     timer.start()
     try:
         client = pyhe_client.HESealClient("localhost", port, 3, {"input": ("encrypt", images)})
