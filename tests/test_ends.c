@@ -166,6 +166,42 @@ static void outputs_have_shapes(void **state)
     }
 }
 
+/* The float network under a policy that shows labels: those that an ArgMax along the same axis gives. */
+static void labels_in_floats(void **state)
+{
+    (void)state;
+    static const graph_maker makers[] = {softmax_of_channels, argmax_of_channels, argmax_reshaped};
+    float *got[3][3] = {{NULL}};
+    for (unsigned i = 0; i < 3; i++) {
+        struct net net;
+        struct plan_options o = net_logits();
+        struct net_data d;
+        net_init(&net, 8);
+        makers[i](&net);
+        o.policy = PLAN_ARGMAX;
+        struct mp2ml_model *model = model_of(&net, &o, false);
+        net.seed = 8;
+        net_data_init(&d, &net, model->plan);
+        const float *const *in = (const float *const *)d.inputs;
+        assert_int_equal(mp2ml_model_eval_float(model, NET_IMAGES, in, d.outputs, NULL), MP2ML_OK);
+        assert_int_equal(graph_eval(net.g, NET_IMAGES, in, d.expected, NULL, NULL), MP2ML_OK);
+        for (unsigned t = 0; t < model->plan->pub.n_outputs; t++) {
+            const size_t n = (size_t)model->plan->pub.outputs[t].count * NET_IMAGES;
+            got[i][t] = calloc(n, sizeof(float));
+            assert_non_null(got[i][t]);
+            memcpy(got[i][t], d.outputs[t], n * sizeof(float));
+            if (i > 0)
+                assert_memory_equal(got[i][t], d.expected[t], n * sizeof(float));
+            if (i == 1 && t < 2)
+                assert_memory_equal(got[0][t], got[1][t], n * sizeof(float));
+        }
+        net_data_wipe(&d);
+        mp2ml_model_free(model);
+    }
+    for (unsigned i = 0; i < 9; i++)
+        free(got[i / 3][i % 3]);
+}
+
 static void refused(void **state)
 {
     (void)state;
@@ -195,6 +231,7 @@ int main(void)
         cmocka_unit_test(softmaxes),
         cmocka_unit_test(labels),
         cmocka_unit_test(outputs_have_shapes),
+        cmocka_unit_test(labels_in_floats),
         cmocka_unit_test(refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -24,6 +24,7 @@
  *   BATCH_NORM               MUL by c, ADD of c, one value a channel; into the weights if possible
  *   ADD_N                    a chain of ADD
  *   NEG, SQUARE, POW         MUL by -1; MUL of x with x (2), and that with x (3)
+ *   ARGMIN                   ARGMAX of -x
  *   SQUARED_DIFFERENCE       SUB, MUL with itself
  *   MAXIMUM, MINIMUM         RELU(x-y) + y; y - RELU(y-x)
  *   RELU6, LEAKY_RELU, ABS   RELU(x) - RELU(x-6); (1-a)*RELU(x) + a*x; 2*RELU(x) - x
@@ -67,6 +68,7 @@
     X(SIGMOID, "Sigmoid", 'E')                                                                     \
     X(TANH, "Tanh", 'E')                                                                           \
     X(ARGMAX, "ArgMax", 'E')                                                                       \
+    X(ARGMIN, "ArgMin", 'F')                                                                       \
     X(IDENTITY, "Identity", 'F')                                                                   \
     X(CAST, "Cast", 'F')                                                                           \
     X(DEPTHWISE, "DepthwiseConv2dNative", 'F')                                                     \

@@ -284,6 +284,7 @@ MUST_CHECK mp2ml_status fold_node(struct graph_build *b, struct graph_node *n);
     X(softmax)                                                                                     \
     X(log_softmax)                                                                                 \
     X(argmax)                                                                                      \
+    X(argmin)                                                                                      \
     X(conv2d)                                                                                      \
     X(avg_pool)                                                                                    \
     X(max_pool)                                                                                    \
@@ -363,6 +364,7 @@ eval_gemm eval_gemm_pick(void);
     X(leaky_relu)                                                                                  \
     X(abs)                                                                                         \
     X(neg)                                                                                         \
+    X(argmin)                                                                                      \
     X(square)                                                                                      \
     X(squared_difference)                                                                          \
     X(pow)                                                                                         \

@@ -386,6 +386,7 @@ static const struct onnx_row table[] = {
     {"Add", GRAPH_ADD, onnx_elementwise, 2, 2, NULL, 1},
     {"And", GRAPH_LOGICAL_AND, onnx_elementwise, 2, 2, NULL, 1},
     {"ArgMax", GRAPH_ARGMAX, onnx_argmax, 1, 1, NULL, 1},
+    {"ArgMin", GRAPH_ARGMIN, onnx_argmax, 1, 1, NULL, 1},
     {"AveragePool", GRAPH_AVG_POOL, onnx_pool, 1, 1, NULL, 1},
     {"BatchNormalization", GRAPH_BATCH_NORM, onnx_batch_norm, 5, 5, NULL, 1},
     {"Cast", GRAPH_CAST, onnx_cast, 1, 1, NULL, 6},

@@ -223,6 +223,7 @@ static const struct tf_row table[] = {
     {"AddN", GRAPH_ADD_N, import_plain, NULL},
     {"AddV2", GRAPH_ADD, import_plain, NULL},
     {"ArgMax", GRAPH_ARGMAX, import_plain, NULL},
+    {"ArgMin", GRAPH_ARGMIN, import_plain, NULL},
     {"AvgPool", GRAPH_AVG_POOL, tf_import_pool, NULL},
     {"BatchMatMul", GRAPH_MATMUL, import_batch_matmul, NULL},
     {"BatchMatMulV2", GRAPH_MATMUL, import_batch_matmul, NULL},

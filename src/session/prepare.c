@@ -83,14 +83,25 @@ static mp2ml_status plan_model(struct mp2ml_model *m, const struct mp2ml_options
     return status;
 }
 
-/* The names must be as many as the last axis of the first output is long. */
+/* The step that makes output o's labels. */
+static const struct plan_step *label_step(const struct plan_public *pub, int o)
+{
+    const struct plan_step *step = pub->steps;
+    while (!(step->kind == STEP_OUTPUT && step->tensor == (unsigned)o))
+        step++;
+    return &pub->steps[step->operands[0]];
+}
+
+/* The names must be as many as the rows of the first output are long. */
 static mp2ml_status read_classes(struct mp2ml_model *m, const char *path, mp2ml_error *err)
 {
-    const struct graph_node *out = &m->graph->nodes[m->graph->outputs[0]];
+    const struct plan_public *pub = &m->plan->pub;
+    const struct plan_tensor *out = &pub->outputs[0];
+    const size_t last = out->rank > 0 ? out->dims[out->rank - 1] : 1;
+    const size_t want = pub->policy != PLAN_LOGITS ? label_step(pub, 0)->windows.first[1]
+                        : out->row > 0             ? out->row
+                                                   : last;
     TRY(class_names_read(&m->classes, path, err));
-    if (out->op == GRAPH_ARGMAX)
-        out = &m->graph->nodes[out->inputs[0]];
-    size_t want = out->rank > 1 ? (size_t)out->dims[out->rank - 1] : 1;
     if (m->classes.count != want)
         return status_fail(err, MP2ML_ERR_ARGUMENT,
                            "--classes: %s has %u names, but output '%s' has %zu classes", path,
@@ -292,15 +303,6 @@ static const struct graph_node *end_of(const struct graph *g, int o)
     while (node->op == GRAPH_RESHAPE || node->op == GRAPH_TRANSPOSE)
         node = &g->nodes[node->inputs[0]];
     return node;
-}
-
-/* The step that makes output o's labels. */
-static const struct plan_step *label_step(const struct plan_public *pub, int o)
-{
-    const struct plan_step *step = pub->steps;
-    while (!(step->kind == STEP_OUTPUT && step->tensor == (unsigned)o))
-        step++;
-    return &pub->steps[step->operands[0]];
 }
 
 /* Output o in floats; where the policy hides the values, through a buffer of the graph's output. */
