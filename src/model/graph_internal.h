@@ -369,6 +369,7 @@ eval_gemm eval_gemm_pick(void);
     X(squared_difference)                                                                          \
     X(pow)                                                                                         \
     X(reduce)                                                                                      \
+    X(take)                                                                                        \
     X(moves)                                                                                       \
     X(pad)                                                                                         \
     X(pack)                                                                                        \
