@@ -6,8 +6,24 @@
 #include "commands.h"
 #include "progress.h"
 
+/* Exit code 1 when something has no private form. */
+static int explain(const struct cli *cli)
+{
+    mp2ml_error error = {MP2ML_OK, ""};
+    char *text = NULL;
+    size_t count;
+    if (mp2ml_model_explain(cli->arguments[0], cli->options, cli_last(cli, "json") != NULL, &count,
+                            &text, &error) != MP2ML_OK)
+        return app_fail_error(&error);
+    puts(text);
+    mp2ml_free(text);
+    return count == 0 ? APP_DONE : APP_FAILED;
+}
+
 static int run(const struct cli *cli)
 {
+    if (cli_last(cli, "explain-unsupported"))
+        return explain(cli);
     const char *batch = cli_last(cli, "batch");
     size_t images = 1;
     if (batch && !app_number(batch, 1, 1000000000, &images))
@@ -36,6 +52,11 @@ static const struct cli_flag flags[] = {
     {"compare", NULL,
      "print what each layout and engine would cost beside the planner's choice (with --json: in "
      "\"alternatives\")",
+     0},
+    {"explain-unsupported", NULL,
+     "print every node that has no private form, why, and what to write instead; exit code 1 if "
+     "there "
+     "is any",
      0},
     {"json", NULL, "print one JSON object", 0},
     {NULL, NULL, NULL, 0},

@@ -5,8 +5,10 @@
 #include <stdio.h>
 
 #include "base/bytes.h"
+#include "flatbuffer_writer.h"
 #include "fuzz.h"
 #include "graphdef_writer.h"
+#include "onnx_writer.h"
 #include "plan/choose.h"
 #include "session/session.h"
 
@@ -208,6 +210,231 @@ static void models(void)
     put("graph", "text", "", 1, text, sizeof text - 1);
 }
 
+/* A function of one argument whose body is `body` of it, and whatever `body` is twice. */
+static void function(struct gd_writer *w, const char *name, const char *body)
+{
+    gd_function(w, name, "v");
+    gd_node(w, "p", body, "v ^v");
+    gd_attr_placeholder(w, "alpha", "slope");
+    gd_node(w, "q", body, "p:r:0");
+    gd_attr_placeholder(w, "alpha", "slope");
+    gd_function_end(w, "r=q:r:0");
+}
+
+/* Files with functions: as they should be, in a circle, calling each other to the power of two, with
+ * a name that is taken; and one with several operators that are refused, read for all of them. */
+static void functions(void)
+{
+    static const char *const names[] = {"functions", "circle", "doubling", "taken", "refused"};
+    static const char *const next[] = {"LeakyRelu", "f", "h", "LeakyRelu", "Elu"};
+    for (unsigned i = 0; i < 5; i++) {
+        struct gd_writer w = {0};
+        const uint8_t which = i == 4 ? 4 : 0;
+        gd_input(&w, "x", (const int64_t[]){-1, 2}, 2);
+        gd_node(&w, i == 3 ? "y/p" : "z", "Relu", "x");
+        gd_node(&w, "y", "PartitionedCall", i == 3 ? "y/p" : "z");
+        gd_attr_function(&w, "f", "g");
+        gd_node(&w, "a", "f", "y");
+        gd_attr_float(&w, "slope", 0.5F);
+        function(&w, "f", next[i]);
+        gd_function(&w, "g", "v");
+        gd_node(&w, "p", "f", "v");
+        gd_attr_float(&w, "slope", 0.25F);
+        gd_function_end(&w, "r=p:r:0");
+        for (char level = 'h'; i == 2 && level <= 'z'; level++)
+            function(&w, (const char[]){level, '\0'},
+                     level == 'z' ? "Relu" : (const char[]){(char)(level + 1), '\0'});
+        gd_finish(&w);
+        put("graph", names[i], &which, 1, w.file.data, w.file.size);
+        gd_wipe(&w);
+    }
+}
+
+static void composed(void)
+{
+    static const int64_t strides[4] = {1, 2, 2, 1};
+    static const int32_t pads[8] = {0, 0, 1, 1, 0, 1, 0, 0}, size[2] = {5, 3};
+    static const int32_t sizes[4] = {1, 10, 6, 2};
+    const float low = 0, high = 6;
+    struct gd_writer w = {0};
+    gd_input(&w, "x", (const int64_t[]){-1, 3, 3, 1}, 4);
+    gd_ints(&w, "pads", pads, (const int64_t[]){4, 2}, 2);
+    gd_node(&w, "b", "MirrorPad", "x pads");
+    gd_attr_text(&w, "mode", "REFLECT");
+    with_list(&w, "c", "ResizeNearestNeighbor", "b", size, 2);
+    gd_int_list(&w, "sizes", sizes, 4);
+    floats(&w, "k", (const int64_t[]){3, 3, 2, 1}, 4);
+    gd_node(&w, "d", "Conv2DBackpropInput", "sizes k c");
+    gd_attr_list(&w, "strides", strides, 4);
+    gd_attr_text(&w, "padding", "SAME");
+    gd_floats(&w, "low", &low, NULL, 0);
+    gd_floats(&w, "high", &high, NULL, 0);
+    gd_node(&w, "e", "ClipByValue", "d low high");
+    floats(&w, "w", (const int64_t[]){2, 2, 2, 2}, 4);
+    floats(&w, "v", (const int64_t[]){2}, 1);
+    gd_node(&w, "a", "_FusedConv2D", "e w v");
+    gd_attr_list(&w, "strides", strides, 4);
+    gd_attr_text(&w, "padding", "VALID");
+    gd_attr_texts(&w, "fused_ops", "BiasAdd Relu6");
+    gd_finish(&w);
+    put("graph", "composed", "", 1, w.file.data, w.file.size);
+    gd_wipe(&w);
+}
+
+/* ---- TensorFlow Lite ------------------------------------------------------------------------ */
+
+#define DIMS(...)                                                                                  \
+    ((const int64_t[]){__VA_ARGS__}), (int)(sizeof((const int64_t[]){__VA_ARGS__}) / 8)
+
+/* Layers with weights of int8 and half precision. */
+static void write_tflite_layers(struct tl_writer *w)
+{
+    static const int8_t kernel[18] = {1, -2, 3, 4, 5, 6, -7, 8};
+    static const uint16_t half[54] = {0x3c00, 0xc000};
+    w->signature[0] = "picture";
+    w->signature[1] = "kind";
+    const int x = tl_input(w, "a", DIMS(1, 3, 3, 1));
+    const int k = tl_constant(w, "k", TL_INT8, DIMS(2, 3, 3, 1), kernel, 18);
+    tl_quantise(w, (const float[]){0.5F, 0.25F}, (const int64_t[]){0, 1}, 2, 0);
+    const int bias = tl_floats(w, (const float[]){1, 2}, DIMS(2));
+    int y = tl_node(w, "b", TL_CONV_2D, TL(x, k, bias));
+    tl_number(w, 1, 1);
+    tl_number(w, 2, 1);
+    tl_byte(w, 3, 3);
+    y = tl_node(w, "c", TL_MAX_POOL_2D, TL(y));
+    for (unsigned field = 1; field < 5; field++)
+        tl_number(w, field, field < 3 ? 1 : 2);
+    y = tl_node(w, "d", TL_RESHAPE, TL(y, tl_ints(w, TL(1, 18))));
+    const int real =
+        tl_node(w, "r", TL_DEQUANTIZE, TL(tl_constant(w, "h", TL_HALF, DIMS(3, 18), half, 108)));
+    y = tl_node(w, "e", TL_FULLY_CONNECTED, TL(y, real));
+    tl_output(w, tl_node(w, "f", TL_SOFTMAX, TL(y)));
+    tl_real(w, 0, 1);
+}
+
+/* Shapes that are computed, and moves. */
+static void write_tflite_moves(struct tl_writer *w)
+{
+    const int x = tl_input(w, "a", DIMS(2, 2, 2, 1));
+    const int shape = tl_node(w, "s", TL_SHAPE, TL(x)), zero = tl_ints(w, TL(0));
+    const int one = tl_ints(w, TL(1));
+    const int first = tl_node(w, "b", TL_STRIDED_SLICE, TL(shape, zero, one, one));
+    tl_number(w, 4, 1);
+    const int wanted = tl_node(w, "p", TL_PACK, TL(first, tl_int(w, 4)));
+    tl_number(w, 0, 2);
+    const int pads = tl_ints(w, TL(0, 0, 1, 0, 0, 1, 0, 0));
+    w->tensors[pads].rank = 2;
+    w->tensors[pads].dims[0] = 4;
+    w->tensors[pads].dims[1] = 2;
+    int y = tl_node(w, "m", TL_MIRROR_PAD, TL(x, pads));
+    y = tl_node(w, "z", TL_RESIZE_NEAREST_NEIGHBOR, TL(y, tl_ints(w, TL(2, 2))));
+    tl_byte(w, 1, 1);
+    y = tl_node(w, "q", TL_RESHAPE, TL(y, wanted));
+    const int l = tl_tensor(w, "l", TL_FLOAT, NULL, 0), r = tl_tensor(w, "r", TL_FLOAT, NULL, 0);
+    tl_op(w, TL_SPLIT_V, TL(y, tl_ints(w, TL(1, -1)), tl_int(w, 1)), TL(l, r));
+    y = tl_node(w, "j", TL_CONCATENATION, TL(r, l));
+    tl_number(w, 0, 1);
+    tl_output(w, tl_node(w, "t", TL_HARD_SWISH, TL(y)));
+}
+
+/* An enlarged picture. */
+static void write_tflite_transposed(struct tl_writer *w)
+{
+    const float k[9] = {1, 2, 3, -1, -2, -3, 0.5F, 0, 1};
+    w->outside = true;
+    const int x = tl_input(w, "a", DIMS(1, 2, 2, 1));
+    const int size = tl_ints(w, TL(1, 4, 4, 1)), weights = tl_floats(w, k, DIMS(1, 3, 3, 1));
+    int y = tl_node(w, "b", TL_TRANSPOSE_CONV, TL(size, weights, x));
+    tl_number(w, 1, 2);
+    tl_number(w, 2, 2);
+    y = tl_node(w, "c", TL_PRELU, TL(y, tl_floats(w, (const float[]){0.25F}, DIMS(1))));
+    tl_output(w, tl_node(w, "d", TL_MEAN, TL(y, tl_ints(w, TL(1, 2)))));
+}
+
+static void tflite_seeds(void)
+{
+    static void (*const write[])(struct tl_writer *) = {write_tflite_layers, write_tflite_moves,
+                                                        write_tflite_transposed};
+    static const char *const names[] = {"tflite-layers", "tflite-moves", "tflite-transposed"};
+    for (size_t i = 0; i < 3; i++) {
+        struct tl_writer w = {0};
+        struct graph *g;
+        mp2ml_error err;
+        write[i](&w);
+        tl_finish(&w);
+        FUZZ_CHECK(graph_parse(&g, w.file.data, w.file.size, names[i], NULL, &err) == MP2ML_OK);
+        graph_free(g);
+        put("graph", names[i], "", 1, w.file.data, w.file.size);
+        tl_wipe(&w);
+    }
+}
+
+/* A picture through convolution, batch normalisation and pool; a chain of shapes; weights in doubles. */
+static void onnx_picture(struct onnx_writer *w)
+{
+    static const float k[18] = {1, -1, 2, 0.5F, 0, 1, -2, 1, 1, 0, 1, 0, -1, 2, 1, 0, 0, 1};
+    static const double d[16] = {1, -2};
+    ow_input(w, "x", ONNX_FLOAT, (const int64_t[]){-1, 1, 4, 4}, 4);
+    ow_floats(w, "k", k, (const int64_t[]){2, 1, 3, 3}, 4);
+    ow_floats(w, "b", k + 4, (const int64_t[]){2}, 1);
+    ow_tensor(w, "d", ONNX_DOUBLE, (const int64_t[]){8, 2}, 2, ONNX_DOUBLE_DATA, d, sizeof d);
+    ow_int(w, "zero", 0);
+    ow_int_list(w, "front", (const int64_t[]){0}, 1);
+    ow_int_list(w, "rest", (const int64_t[]){-1}, 1);
+    ow_node(w, "Conv", "x k b", "c");
+    ow_attr_ints(w, "pads", (const int64_t[]){1, 1, 1, 1}, 4);
+    ow_node(w, "BatchNormalization", "c b b b b", "n");
+    ow_node(w, "Relu", "n", "r");
+    ow_node(w, "MaxPool", "r", "p");
+    ow_attr_ints(w, "kernel_shape", (const int64_t[]){2, 2}, 2);
+    ow_attr_ints(w, "strides", (const int64_t[]){2, 2}, 2);
+    ow_node(w, "Shape", "p", "s");
+    ow_node(w, "Gather", "s zero", "s0");
+    ow_node(w, "Unsqueeze", "s0 front", "s1");
+    ow_node(w, "Concat", "s1 rest", "s2");
+    ow_attr_int(w, "axis", 0);
+    ow_node(w, "Reshape", "p s2", "f");
+    ow_node(w, "Cast", "d", "e");
+    ow_attr_int(w, "to", ONNX_FLOAT);
+    ow_node(w, "Gemm", "f e", "a");
+    ow_output(w, "a");
+}
+
+/* Moves, reductions and quantised values, of whole tensors. */
+static void onnx_moves(struct onnx_writer *w)
+{
+    ow_input(w, "x", ONNX_FLOAT, (const int64_t[]){2, 3, 4}, 3);
+    ow_float(w, "scale", 0.5F);
+    ow_tensor(w, "zero", ONNX_UINT8, NULL, 0, ONNX_RAW_DATA, "\x80", 1);
+    ow_int_list(w, "pads", (const int64_t[]){0, 1, 0, 0, 1, -1}, 6);
+    ow_int_list(w, "shape", (const int64_t[]){1, 1, 1, 2}, 4);
+    ow_node(w, "QuantizeLinear", "x scale zero", "q");
+    ow_node(w, "DequantizeLinear", "q scale zero", "d");
+    ow_node(w, "Transpose", "d", "t");
+    ow_node(w, "Pad", "t pads", "p");
+    ow_attr_text(w, "mode", "reflect");
+    ow_node(w, "Split", "p", "u v");
+    ow_attr_int(w, "axis", 0);
+    ow_node(w, "Max", "u v", "m");
+    ow_node(w, "ReduceMean", "m", "r");
+    ow_attr_ints(w, "axes", (const int64_t[]){1}, 1);
+    ow_node(w, "Expand", "r shape", "e");
+    ow_node(w, "Clip", "e", "a");
+    ow_attr_float(w, "max", 6);
+    ow_output(w, "a");
+}
+
+static void onnx_models(void)
+{
+    for (unsigned i = 0; i < 2; i++) {
+        struct onnx_writer w = {0};
+        (i == 0 ? onnx_picture : onnx_moves)(&w);
+        ow_finish(&w, i == 0 ? 13 : 10);
+        put("graph", i == 0 ? "onnx-picture" : "onnx-moves", "", 1, w.file.data, w.file.size);
+        ow_wipe(&w);
+    }
+}
+
 /* ---- frames --------------------------------------------------------------------------------- */
 
 struct wire {
@@ -254,8 +481,8 @@ static void session(void)
 {
     struct writer w;
     uint8_t nonce[SESSION_NONCE_BYTES] = {1, 2, 3};
-    const struct plan_tensor x = {"x", 1, {2}, 2, PLAN_F32, 0, 1, 8, 255, PLAN_POST_NONE};
-    const struct plan_tensor y = {"y", 1, {3}, 3, PLAN_F32, 0, 0, 0, 64, PLAN_POST_SOFTMAX};
+    const struct plan_tensor x = {"x", 1, {2}, 2, PLAN_F32, 0, 1, 8, 255, PLAN_POST_NONE, 0, 0};
+    const struct plan_tensor y = {"y", 1, {3}, 3, PLAN_F32, 0, 0, 0, 64, PLAN_POST_SOFTMAX, 3, 1};
     char *classes[] = {(char[]){"one"}, (char[]){"two"}, (char[]){"three"}};
     const struct class_names names = {3, classes};
     writer_init(&w);
@@ -419,6 +646,10 @@ int main(int argc, char **argv)
         return 1;
     corpus = argv[1];
     models();
+    onnx_models();
+    functions();
+    composed();
+    tflite_seeds();
     frames();
     session();
     ckks();

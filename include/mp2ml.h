@@ -128,6 +128,12 @@ MP2ML_API mp2ml_status mp2ml_model_parse(mp2ml_model **out, const void *data, si
                                          const char *name, const mp2ml_options *options,
                                          mp2ml_error *error) MP2ML_MUST_CHECK;
 MP2ML_API void mp2ml_model_free(mp2ml_model *model);
+/* All nodes of a file that have no private form, each with the reason and what to write instead, for
+ * people or as one JSON object; free with mp2ml_free. *count says how many there are: none is no
+ * promise that a plan within the limits exists. */
+MP2ML_API mp2ml_status mp2ml_model_explain(const char *path, const mp2ml_options *options, int json,
+                                           size_t *count, char **out,
+                                           mp2ml_error *error) MP2ML_MUST_CHECK;
 
 /* Input or output i as a client will see it, NULL behind the end. */
 MP2ML_API const mp2ml_tensor *mp2ml_model_input(const mp2ml_model *model, size_t i);

@@ -16,6 +16,7 @@
 #define FLOAT_ERROR 2e-6 /* of floats, of the largest value: sums in another order */
 #define HALF_ERROR 1e-3  /* the same where the expected values are of half precision */
 #define MEMORY ((size_t)4 << 30)
+#define TRAFFIC 2.5e8 /* bytes; more are not sent again for another choice */
 #define TIMEOUT_MS 120000
 
 /* ---- both parties -------------------------------------------------------------------------- */
@@ -50,7 +51,7 @@ static mp2ml_status shake_hands(struct half *half)
         free(hello);
         return status;
     }
-    const struct plan_tensor x = {"x", 1, {1}, 1, PLAN_F32, 0, 1, 8, 255, PLAN_POST_NONE};
+    const struct plan_tensor x = {"x", 1, {1}, 1, PLAN_F32, 0, 1, 8, 255, PLAN_POST_NONE, 0, 0};
     struct plan *plan = calloc(1, sizeof *plan);
     struct mp2ml_model *model = calloc(1, sizeof *model);
     mp2ml_status status = MP2ML_ERR_MEMORY;
@@ -223,6 +224,8 @@ static void compare(struct way *way, const char *how, const double *bounds)
         double off = 0;
         if (way->c->labels) {
             compare_labels(way, how, bound);
+            if (way->verbose)
+                show(way, how, o, bound, 0);
             continue;
         }
         for (size_t i = 0; i < want->count * way->c->repeats; i++) {
@@ -405,6 +408,10 @@ static void run_choices(struct way *way, struct parties *p)
         }
         for (unsigned k = 0; k < made; k++)
             before = before || same_choice(&chosen[k], &chosen[made]);
+        const struct plan view = plan_view(way->model->plan, &chosen[made]);
+        const struct cost cost = plan_cost(&view, way->images, 0);
+        if (made > 0 && (double)cost.bytes_to_server + (double)cost.bytes_to_client > TRAFFIC)
+            continue;
         if (!before && !p->failed)
             run_private(way, p, &chosen[made], choices[made].name, made > 0);
     }

@@ -57,7 +57,8 @@ void gd_field_message(struct gd_bytes *to, unsigned field, struct gd_bytes *mess
 static void close_node(struct gd_writer *w)
 {
     if (w->node.size != 0)
-        gd_field_bytes(&w->file, 1, w->node.data, w->node.size);
+        gd_field_bytes(w->in_function ? &w->function : &w->file, w->in_function ? 3 : 1,
+                       w->node.data, w->node.size);
     w->node.size = 0;
 }
 
@@ -124,6 +125,33 @@ void gd_attr_list(struct gd_writer *w, const char *key, const int64_t *v, size_t
         gd_varint(&packed, (uint64_t)v[k]);
     gd_field_message(&list, 3, &packed);
     gd_field_message(&value, 1, &list);
+    attr(w, key, &value);
+}
+
+void gd_attr_texts(struct gd_writer *w, const char *key, const char *texts)
+{
+    struct gd_bytes value = {NULL, 0, 0}, list = {NULL, 0, 0};
+    while (*texts != '\0') {
+        const size_t length = strcspn(texts, " ");
+        gd_field_bytes(&list, 2, texts, length);
+        texts += length + (texts[length] == ' ' ? 1 : 0);
+    }
+    gd_field_message(&value, 1, &list);
+    attr(w, key, &value);
+}
+
+void gd_attr_function(struct gd_writer *w, const char *key, const char *name)
+{
+    struct gd_bytes value = {NULL, 0, 0}, function = {NULL, 0, 0};
+    gd_field_bytes(&function, 1, name, strlen(name));
+    gd_field_message(&value, 10, &function);
+    attr(w, key, &value);
+}
+
+void gd_attr_placeholder(struct gd_writer *w, const char *key, const char *name)
+{
+    struct gd_bytes value = {NULL, 0, 0};
+    gd_field_bytes(&value, 9, name, strlen(name));
     attr(w, key, &value);
 }
 
@@ -198,14 +226,63 @@ void gd_int(struct gd_writer *w, const char *name, int32_t v)
     gd_ints(w, name, &v, NULL, 0);
 }
 
+/* Adds an argument's description to a signature. */
+static void put_argument(struct gd_bytes *signature, unsigned field, const char *name,
+                         size_t length)
+{
+    struct gd_bytes argument = {NULL, 0, 0};
+    gd_field_bytes(&argument, 1, name, length);
+    gd_field_varint(&argument, 3, GD_FLOAT);
+    gd_field_message(signature, field, &argument);
+}
+
+void gd_function(struct gd_writer *w, const char *name, const char *arguments)
+{
+    close_node(w);
+    struct gd_bytes signature = {NULL, 0, 0};
+    gd_field_bytes(&signature, 1, name, strlen(name));
+    while (*arguments != '\0') {
+        const size_t length = strcspn(arguments, " ");
+        put_argument(&signature, 2, arguments, length);
+        arguments += length + (arguments[length] == ' ' ? 1 : 0);
+    }
+    gd_field_message(&w->function, 1, &signature);
+    w->in_function = true;
+}
+
+/* The signature comes in two pieces, which readers join. */
+void gd_function_end(struct gd_writer *w, const char *results)
+{
+    close_node(w);
+    struct gd_bytes signature = {NULL, 0, 0};
+    while (*results != '\0') {
+        const size_t length = strcspn(results, " "), name = strcspn(results, "=");
+        struct gd_bytes pair = {NULL, 0, 0};
+        gd_field_bytes(&pair, 1, results, name);
+        gd_field_bytes(&pair, 2, results + name + 1, length - name - 1);
+        gd_field_message(&w->function, 4, &pair);
+        put_argument(&signature, 3, results, name);
+        results += length + (results[length] == ' ' ? 1 : 0);
+    }
+    gd_field_message(&w->function, 1, &signature);
+    gd_field_message(&w->library, 1, &w->function);
+    memset(&w->function, 0, sizeof w->function);
+    w->in_function = false;
+}
+
 void gd_finish(struct gd_writer *w)
 {
     close_node(w);
+    if (w->library.size != 0)
+        gd_field_bytes(&w->file, 2, w->library.data, w->library.size);
+    w->library.size = 0;
 }
 
 void gd_wipe(struct gd_writer *w)
 {
     free(w->file.data);
     free(w->node.data);
+    free(w->function.data);
+    free(w->library.data);
     memset(w, 0, sizeof *w);
 }

@@ -18,6 +18,8 @@ struct gd_bytes {
 struct gd_writer {
     struct gd_bytes file;
     struct gd_bytes node; /* the open one */
+    struct gd_bytes function, library;
+    bool in_function; /* nodes go there */
 };
 
 enum { GD_FLOAT = 1, GD_DOUBLE = 2, GD_INT32 = 3, GD_STRING = 7, GD_INT64 = 9, GD_BOOL = 10 };
@@ -31,6 +33,11 @@ void gd_attr_bool(struct gd_writer *w, const char *key, bool v);
 void gd_attr_type(struct gd_writer *w, const char *key, int type);
 void gd_attr_text(struct gd_writer *w, const char *key, const char *v);
 void gd_attr_list(struct gd_writer *w, const char *key, const int64_t *v, size_t n);
+/* A list of texts, separated by spaces. */
+void gd_attr_texts(struct gd_writer *w, const char *key, const char *texts);
+/* A function's name; in a function, the value of one of its own attributes. */
+void gd_attr_function(struct gd_writer *w, const char *key, const char *name);
+void gd_attr_placeholder(struct gd_writer *w, const char *key, const char *name);
 /* rank < 0: unknown rank. */
 void gd_attr_shape(struct gd_writer *w, const char *key, const int64_t *dims, int rank);
 /* A constant: `content` (dense) or, with list_field != 0, a packed list in that field. */
@@ -45,6 +52,11 @@ void gd_ints(struct gd_writer *w, const char *name, const int32_t *v, const int6
              int rank);
 void gd_int_list(struct gd_writer *w, const char *name, const int32_t *v, size_t n);
 void gd_int(struct gd_writer *w, const char *name, int32_t v);
+
+/* Opens a function with these arguments, separated by spaces; the nodes up to gd_function_end are its
+ * body. `results`: "NAME=NODE:OUTPUT:INDEX ...". */
+void gd_function(struct gd_writer *w, const char *name, const char *arguments);
+void gd_function_end(struct gd_writer *w, const char *results);
 
 /* Closes the last node; w->file holds the file. */
 void gd_finish(struct gd_writer *w);

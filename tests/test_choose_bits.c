@@ -279,14 +279,44 @@ static void constants_leave_room(void **state)
     }
 }
 
+/* ReLUs of values that no sample has near 0: few bits of signs would do for the samples, but not for
+ * the error that is stated. */
+static void stated_errors_of_values_stay_small(void **state)
+{
+    (void)state;
+    struct net net;
+    struct plan_options o = net_logits();
+    mp2ml_error err = {MP2ML_OK, ""};
+    double stated[2];
+    net_init(&net, 71);
+    int x = net_input(&net, DIMS(4)), far = net_const(&net, 0, DIMS(4));
+    for (size_t i = 0; i < 4; i++)
+        net_node(&net, far)->value.f[i] = 5;
+    net_output(&net, net_dense(&net, net_relu(&net, net_same(&net, GRAPH_ADD, x, far)), 2));
+    o.low = -1;
+    struct plan *plan = net_plan(&net, &o);
+    for (unsigned exact = 0; exact < 2; exact++) {
+        assert_int_equal(choose_bits(plan, 0, exact ? 20 : 0, &err), MP2ML_OK);
+        stated[exact] = plan_expected_error(plan, 0);
+    }
+    assert_true(stated[0] <= 4 * stated[1]);
+    net_done(&net, plan);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(few_bits_keep_labels),    cmocka_unit_test(few_bits_keep_values),
-        cmocka_unit_test(few_samples_keep_values), cmocka_unit_test(what_is_asked_for_is_done),
-        cmocka_unit_test(opened_signs_are_exact),  cmocka_unit_test(other_outputs),
-        cmocka_unit_test(outputs_of_one_step),     cmocka_unit_test(strict_ranges_hold_constants),
-        cmocka_unit_test(a_tiny_factor_is_none),   cmocka_unit_test(constants_leave_room),
+        cmocka_unit_test(stated_errors_of_values_stay_small),
+        cmocka_unit_test(few_bits_keep_labels),
+        cmocka_unit_test(few_bits_keep_values),
+        cmocka_unit_test(few_samples_keep_values),
+        cmocka_unit_test(what_is_asked_for_is_done),
+        cmocka_unit_test(opened_signs_are_exact),
+        cmocka_unit_test(other_outputs),
+        cmocka_unit_test(outputs_of_one_step),
+        cmocka_unit_test(strict_ranges_hold_constants),
+        cmocka_unit_test(a_tiny_factor_is_none),
+        cmocka_unit_test(constants_leave_room),
     };
     return cmocka_run_group_tests_name("choose_bits", tests, NULL, NULL);
 }

@@ -283,7 +283,7 @@ static void test_softmax_and_argmax(void **state)
     const double e = exp(1.0), sum = 1 + e + 1 / e;
     const float soft[6] = {1 / 3.F,          1 / 3.F,          1 / 3.F,
                            (float)(1 / sum), (float)(e / sum), (float)(1 / e / sum)};
-    const float top[2] = {0, 1}; /* the first of equals */
+    const float top[2] = {0, 1}, least[2] = {0, 2}; /* the first of equals */
     struct gd_writer w = {0};
     gd_input(&w, "x", SHAPE(-1, 3));
     gd_node(&w, "y", "Softmax", "x");
@@ -295,6 +295,13 @@ static void test_softmax_and_argmax(void **state)
     fixture_shape(fixture_output(g), SHAPE(-1));
     assert_int_equal(fixture_output(g)->axis, 1);
     fixture_gives(g, 2, x, top, 2, 0);
+    gd_input(&w, "x", SHAPE(-1, 3));
+    gd_int(&w, "a", 1);
+    gd_node(&w, "y", "ArgMin", "x a");
+    g = fixture_graph(&w);
+    assert_int_equal(fixture_output(g)->op, GRAPH_ARGMAX); /* of -x */
+    fixture_shape(fixture_output(g), SHAPE(-1));
+    fixture_gives(g, 2, x, least, 2, 0);
 }
 
 /* A network with every kind of layer, for comparisons with itself. */

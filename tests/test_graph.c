@@ -24,7 +24,7 @@ static void test_every_operator_has_a_name_and_a_kind(void **state)
     (void)state;
     for (int op = 0; op < GRAPH_OP_COUNT; op++) {
         assert_true(strlen(graph_op_name((enum graph_op)op)) > 1);
-        assert_non_null(strchr("SLNEF", graph_op_kind((enum graph_op)op)));
+        assert_non_null(strchr("SLNEFC", graph_op_kind((enum graph_op)op)));
         for (int other = 0; other < op; other++)
             assert_string_not_equal(graph_op_name((enum graph_op)op),
                                     graph_op_name((enum graph_op)other));
@@ -85,7 +85,7 @@ static void test_other_formats_are_named(void **state)
     format_fails("", 0, MP2ML_ERR_MODEL, "empty");
     format_fails("\x89HDF\r\n\x1a\n....", 12, MP2ML_ERR_UNSUPPORTED, "HDF5");
     format_fails("PK\x03\x04....", 8, MP2ML_ERR_UNSUPPORTED, "zip");
-    format_fails("\x1c\0\0\0TFL3....", 12, MP2ML_ERR_UNSUPPORTED, "Lite");
+    format_fails("\x1c\0\0\0TFL3....", 12, MP2ML_ERR_MODEL, "damaged TensorFlow Lite");
     format_fails("\x08\x07\x12\x00", 4, MP2ML_ERR_UNSUPPORTED, "ONNX");
     format_fails("node {\n", 7, MP2ML_ERR_MODEL, "line 2 of a GraphDef in text form");
     format_fails("hello, world", 12, MP2ML_ERR_MODEL, "GraphDef");

@@ -388,6 +388,31 @@ static void illegal_plans(void **state)
     REFUSED(d.pub->policy = 4);
     REFUSED(d.pub->top = 1);
     REFUSED(d.pub->k_ss = 3);
+    uint32_t *member;
+    REFUSED(memcpy(&member, &steps[d.max].windows.member, sizeof member); member[3] = 99999);
+    REFUSED(memcpy(&member, &steps[d.max].windows.first, sizeof member); member[1] = 0);
+    net_done(&net, plan);
+    logits = false;
+    plan = sample_plan(&net, logits);
+    damage_init(&d, plan);
+    REFUSED(steps[d.argmax].out_bits = steps[d.argmax].l = 3);
+    REFUSED(steps[d.argmax].k = 16);
+    REFUSED(steps[d.output].operands[0] = (uint16_t)d.last_linear);
+    REFUSED(d.pub->outputs[0].scale = 2);
+    REFUSED(d.pub->outputs[0].dtype = PLAN_F32);
+    REFUSED(d.pub->policy = PLAN_LOGITS);
+    net_done(&net, plan);
+}
+
+static void illegal_tensors(void **state)
+{
+    (void)state;
+    struct net net;
+    bool logits = true;
+    struct plan *(*make)(struct net *, bool) = sample_plan;
+    struct plan *plan = make(&net, logits);
+    struct damage d;
+    damage_init(&d, plan);
     REFUSED(d.pub->inputs[0].bits = 17);
     REFUSED(d.pub->inputs[0].scale *= 2);
     REFUSED(d.pub->inputs[0].low = d.pub->inputs[0].high);
@@ -407,19 +432,6 @@ static void illegal_plans(void **state)
     REFUSED(soft(&d.pub->outputs[0], 4, 2));
     REFUSED(soft(&d.pub->outputs[0], 0x80000000, 0x80000000));
     REFUSED(d.pub->outputs[0].dims[0] = 5);
-    uint32_t *member;
-    REFUSED(memcpy(&member, &steps[d.max].windows.member, sizeof member); member[3] = 99999);
-    REFUSED(memcpy(&member, &steps[d.max].windows.first, sizeof member); member[1] = 0);
-    net_done(&net, plan);
-    logits = false;
-    plan = sample_plan(&net, logits);
-    damage_init(&d, plan);
-    REFUSED(steps[d.argmax].out_bits = steps[d.argmax].l = 3);
-    REFUSED(steps[d.argmax].k = 16);
-    REFUSED(steps[d.output].operands[0] = (uint16_t)d.last_linear);
-    REFUSED(d.pub->outputs[0].scale = 2);
-    REFUSED(d.pub->outputs[0].dtype = PLAN_F32);
-    REFUSED(d.pub->policy = PLAN_LOGITS);
     net_done(&net, plan);
 }
 
@@ -638,6 +650,7 @@ int main(void)
         cmocka_unit_test(seeded_damage),
         cmocka_unit_test(seeded_damage_of_products),
         cmocka_unit_test(illegal_plans),
+        cmocka_unit_test(illegal_tensors),
         cmocka_unit_test(illegal_signs),
         cmocka_unit_test(illegal_sign_steps),
         cmocka_unit_test(illegal_products),

@@ -331,14 +331,32 @@ static void strict_by_hand(void **state)
     o.ranges = PLAN_RANGES_STRICT;
     struct plan *plan = net_plan(&net, &o);
     net_scaled(plan, 12, 12);
-    /* Weights 511 and round(-255.5) = -255 (half up); bias round(0.25*255*511) = 32576. The largest
-     * sum is 255*511 + 32576 = 162881; 162881/2^t <= 1024 - 5: t = 8. */
-    assert_int_equal(plan->linear[1].wi[0], 511);
+    /* Weights 510 and -255, both whole; bias round(0.25*255*510) = 32513 (half up). The largest sum
+     * is 255*510 + 32513 = 162563; 162563/2^t <= 1024 - 5: t = 8. */
+    assert_int_equal(plan->linear[1].wi[0], 510);
     assert_int_equal(plan->linear[1].wi[1], -255);
-    assert_int_equal(plan->linear[1].bi[0], 32576);
+    assert_int_equal(plan->linear[1].bi[0], 32513);
     assert_int_equal(plan->pub.steps[1].l, 20);
-    assert_true(fabs(plan->range[1].used - 162881.0 / (255 * 511)) < 1e-9);
-    assert_true(fabs(plan->pub.outputs[0].scale - 255.0 * 511 / 256) < 1e-9);
+    assert_true(fabs(plan->range[1].used - 162563.0 / (255 * 510)) < 1e-9);
+    assert_true(fabs(plan->pub.outputs[0].scale - 255.0 * 510 / 256) < 1e-9);
+    net_done(&net, plan);
+}
+
+/* The means at a border of a picture: with 10 bits, the largest multiple of 36 below 512. */
+static void few_magnitudes_become_whole(void **state)
+{
+    (void)state;
+    static const float weights[4] = {1, 1.0F / 4, -1.0F / 6, 1.0F / 9};
+    struct net net;
+    net_init(&net, 65);
+    int y = net_dense(&net, net_input(&net, DIMS(4)), 1);
+    memcpy(net_node(&net, 1)->value.f, weights, sizeof weights);
+    net_output(&net, y);
+    struct plan_options o = net_logits();
+    struct plan *plan = net_plan(&net, &o);
+    net_scaled(plan, 14, 16);
+    for (size_t i = 0; i < 4; i++)
+        assert_int_equal(plan->linear[1].wi[i], lrintf(504 * weights[i]));
     net_done(&net, plan);
 }
 
@@ -506,6 +524,7 @@ int main(void)
         cmocka_unit_test(equal_weights_are_exact),
         cmocka_unit_test(strict_never_wraps),
         cmocka_unit_test(strict_by_hand),
+        cmocka_unit_test(few_magnitudes_become_whole),
         cmocka_unit_test(negative_biases_wrap),
         cmocka_unit_test(large_norms_take_s2),
         cmocka_unit_test(rings_that_are_too_large),

@@ -112,6 +112,14 @@ static void sign_output(struct net *net)
     net_output(net, sign(net, net_bias(net, x, false)));
 }
 
+static void sign_label(struct net *net)
+{
+    int x = sign(net, net_dense(net, net_input(net, DIMS(12)), 9));
+    x = net_add(net, GRAPH_ARGMAX, x, -1, NULL, 0);
+    net_node(net, x)->axis = 1;
+    net_output(net, x);
+}
+
 static void step_output(struct net *net)
 {
     int x = sign(net, net_dense(net, net_input(net, DIMS(12)), 9));
@@ -123,7 +131,7 @@ static void outputs(void **state)
 {
     (void)state;
     graph_check(&(struct graph_case){sign_output, "input linear sign output", -1, 1, false});
-    graph_check(&(struct graph_case){sign_output, "input linear sign argmax output", -1, 1, true});
+    graph_check(&(struct graph_case){sign_label, "input linear sign argmax output", -1, 1, true});
     graph_check(&(struct graph_case){step_output, "input linear sign linear output", -1, 1, false});
 }
 

@@ -25,7 +25,7 @@ GROUPS = [
     ("OT extension", "#0072b2", {"OT extension"}),
     ("its digest and check", "#56b4e9", {"OT digest", "OT check"}),
     ("hashing transfers", "#004b76", {"hash"}),
-    ("ANDs, multiplexers", "#009e73", {"AND", "garble", "multiplex", "exchange", "relu", "max", "argmax"}),
+    ("ANDs, multiplexers", "#009e73", {"AND", "garble", "multiplex", "exchange", "relu", "sign", "max", "argmax"}),
     ("encrypt, decode", "#e69f00", {"encrypt", "decode"}),
     ("expand c1, switch", "#f0c05a", {"expand c1", "switch"}),
     ("matrix product", "#d55e00", {"matrix product"}),

@@ -17,6 +17,7 @@ import tree
 SUBJECTS = {
     "base": {"bits", "reader", "writer"},  # bytes.h
     "crypto": {"stream"},  # prg.h
+    "model": {"onnx"},  # import_onnx*.c
     "net": {"link"},  # frame.h
     "plan": {"rep", "strict"},  # lower.h, scales.h
     "steps": {"gather", "input", "row"},  # steps.h

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Writes docs/models.md from the code's own tables: the operators of src/model/graph.h, with the
-map in its head, and the names of the importers, src/model/import_tf*.c.
+map in its head, and the tables of the importers, src/model/import_*.c, with rows {"NAME", GRAPH_..., reader.
 
     tools/make_models_doc.py            write the file
     tools/make_models_doc.py --check    fail if it is not what would be written
@@ -14,6 +14,7 @@ import tree
 
 NAME = "docs/models.md"
 INTERNAL = {"GATHER"}  # made while simplifying, in no file
+FORMATS = {"tf": "TensorFlow", "onnx": "ONNX", "tflite": "TensorFlow Lite"}  # import_KEY*.c
 
 # What the tables do not say: kinds L, N and E one by one; constants stand on the right.
 FORMS = {
@@ -34,11 +35,11 @@ FORMS = {
     "RELU": "",
     "SIGN": "1 or -1; 0 has one of both",
     "MAX_POOL": "",
-    "SOFTMAX": "last axis; by the client, none with argmax",
-    "LOG_SOFTMAX": "last axis; by the client, none with argmax",
+    "SOFTMAX": "any axis but the batch; by the client, none with argmax",
+    "LOG_SOFTMAX": "any axis but the batch; by the client, none with argmax",
     "SIGMOID": "by the client; with argmax, the sign",
     "TANH": "by the client; with argmax, the sign",
-    "ARGMAX": "last axis",
+    "ARGMAX": "any axis but the batch, and reshaped; of equal values any",
 }
 CLASSES = """\
 | class | what happens | cost | error |
@@ -55,9 +56,10 @@ HEAD = """\
 <!-- Made by tools/make_models_doc.py from src/model; do not edit. -->
 # Operators
 
-{count} operators of TensorFlow graphs are read, listed by their names in files. Anything else is refused
-with the node's name, its operator and the list of those that are supported. `mp2ml plan MODEL` shows what
-becomes of a network: steps, bytes, time, and the error of each step.
+{counts} are read, listed by their names in files. Anything else is refused
+with the node's name, its operator, the reason and the nearest rewrite;
+`mp2ml plan --explain-unsupported MODEL` lists all that a file has of it. `mp2ml plan MODEL` shows what becomes of a
+network: steps, bytes, time, and the error of each step.
 
 {classes}
 How errors are computed stands in src/plan/plan_error.c and [protocol.md](protocol.md), "Numbers" and
@@ -66,15 +68,30 @@ ranges wrap, which no error bound covers.
 
 ## With data
 
-| in the file | private form | class |
-|---|---|---|
+| {formats} | private form | class |
+|{rules}---|---|
 """
 TAIL = """
 ## With constants alone
 
-These are computed while loading and refused where they depend on an input:
-{constant}.
+These are computed while loading and refused where they depend on an input.
+
 """
+
+NOTES = """
+## The batch, and quantised networks
+
+TensorFlow and TensorFlow Lite: the first axis of every input is the batch, whatever number the file has there; the same
+number in front of a shape that an operator asks for means the batch. ONNX: the first axis is the batch where all
+inputs have it and no operator mixes samples; otherwise whole tensors of the file are one sample.
+
+Quantised networks run as the real numbers that they stand for: constants are scale * (value - zero point), inputs
+and outputs of TensorFlow Lite are real numbers, and rounding is not imitated. What a type cannot hold is clipped only
+where an operator says so by its activation (TensorFlow Lite), or where QuantizeLinear (ONNX) makes an output or has
+a zero point at the end of its type, where it stands for a ReLU.
+"""
+
+Names = dict[str, dict[str, list[str]]]  # operator, format: names in files
 
 
 def text_of(name: str) -> str:
@@ -87,13 +104,14 @@ def operators() -> dict[str, tuple[str, str]]:
     return {name: (text, kind) for name, text, kind in rows}
 
 
-def imported() -> dict[str, list[str]]:
-    """For each operator, its names in TensorFlow's files."""
-    names: dict[str, list[str]] = {}
-    row = re.compile(r'^\s*\{"(\w+)", GRAPH_(\w+), \w+, \w+\}', re.M)
-    for path in sorted((tree.ROOT / "src" / "model").glob("import_tf*.c")):
-        for name, op in row.findall(path.read_text()):
-            names.setdefault(op, []).append(name)
+def imported() -> Names:
+    """For each operator, its names in the files of each format."""
+    names: Names = {}
+    row = re.compile(r'^\s*(?:\[\d+\] = )?\{"(\w+)", GRAPH_(\w+), [a-z]\w*', re.M)
+    for path in sorted((tree.ROOT / "src" / "model").glob("import_*.c")):
+        key = path.stem.split("_")[1]
+        for name, op in row.findall(path.read_text()) if key in FORMATS else ():
+            names.setdefault(op, {}).setdefault(key, []).append(name)
     return names
 
 
@@ -118,27 +136,30 @@ def rewritten() -> Iterator[tuple[list[str], str]]:
 
 
 def class_of(form: str) -> str:
-    """The most expensive class that the form of an operator needs."""
+    """The most expensive classes that the form of an operator needs."""
     if "MAX_POOL" in form:
         return "maximum"
-    if "RELU" in form:
-        return "ReLU"
-    if re.search(r"MUL (with itself|of x with x)", form):
-        return "linear, product" if "MUL by" in form else "product"
-    return "free" if "training only" in form else "linear"
+    product = re.search(r"MUL (with itself|of x with)", form) is not None
+    found = ["linear"] if product and "MUL by" in form else []
+    found += ["ReLU"] if "RELU" in form else []
+    found += ["product"] if product else []
+    return ", ".join(found) or ("free" if "training only" in form else "linear")
 
 
 def document() -> str:
     """The whole file; KeyError when a table has a row that this script does not know."""
     known, names, lines = operators(), imported(), []
     left = dict(names)
+    formats = [key for key in FORMATS if any(key in by for by in names.values())]
 
     def row(ops: list[str], form: str, kind: str) -> None:
-        files = [name for op in ops for name in sorted(left.pop(op, []))]
+        found = [left.pop(op, {}) for op in ops]
+        files = [", ".join(name for by in found for name in sorted(by.get(key, [])))
+                 for key in formats]
         spoken = re.sub(r"[A-Z][A-Z0-9_]+", lambda m: known.get(m[0], (m[0],))[0], form)
-        lines.append(f"| {', '.join(files)} | {spoken} | {kind} |")
+        lines.append(f"| {' | '.join(files)} | {spoken} | {kind} |")
 
-    classes = {"MUL": "linear, product", "RELU": "ReLU", "MAX_POOL": "maximum"}
+    classes = {"MUL": "linear, product", "RELU": "ReLU", "SIGN": "sign", "MAX_POOL": "maximum"}
     for op, (_, kind) in known.items():
         if kind in "LNE" and op not in INTERNAL:
             row([op], FORMS[op], classes.get(op, "end" if kind == "E" else "linear"))
@@ -146,9 +167,15 @@ def document() -> str:
         row(ops, form, class_of(form))
     row(["INPUT"], "real values, of 2 to 16 bits; shape but for the batch known", "input")
     row(["CONST", "IDENTITY", "CAST"], "nothing is left", "free")
-    constant = sorted(name for several in left.values() for name in several)
-    head = HEAD.format(count=sum(map(len, names.values())), classes=CLASSES)
-    return head + "\n".join(lines) + "\n" + TAIL.format(constant=wrapped(constant))
+    tail = ""
+    for key in formats:
+        constant = sorted(sum((by.get(key, []) for by in left.values()), []))
+        tail += f"{FORMATS[key]}: {wrapped(constant)}.\n\n"
+    counts = [f"{sum(len(by.get(key, [])) for by in names.values())} operators of {FORMATS[key]}"
+              for key in formats]
+    head = HEAD.format(counts=" and ".join(counts), classes=CLASSES, rules="---|" * len(formats),
+                       formats=" | ".join(FORMATS[key] for key in formats))
+    return head + "\n".join(lines) + "\n" + TAIL + tail.rstrip("\n") + "\n" + NOTES
 
 
 def wrapped(words: list[str]) -> str:

@@ -178,7 +178,8 @@ mp2ml_status eval_log_softmax(const struct eval_call *c)
     return softmax(c, true);
 }
 
-mp2ml_status eval_argmax(const struct eval_call *c)
+/* Of the largest of sign * x. */
+static mp2ml_status position(const struct eval_call *c, float sign)
 {
     const struct eval_view *x = &c->in[0];
     const size_t axis = (size_t)c->node->axis, size = x->dims[axis];
@@ -189,10 +190,21 @@ mp2ml_status eval_argmax(const struct eval_call *c)
             const float *from = x->f + o * size * inner + i;
             size_t best = 0; /* of equals the first, or the last */
             for (size_t k = 1; k < size; k++)
-                if (from[k * inner] > from[best * inner] ||
-                    (c->node->mask[0] != 0 && !(from[k * inner] < from[best * inner])))
+                if (sign * from[k * inner] > sign * from[best * inner] ||
+                    (c->node->mask[0] != 0 &&
+                     !(sign * from[k * inner] < sign * from[best * inner])))
                     best = k;
             c->f[o * inner + i] = (float)best;
         }
     return MP2ML_OK;
+}
+
+mp2ml_status eval_argmax(const struct eval_call *c)
+{
+    return position(c, 1);
+}
+
+mp2ml_status eval_argmin(const struct eval_call *c)
+{
+    return position(c, -1);
 }

@@ -124,6 +124,18 @@ mp2ml_status expand_neg(struct graph_expand *x, int *out)
     return negate(x, out, NULL, input(x, 0));
 }
 
+mp2ml_status expand_argmin(struct graph_expand *x, int *out)
+{
+    int minus;
+    struct graph_node *n;
+    const int64_t axis = x->node->axis, last = x->node->mask[0];
+    TRY(negate(x, &minus, "-x", input(x, 0)));
+    TRY(expand_node(x, GRAPH_ARGMAX, NULL, &minus, 1, &n));
+    n->axis = axis;
+    n->mask[0] = last;
+    return expand_settle(x, out);
+}
+
 mp2ml_status expand_square(struct graph_expand *x, int *out)
 {
     return expand_binary(x, out, GRAPH_MUL, NULL, input(x, 0), input(x, 0));

@@ -17,12 +17,14 @@
 /* name, how errors and listings call it, kind:
  *   S source, L linear or structural with constants, N non-linear, E at the end only,
  *   F in files only: computed away with the constants, or rewritten while simplifying, as below
+ *   C in files only: said with others while a file is read (compose.h), never a node
  *
  * What is left of the operators of kind F when they stand on data (c: constants computed here):
  *   DEPTHWISE                CONV2D with one group for each input channel
  *   BATCH_NORM               MUL by c, ADD of c, one value a channel; into the weights if possible
  *   ADD_N                    a chain of ADD
  *   NEG, SQUARE, POW         MUL by -1; MUL of x with x (2), and that with x (3)
+ *   ARGMIN                   ARGMAX of -x
  *   SQUARED_DIFFERENCE       SUB, MUL with itself
  *   MAXIMUM, MINIMUM         RELU(x-y) + y; y - RELU(y-x)
  *   RELU6, LEAKY_RELU, ABS   RELU(x) - RELU(x-6); (1-a)*RELU(x) + a*x; 2*RELU(x) - x
@@ -34,6 +36,11 @@
  *   BATCH_TO_SPACE           up to here: GATHER of what is not cropped
  *   RANDOM, SWITCH, MERGE    training only: dropout is an identity, of a condition one side lives
  *   SELECT                   training only: of a constant condition one side lives
+ *   CLIP, HARD_SIGMOID       RELU(x-low) - RELU(x-high) + low; that of a*x + b between 0 and 1
+ *   HARD_SWISH               MUL of x with RELU(x/6+1/2) - RELU(x/6-1/2)
+ *   PRELU                    (1-a)*RELU(x) + a*x with slopes a of the model
+ *   MIRROR_PAD, RESIZE_NEAREST  GATHER
+ *   CONV_TRANSPOSE           CONV2D over a GATHER that puts zeros between the values
  */
 #define GRAPH_OP_MAP(X)                                                                            \
     X(INPUT, "Placeholder", 'S')                                                                   \
@@ -61,6 +68,7 @@
     X(SIGMOID, "Sigmoid", 'E')                                                                     \
     X(TANH, "Tanh", 'E')                                                                           \
     X(ARGMAX, "ArgMax", 'E')                                                                       \
+    X(ARGMIN, "ArgMin", 'F')                                                                       \
     X(IDENTITY, "Identity", 'F')                                                                   \
     X(CAST, "Cast", 'F')                                                                           \
     X(DEPTHWISE, "DepthwiseConv2dNative", 'F')                                                     \
@@ -120,7 +128,14 @@
     X(GREATER_EQUAL, "GreaterEqual", 'F')                                                          \
     X(LOGICAL_AND, "LogicalAnd", 'F')                                                              \
     X(LOGICAL_OR, "LogicalOr", 'F')                                                                \
-    X(LOGICAL_NOT, "LogicalNot", 'F')
+    X(LOGICAL_NOT, "LogicalNot", 'F')                                                              \
+    X(CLIP, "Clip", 'C')                                                                           \
+    X(HARD_SIGMOID, "HardSigmoid", 'C')                                                            \
+    X(HARD_SWISH, "HardSwish", 'C')                                                                \
+    X(PRELU, "PRelu", 'C')                                                                         \
+    X(MIRROR_PAD, "MirrorPad", 'C')                                                                \
+    X(RESIZE_NEAREST, "ResizeNearest", 'C')                                                        \
+    X(CONV_TRANSPOSE, "ConvTranspose", 'C')
 
 enum graph_op {
 #define GRAPH_OP_ENUM(name, text, kind) GRAPH_##name,
@@ -211,6 +226,8 @@ struct graph_cut {
 
 const char *graph_op_name(enum graph_op op);
 char graph_op_kind(enum graph_op op);
+/* The operator as the file calls it. */
+const char *graph_node_op(const struct graph_node *n);
 
 /* A file, recognised by its content. The graph is simplified: every node is batched or a constant,
  * kinds S, L, N, E only, shapes known but for the batch, identities and dead nodes gone. SQUEEZE

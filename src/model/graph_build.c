@@ -2,6 +2,7 @@
  *
  * A graph under construction: nodes, tensors, error texts, and the pass that gives every node its
  * shape and computes what is constant. */
+#include <assert.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -220,6 +221,7 @@ static mp2ml_status settle_data(struct graph_build *b, struct graph_node *n)
 mp2ml_status graph_settle_node(struct graph_build *b, struct graph_node *n)
 {
     const struct graph_row row = graph_row(n->op);
+    assert(row.kind != 'C');
     if (n->n_inputs < row.min_inputs || n->n_inputs > row.max_inputs)
         return graph_node_fail(b, n, MP2ML_ERR_MODEL, "has %u inputs, must have %u to %u",
                                n->n_inputs, row.min_inputs, row.max_inputs);

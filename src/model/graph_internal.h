@@ -87,8 +87,6 @@ struct graph_row graph_row(enum graph_op op);
 /* "node 'NAME' (Op): text", control characters removed. */
 mp2ml_status graph_node_fail(const struct graph_build *b, const struct graph_node *n,
                              mp2ml_status status, const char *fmt, ...) MP2ML_PRINTF(4, 5);
-/* The operator as the file calls it. */
-const char *graph_node_op(const struct graph_node *n);
 /* Replaces what a terminal should not get; for texts with words from a file. */
 void graph_clean_text(mp2ml_error *err);
 
@@ -286,6 +284,7 @@ MUST_CHECK mp2ml_status fold_node(struct graph_build *b, struct graph_node *n);
     X(softmax)                                                                                     \
     X(log_softmax)                                                                                 \
     X(argmax)                                                                                      \
+    X(argmin)                                                                                      \
     X(conv2d)                                                                                      \
     X(avg_pool)                                                                                    \
     X(max_pool)                                                                                    \
@@ -365,6 +364,7 @@ eval_gemm eval_gemm_pick(void);
     X(leaky_relu)                                                                                  \
     X(abs)                                                                                         \
     X(neg)                                                                                         \
+    X(argmin)                                                                                      \
     X(square)                                                                                      \
     X(squared_difference)                                                                          \
     X(pow)                                                                                         \

@@ -16,6 +16,7 @@ struct rules {
 
 #define MANY GRAPH_MAX_INPUTS
 
+/* None for kind C, which is never a node. */
 static const struct rules rules[GRAPH_OP_COUNT] = {
     [GRAPH_INPUT] = {shape_source, NULL, NULL, 0, 0, false},
     [GRAPH_CONST] = {shape_source, NULL, NULL, 0, 0, false},
@@ -42,6 +43,7 @@ static const struct rules rules[GRAPH_OP_COUNT] = {
     [GRAPH_SIGMOID] = {shape_same, eval_sigmoid, NULL, 1, 1, true},
     [GRAPH_TANH] = {shape_same, eval_tanh, NULL, 1, 1, true},
     [GRAPH_ARGMAX] = {shape_argmax, eval_argmax, NULL, 1, 2, false},
+    [GRAPH_ARGMIN] = {shape_argmax, eval_argmin, expand_argmin, 1, 2, false},
     [GRAPH_IDENTITY] = {shape_same, eval_copy, NULL, 1, 1, false},
     [GRAPH_CAST] = {shape_cast, eval_cast, NULL, 1, 1, true},
     [GRAPH_DEPTHWISE] = {shape_depthwise, NULL, expand_depthwise, 2, 2, false},

@@ -44,7 +44,7 @@ static const struct {
      "loopcond call callonce sequencemap ",
      {"what a network does must not depend on private values, and loops are not unrolled",
       "export it with a fixed number of steps and without branches"}},
-    {" floor ceil round rint sign trunc mod fmod floormod floordiv cast quantizelinear "
+    {" floor ceil round rint trunc mod fmod floormod floordiv cast quantizelinear "
      "dynamicquantizelinear quantize quantizev2 fakequantwithminmaxvars "
      "fakequantwithminmaxvarsperchannel fakequantwithminmaxargs isnan isinf bitshift ",
      {"it rounds or compares private values, which has no private form where data go on",

@@ -465,6 +465,20 @@ out:
 
 /* The file ------------------------------------------------------------------------------------ */
 
+/* Why the first axis of the inputs cannot be the batch. */
+static mp2ml_status no_batch(const struct onnx_model *m, const struct onnx_bounds *bounds,
+                             mp2ml_error *err)
+{
+    for (size_t k = 0; k < bounds->n_starts; k++)
+        if (!bounds->starts[k].known)
+            return status_fail(err, MP2ML_ERR_UNSUPPORTED,
+                               "input '%.200s' has no shape in the file, or is no tensor: give the "
+                               "shape of one sample with --input-node NAME:SHAPE",
+                               m->values[bounds->starts[k].value].name);
+    return status_fail(err, MP2ML_ERR_UNSUPPORTED,
+                       "the inputs have no axis in common that may be the batch");
+}
+
 /* One reading of the file: whole tensors as samples, or the first axis as the batch. */
 static mp2ml_status read_as(struct graph **out, struct model_file *file,
                             const struct graph_cut *cut, struct onnx_try *how, mp2ml_error *err)
@@ -483,8 +497,7 @@ static mp2ml_status read_as(struct graph **out, struct model_file *file,
     if (how->may_be_batch || how->whole)
         TRY_OUT(onnx_build(&g, &m, &bounds, how, &build));
     else
-        TRY_OUT(status_fail(err, MP2ML_ERR_UNSUPPORTED,
-                            "the inputs have no axis in common that may be the batch"));
+        TRY_OUT(no_batch(&m, &bounds, err));
     onnx_model_wipe(&m); /* what is not needed any more makes room */
     TRY_OUT(graph_simplify(&build));
     *out = g;

@@ -214,7 +214,8 @@ static mp2ml_status take_range(struct onnx_call *c, int *a, int64_t axis, int64_
     if (count < 1 && onnx_at(c, *a)->batched)
         return ONNX_FAIL(c, MP2ML_ERR_UNSUPPORTED, "leaves nothing of shape %s",
                          shape_print(onnx_at(c, *a)).text);
-    if (count < 0 || count > (int64_t)GRAPH_MAX_COUNT)
+    /* the list of places is paid as the constant is that it becomes */
+    if (count < 0 || (uint64_t)count > c->t->build.budget / sizeof(int64_t))
         return ONNX_FAIL(c, MP2ML_ERR_MODEL, "makes %lld values along an axis", (long long)count);
     int64_t *from = malloc(((size_t)count + 1) * sizeof *from);
     if (from == NULL)

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define MOST_OPSET 24 /* the newest whose operators were looked at */
+
 void onnx_model_wipe(struct onnx_model *m)
 {
     if (m->def != NULL)
@@ -159,6 +161,11 @@ mp2ml_status onnx_model_decode(struct onnx_model *m, const void *data, size_t si
         if (set->domain[0] == '\0' || strcmp(set->domain, "ai.onnx") == 0)
             m->opset = set->version;
     }
+    if (m->opset < 1 || m->opset > MOST_OPSET)
+        return status_fail(err, MP2ML_ERR_UNSUPPORTED,
+                           "opset %lld is not known, 1 to %d are: export the model with one of "
+                           "them, or convert it with onnx.version_converter",
+                           (long long)m->opset, MOST_OPSET);
     TRY(collect_values(m, err));
     return resolve(m, err);
 }

@@ -38,23 +38,48 @@ static mp2ml_status ones_like(struct onnx_call *c, int *out, int a)
     return MP2ML_OK;
 }
 
+/* For inference: before opset 7 if is_test says so, from 12 on unless input 2 says otherwise. With
+ * ratio 0 that is no matter. */
 static mp2ml_status onnx_dropout(struct onnx_call *c, enum graph_op op)
 {
-    if (onnx_has(c, 2)) {
-        TRY(onnx_want_constant(c, 2));
-        const struct graph_tensor *training = &onnx_in(c, 2)->value;
-        if (training->count != 1 || training->i == NULL || training->i[0] != 0)
-            return ONNX_FAIL(c, MP2ML_ERR_UNSUPPORTED,
-                             "drops values at random, as in training: export the model for "
-                             "inference (model.eval())");
-    }
+    int64_t test = c->t->model->opset >= 7;
+    float ratio = 0.5F, training = 0;
+    TRY(onnx_attr_int(c, "is_test", &test));
+    TRY(onnx_number(c, 1, "ratio", &ratio));
+    TRY(onnx_number(c, 2, NULL, &training));
+    if ((test == 0 || training < 0 || training > 0) && (ratio < 0 || ratio > 0))
+        return ONNX_FAIL(c, MP2ML_ERR_UNSUPPORTED,
+                         "drops values at random, as in training: export the model for "
+                         "inference (model.eval())");
     if (onnx_wanted(c, 1)) /* the mask: nothing is dropped */
         TRY(ones_like(c, &c->out[1], c->in[0]));
     return onnx_identity(c, op);
 }
 
+/* Before opset 7 operand 1 lies along the axes of operand 0 from `axis` on. */
+static mp2ml_status old_axis(struct onnx_call *c)
+{
+    const struct onnx_shape x = onnx_shape_of(c, c->in[0]);
+    struct onnx_shape y = onnx_shape_of(c, c->in[1]);
+    int64_t axis = 0;
+    if (c->t->model->opset >= 7 || onnx_attr(c->def, "axis") == NULL)
+        return MP2ML_OK;
+    TRY(onnx_attr_int(c, "axis", &axis));
+    axis += axis < 0 ? x.rank : 0;
+    if (axis < 0 || axis > (int64_t)x.rank - (int64_t)y.rank)
+        return ONNX_FAIL(c, MP2ML_ERR_MODEL, "shape %s does not lie along %s from axis %lld on",
+                         shape_print(onnx_in(c, 1)).text, shape_print(onnx_in(c, 0)).text,
+                         (long long)axis);
+    if (axis != 0 && onnx_in(c, 1)->batched && !c->t->whole)
+        return ONNX_FAIL(c, MP2ML_ERR_UNSUPPORTED, "works along the batch axis");
+    while (axis + y.rank < x.rank)
+        y.dims[y.rank++] = 1;
+    return onnx_reshape(c, &c->in[1], "axes", c->in[1], &y);
+}
+
 static mp2ml_status onnx_elementwise(struct onnx_call *c, enum graph_op op)
 {
+    TRY(old_axis(c));
     if (op == GRAPH_DIV) {
         const struct graph_node *y = onnx_in(c, 1);
         if (y->batched)
@@ -102,6 +127,12 @@ static mp2ml_status onnx_prelu(struct onnx_call *c, enum graph_op op)
     (void)op;
     TRY(onnx_want_reals(c, 1));
     int slope = c->in[1], data = c->in[0];
+    const struct graph_node *n = onnx_at(c, slope);
+    const unsigned rank = onnx_shape_of(c, data).rank;
+    if (c->t->model->opset < 7 && n->rank == 1 && n->value.count > 1 && rank > 2) {
+        const int64_t channels[GRAPH_MAX_RANK] = {n->dims[0], 1, 1, 1, 1, 1, 1, 1};
+        TRY(expand_reshape(&c->x, &slope, "slope", slope, channels, rank - 1));
+    }
     TRY(onnx_align(c, &data, &slope));
     return compose_prelu(&c->x, &c->out[0], data, slope);
 }
@@ -352,41 +383,42 @@ static mp2ml_status onnx_size(struct onnx_call *c, enum graph_op op)
 
 static const struct onnx_row table[] = {
     {"Abs", GRAPH_ABS, onnx_plain, 1, 1, NULL, 1},
-    {"Add", GRAPH_ADD, onnx_elementwise, 2, 2, NULL, 7},
-    {"And", GRAPH_LOGICAL_AND, onnx_elementwise, 2, 2, NULL, 7},
+    {"Add", GRAPH_ADD, onnx_elementwise, 2, 2, NULL, 1},
+    {"And", GRAPH_LOGICAL_AND, onnx_elementwise, 2, 2, NULL, 1},
     {"ArgMax", GRAPH_ARGMAX, onnx_argmax, 1, 1, NULL, 1},
+    {"ArgMin", GRAPH_ARGMIN, onnx_argmax, 1, 1, NULL, 1},
     {"AveragePool", GRAPH_AVG_POOL, onnx_pool, 1, 1, NULL, 1},
-    {"BatchNormalization", GRAPH_BATCH_NORM, onnx_batch_norm, 5, 5, NULL, 7},
+    {"BatchNormalization", GRAPH_BATCH_NORM, onnx_batch_norm, 5, 5, NULL, 1},
     {"Cast", GRAPH_CAST, onnx_cast, 1, 1, NULL, 6},
     {"Ceil", GRAPH_CEIL, onnx_plain, 1, 1, NULL, 1},
-    {"Clip", GRAPH_RELU6, onnx_clip, 1, 3, NULL, 1},
+    {"Clip", GRAPH_CLIP, onnx_clip, 1, 3, NULL, 1},
     {"Concat", GRAPH_CONCAT, onnx_concat, 1, ANY, NULL, 4},
     {"Constant", GRAPH_CONST, onnx_constant, 0, 0, NULL, 1},
     {"ConstantOfShape", GRAPH_FILL, onnx_constant_of_shape, 1, 1, NULL, 1},
     {"Conv", GRAPH_CONV2D, onnx_conv, 2, 3, NULL, 1},
     {"ConvInteger", GRAPH_CONV2D, onnx_integer_conv, 2, 4, NULL, 1},
-    {"ConvTranspose", GRAPH_CONV2D, onnx_conv_transpose, 2, 3, NULL, 1},
+    {"ConvTranspose", GRAPH_CONV_TRANSPOSE, onnx_conv_transpose, 2, 3, NULL, 1},
     {"DepthToSpace", GRAPH_DEPTH_TO_SPACE, onnx_depth_to_space, 1, 1, NULL, 1},
     {"DequantizeLinear", GRAPH_MUL, onnx_dequantize, 2, 3, NULL, 1},
-    {"Div", GRAPH_DIV, onnx_elementwise, 2, 2, NULL, 7},
-    {"Dropout", GRAPH_IDENTITY, onnx_dropout, 1, 3, NULL, 7},
+    {"Div", GRAPH_DIV, onnx_elementwise, 2, 2, NULL, 1},
+    {"Dropout", GRAPH_IDENTITY, onnx_dropout, 1, 3, NULL, 1},
     {"DynamicQuantizeLinear", GRAPH_IDENTITY, onnx_dynamic_quantize, 1, 1, NULL, 1},
-    {"Equal", GRAPH_EQUAL, onnx_elementwise, 2, 2, NULL, 7},
+    {"Equal", GRAPH_EQUAL, onnx_elementwise, 2, 2, NULL, 1},
     {"Exp", GRAPH_EXP, onnx_plain, 1, 1, NULL, 1},
     {"Expand", GRAPH_TILE, onnx_expand, 2, 2, NULL, 1},
     {"Flatten", GRAPH_RESHAPE, onnx_flatten, 1, 1, NULL, 1},
     {"Floor", GRAPH_FLOOR, onnx_plain, 1, 1, NULL, 1},
     {"Gather", GRAPH_TAKE, onnx_gather_op, 2, 2, NULL, 1},
-    {"Gemm", GRAPH_MATMUL, onnx_gemm, 2, 3, NULL, 7},
+    {"Gemm", GRAPH_MATMUL, onnx_gemm, 2, 3, NULL, 1},
     {"GlobalAveragePool", GRAPH_REDUCE_MEAN, onnx_global_pool, 1, 1, NULL, 1},
     {"GlobalMaxPool", GRAPH_REDUCE_MAX, onnx_global_pool, 1, 1, NULL, 1},
-    {"Greater", GRAPH_GREATER, onnx_elementwise, 2, 2, NULL, 7},
+    {"Greater", GRAPH_GREATER, onnx_elementwise, 2, 2, NULL, 1},
     {"GreaterOrEqual", GRAPH_GREATER_EQUAL, onnx_elementwise, 2, 2, NULL, 1},
-    {"HardSigmoid", GRAPH_RELU6, onnx_hard_sigmoid, 1, 1, NULL, 1},
-    {"HardSwish", GRAPH_RELU6, onnx_hard_swish, 1, 1, NULL, 1},
+    {"HardSigmoid", GRAPH_HARD_SIGMOID, onnx_hard_sigmoid, 1, 1, NULL, 1},
+    {"HardSwish", GRAPH_HARD_SWISH, onnx_hard_swish, 1, 1, NULL, 1},
     {"Identity", GRAPH_IDENTITY, onnx_identity, 1, 1, NULL, 1},
     {"LeakyRelu", GRAPH_LEAKY_RELU, onnx_leaky_relu, 1, 1, NULL, 1},
-    {"Less", GRAPH_LESS, onnx_elementwise, 2, 2, NULL, 7},
+    {"Less", GRAPH_LESS, onnx_elementwise, 2, 2, NULL, 1},
     {"LessOrEqual", GRAPH_LESS_EQUAL, onnx_elementwise, 2, 2, NULL, 1},
     {"Log", GRAPH_LOG, onnx_plain, 1, 1, NULL, 1},
     {"LogSoftmax", GRAPH_LOG_SOFTMAX, onnx_softmax, 1, 1, NULL, 1},
@@ -396,18 +428,18 @@ static const struct onnx_row table[] = {
     {"MaxPool", GRAPH_MAX_POOL, onnx_pool, 1, 1, NULL, 1},
     {"Mean", GRAPH_ADD, onnx_mean, 1, ANY, NULL, 1},
     {"Min", GRAPH_MINIMUM, onnx_variadic, 1, ANY, NULL, 1},
-    {"Mul", GRAPH_MUL, onnx_elementwise, 2, 2, NULL, 7},
+    {"Mul", GRAPH_MUL, onnx_elementwise, 2, 2, NULL, 1},
     {"Neg", GRAPH_NEG, onnx_plain, 1, 1, NULL, 1},
     {"Not", GRAPH_LOGICAL_NOT, onnx_plain, 1, 1, NULL, 1},
-    {"Or", GRAPH_LOGICAL_OR, onnx_elementwise, 2, 2, NULL, 7},
-    {"PRelu", GRAPH_LEAKY_RELU, onnx_prelu, 2, 2, NULL, 7},
+    {"Or", GRAPH_LOGICAL_OR, onnx_elementwise, 2, 2, NULL, 1},
+    {"PRelu", GRAPH_PRELU, onnx_prelu, 2, 2, NULL, 1},
     {"Pad", GRAPH_PAD, onnx_pad, 1, 4, NULL, 1},
-    {"Pow", GRAPH_POW, onnx_elementwise, 2, 2, NULL, 7},
+    {"Pow", GRAPH_POW, onnx_elementwise, 2, 2, NULL, 1},
     {"QLinearAdd", GRAPH_ADD, onnx_qlinear_binary, 7, 8, MICROSOFT, 1},
     {"QLinearConv", GRAPH_CONV2D, onnx_qlinear_conv, 8, 9, NULL, 1},
     {"QLinearMatMul", GRAPH_MATMUL, onnx_qlinear_matmul, 8, 8, NULL, 1},
     {"QLinearMul", GRAPH_MUL, onnx_qlinear_binary, 7, 8, MICROSOFT, 1},
-    {"QuantizeLinear", GRAPH_RELU6, onnx_quantize, 2, 3, NULL, 1},
+    {"QuantizeLinear", GRAPH_CLIP, onnx_quantize, 2, 3, NULL, 1},
     {"Range", GRAPH_RANGE, onnx_plain, 3, 3, NULL, 1},
     {"Reciprocal", GRAPH_RECIPROCAL, onnx_plain, 1, 1, NULL, 1},
     {"ReduceL1", GRAPH_ABS, onnx_reduce_of, 1, 2, NULL, 1},
@@ -419,7 +451,7 @@ static const struct onnx_row table[] = {
     {"ReduceSumSquare", GRAPH_SQUARE, onnx_reduce_of, 1, 2, NULL, 1},
     {"Relu", GRAPH_RELU, onnx_plain, 1, 1, NULL, 1},
     {"Reshape", GRAPH_RESHAPE, onnx_reshape_op, 2, 2, NULL, 5},
-    {"Resize", GRAPH_TAKE, onnx_resize, 1, 4, NULL, 1},
+    {"Resize", GRAPH_RESIZE_NEAREST, onnx_resize, 1, 4, NULL, 1},
     {"Round", GRAPH_ROUND, onnx_plain, 1, 1, NULL, 1},
     {"Shape", GRAPH_SHAPE, onnx_shape_op, 1, 1, NULL, 1},
     {"Sigmoid", GRAPH_SIGMOID, onnx_plain, 1, 1, NULL, 1},
@@ -431,13 +463,13 @@ static const struct onnx_row table[] = {
     {"Split", GRAPH_SPLIT, onnx_split, 1, 2, NULL, 1},
     {"Sqrt", GRAPH_SQRT, onnx_plain, 1, 1, NULL, 1},
     {"Squeeze", GRAPH_SQUEEZE, onnx_squeeze, 1, 2, NULL, 1},
-    {"Sub", GRAPH_SUB, onnx_elementwise, 2, 2, NULL, 7},
+    {"Sub", GRAPH_SUB, onnx_elementwise, 2, 2, NULL, 1},
     {"Sum", GRAPH_ADD, onnx_variadic, 1, ANY, NULL, 1},
     {"Tanh", GRAPH_TANH, onnx_plain, 1, 1, NULL, 1},
     {"Tile", GRAPH_TILE, onnx_tile, 2, 2, NULL, 1},
     {"Transpose", GRAPH_TRANSPOSE, onnx_transpose_op, 1, 1, NULL, 1},
     {"Unsqueeze", GRAPH_EXPAND_DIMS, onnx_unsqueeze, 1, 2, NULL, 1},
-    {"Upsample", GRAPH_TAKE, onnx_resize, 1, 2, NULL, 7},
+    {"Upsample", GRAPH_RESIZE_NEAREST, onnx_resize, 1, 2, NULL, 7},
     {"Where", GRAPH_SELECT, onnx_plain, 3, 3, NULL, 1},
 };
 

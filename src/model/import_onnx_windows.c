@@ -555,12 +555,14 @@ mp2ml_status onnx_batch_norm(struct onnx_call *c, enum graph_op op)
 {
     const struct onnx_shape x = onnx_shape_of(c, c->in[0]);
     float epsilon = 1e-5F;
-    int64_t training = 0, spatial = 1;
+    int64_t training = 0, spatial = 1, test = c->t->model->opset >= 7;
     int flat, pictures;
     struct graph_node *n;
     TRY(onnx_attr_float(c, "epsilon", &epsilon));
     TRY(onnx_attr_int(c, "training_mode", &training));
     TRY(onnx_attr_int(c, "spatial", &spatial));
+    TRY(onnx_attr_int(c, "is_test", &test));
+    training |= test == 0;
     if (training != 0 || spatial == 0)
         return ONNX_FAIL(c, MP2ML_ERR_UNSUPPORTED,
                          training != 0 ? "normalises by the statistics of the batch: export the "

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * TensorFlow's frozen graphs. The messages are decoded with a bound on memory in proportion to the
- * file, names are resolved to edges once, and what lies between inputs and outputs is imported in
+ * file, calls of functions are replaced by their bodies (import_tf_inline.c), names are resolved to
+ * edges once, and what lies between inputs and outputs is imported in
  * topological order (import_tf_walk.c). Control inputs (^name) order side effects only and are
  * ignored. */
 #include <stdlib.h>
@@ -16,8 +17,12 @@
 
 static void free_model(struct tf_model *m)
 {
+    for (size_t k = 0; k < m->n_owned; k++)
+        model_tf__node_def__free_unpacked(m->owned[k], &m->memory.allocator);
     if (m->def != NULL)
         model_tf__graph_def__free_unpacked(m->def, &m->memory.allocator);
+    free(m->owned);
+    free(m->nodes);
     free(m->sorted);
     free(m->first);
     free(m->edges);
@@ -35,7 +40,7 @@ int tf_find(const struct tf_model *m, const char *name, size_t length)
     size_t low = 0, high = (size_t)m->n_nodes;
     while (low < high) {
         const size_t middle = low + (high - low) / 2;
-        const int c = compare_name(name, length, m->def->node[m->sorted[middle]]->name);
+        const int c = compare_name(name, length, m->nodes[m->sorted[middle]]->name);
         if (c == 0)
             return m->sorted[middle];
         if (c < 0)
@@ -65,7 +70,7 @@ static mp2ml_status sort_names(struct tf_model *m, mp2ml_error *err)
     if (names == NULL || m->sorted == NULL)
         TRY_OUT(status_fail(err, MP2ML_ERR_MEMORY, "out of memory"));
     for (size_t k = 0; k < n; k++)
-        names[k] = (struct named){m->def->node[k]->name, (int)k};
+        names[k] = (struct named){m->nodes[k]->name, (int)k};
     qsort(names, n, sizeof *names, by_name);
     for (size_t k = 0; k < n; k++) {
         m->sorted[k] = names[k].node;
@@ -99,13 +104,13 @@ static mp2ml_status resolve_edges(struct tf_model *m, mp2ml_error *err)
     const size_t n = (size_t)m->n_nodes;
     size_t total = 0, used = 0;
     for (size_t k = 0; k < n; k++)
-        total += m->def->node[k]->n_input;
+        total += m->nodes[k]->n_input;
     m->first = malloc((n + 1) * sizeof *m->first);
     m->edges = malloc((total + 1) * sizeof *m->edges);
     if (m->first == NULL || m->edges == NULL)
         return status_fail(err, MP2ML_ERR_MEMORY, "out of memory");
     for (size_t k = 0; k < n; k++) {
-        const tf_node *def = m->def->node[k];
+        const tf_node *def = m->nodes[k];
         m->first[k] = used;
         for (size_t i = 0; i < def->n_input; i++)
             if (def->input[i][0] != '^')
@@ -124,11 +129,9 @@ static mp2ml_status decode(struct tf_model *m, const void *data, size_t size, mp
         return status_fail(err, MP2ML_ERR_MODEL, "not a TensorFlow GraphDef, or a damaged one");
     if (m->def->n_node == 0)
         return status_fail(err, MP2ML_ERR_MODEL, "the graph has no nodes");
-    if (m->def->n_node > GRAPH_MAX_NODES)
-        return status_fail(err, MP2ML_ERR_MODEL, "more than %d nodes", GRAPH_MAX_NODES);
-    m->n_nodes = (int)m->def->n_node;
+    TRY(tf_inline(m, err));
     for (int k = 0; k < m->n_nodes; k++)
-        m->has_placeholder |= strcmp(m->def->node[k]->op, "Placeholder") == 0 && tf_is_input(m, k);
+        m->has_placeholder |= strcmp(m->nodes[k]->op, "Placeholder") == 0 && tf_is_input(m, k);
     TRY(sort_names(m, err));
     return resolve_edges(m, err);
 }

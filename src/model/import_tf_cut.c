@@ -27,7 +27,7 @@ static mp2ml_status find_named(int *node, const struct tf_model *m, const char *
     if (name == NULL)
         return status_fail(err, MP2ML_ERR_MEMORY, "out of memory");
     for (int k = 0; k < m->n_nodes && *node < 0; k++)
-        if (graph_name_matches(m->def->node[k]->name, name))
+        if (graph_name_matches(m->nodes[k]->name, name))
             *node = k;
     free(name);
     if (*node >= 0)
@@ -64,12 +64,12 @@ static mp2ml_status parse_start(struct tf_start *start, const struct tf_model *m
 /* A Reshape to constants says its shape itself, even where nothing before it can be read. */
 static bool shape_of_reshape(struct tf_start *start, struct tf_model *m)
 {
-    const tf_node *def = m->def->node[start->node];
+    const tf_node *def = m->nodes[start->node];
     const size_t first = m->first[start->node];
     if (strcmp(def->op, "Reshape") != 0 || m->first[start->node + 1] - first != 2 ||
         m->edges[first + 1].from < 0)
         return false;
-    tf_node *shape = m->def->node[m->edges[first + 1].from];
+    tf_node *shape = m->nodes[m->edges[first + 1].from];
     const ModelTf__AttrValue *a = tf_attr(shape, "value");
     if (strcmp(shape->op, "Const") != 0 || a == NULL ||
         a->value_case != MODEL_TF__ATTR_VALUE__VALUE_TENSOR)
@@ -100,7 +100,7 @@ static bool shape_of_attribute(struct tf_start *start, const tf_node *def)
 
 static mp2ml_status infer_start(struct tf_start *start, struct tf_model *m, mp2ml_error *err)
 {
-    tf_node *def = m->def->node[start->node];
+    tf_node *def = m->nodes[start->node];
     start->has_shape = true;
     if (shape_of_attribute(start, def) || shape_of_reshape(start, m))
         return MP2ML_OK;
@@ -139,9 +139,9 @@ static mp2ml_status make_starts(struct tf_bounds *bounds, struct tf_model *m,
         TRY(parse_start(start, m, cut->inputs[k], err));
         for (size_t before = 0; before < k; before++)
             if (bounds->starts[before].node == start->node)
-                return tf_fail(err, m->def->node[start->node], MP2ML_ERR_ARGUMENT,
+                return tf_fail(err, m->nodes[start->node], MP2ML_ERR_ARGUMENT,
                                "named twice with --input-node");
-        if (!start->has_shape && !tf_is_placeholder(m->def->node[start->node]))
+        if (!start->has_shape && !tf_is_placeholder(m->nodes[start->node]))
             TRY(infer_start(start, m, err));
     }
     bounds->n_starts = cut->n_inputs;
@@ -212,15 +212,14 @@ static mp2ml_status choose_output(struct tf_bounds *bounds, const struct spread 
     char list[600] = "";
     size_t used = 0, found = 0;
     for (int k = 0; k < m->n_nodes; k++) {
-        if (!s->reached[k] || s->first[k] != s->first[k + 1] ||
-            tf_is_placeholder(m->def->node[k]) || tf_is_side_effect(m->def->node[k]))
+        if (!s->reached[k] || s->first[k] != s->first[k + 1] || tf_is_placeholder(m->nodes[k]) ||
+            tf_is_side_effect(m->nodes[k]))
             continue;
         bounds->ends[0] = (struct tf_edge){k, 0};
         if (found++ != 0 && used < sizeof list)
             used += (size_t)snprintf(list + used, sizeof list - used, ", ");
         if (used < sizeof list)
-            used +=
-                (size_t)snprintf(list + used, sizeof list - used, "%.200s", m->def->node[k]->name);
+            used += (size_t)snprintf(list + used, sizeof list - used, "%.200s", m->nodes[k]->name);
     }
     if (found == 1) {
         bounds->n_ends = 1;

@@ -40,7 +40,10 @@ struct tf_model {
     struct proto_alloc memory;
     size_t file_size;
     ModelTf__GraphDef *def;
+    tf_node **nodes; /* those of the file, and what calls of functions became */
     int n_nodes;
+    tf_node **owned; /* of them, those that are not the message's */
+    size_t n_owned;
     int *sorted;           /* node numbers by name */
     size_t *first;         /* edges of node k: edges[first[k]] to edges[first[k + 1] - 1] */
     struct tf_edge *edges; /* data inputs, in order; control inputs are left out */
@@ -80,6 +83,9 @@ int tf_find(const struct tf_model *m, const char *name, size_t length);
 /* "NAME" or "NAME:K" as node and output. */
 struct tf_edge tf_resolve(const struct tf_model *m, const char *text);
 
+/* import_tf_inline.c: fills m->nodes from m->def. */
+MUST_CHECK mp2ml_status tf_inline(struct tf_model *m, mp2ml_error *err);
+
 /* import_tf_cut.c: the user's names, or what the file says, as bounds. */
 MUST_CHECK mp2ml_status tf_bounds_make(struct tf_bounds *bounds, struct tf_model *m,
                                        const struct graph_cut *cut, mp2ml_error *err);
@@ -94,6 +100,31 @@ struct tf_row {
     mp2ml_status (*parts)(int64_t *count, const tf_node *def, mp2ml_error *err);
 };
 const struct tf_row *tf_row_find(const char *op);
+
+/* Operators of the file that are several of ours: one node on its way, in[] the nodes it reads. */
+struct tf_call {
+    struct tf_import *t;
+    tf_node *def;
+    enum graph_op op; /* that of the row */
+    struct graph_expand x;
+    struct graph_node named; /* x.node: the name and the inputs */
+};
+struct tf_composed {
+    const char *name;
+    enum graph_op op;
+    mp2ml_status (*compose)(struct tf_call *c, int *out);
+    unsigned min_inputs, max_inputs;
+};
+const struct tf_composed *tf_composed_find(const char *op);
+
+/* import_tf_composed.c */
+#define TF_COMPOSERS(X)                                                                            \
+    X(broadcast) X(clip) X(conv_transpose) X(fused) X(fused_norm) X(mirror_pad) X(resize_nearest)
+#define TF_COMPOSE_DECLARE(name)                                                                   \
+    MUST_CHECK mp2ml_status tf_compose_##name(struct tf_call *c, int *out);
+TF_COMPOSERS(TF_COMPOSE_DECLARE)
+#undef TF_COMPOSE_DECLARE
+
 /* True when the node is an input of the network unless the user cuts elsewhere. */
 bool tf_is_input(const struct tf_model *m, int node);
 bool tf_is_placeholder(const tf_node *def); /* with or without a default */

@@ -223,9 +223,11 @@ static const struct tf_row table[] = {
     {"AddN", GRAPH_ADD_N, import_plain, NULL},
     {"AddV2", GRAPH_ADD, import_plain, NULL},
     {"ArgMax", GRAPH_ARGMAX, import_plain, NULL},
+    {"ArgMin", GRAPH_ARGMIN, import_plain, NULL},
     {"AvgPool", GRAPH_AVG_POOL, tf_import_pool, NULL},
     {"BatchMatMul", GRAPH_MATMUL, import_batch_matmul, NULL},
     {"BatchMatMulV2", GRAPH_MATMUL, import_batch_matmul, NULL},
+    {"BatchMatMulV3", GRAPH_MATMUL, import_batch_matmul, NULL},
     {"BatchToSpaceND", GRAPH_BATCH_TO_SPACE, import_plain, NULL},
     {"BiasAdd", GRAPH_BIAS_ADD, tf_import_bias_add, NULL},
     {"Cast", GRAPH_CAST, import_cast, NULL},
@@ -238,6 +240,7 @@ static const struct tf_row table[] = {
     {"DepthToSpace", GRAPH_DEPTH_TO_SPACE, tf_import_depth_to_space, NULL},
     {"DepthwiseConv2dNative", GRAPH_DEPTHWISE, tf_import_conv2d, NULL},
     {"Div", GRAPH_DIV, import_plain, NULL},
+    {"EnsureShape", GRAPH_IDENTITY, import_plain, NULL},
     {"Equal", GRAPH_EQUAL, import_plain, NULL},
     {"Exp", GRAPH_EXP, import_plain, NULL},
     {"ExpandDims", GRAPH_EXPAND_DIMS, import_plain, NULL},
@@ -248,11 +251,13 @@ static const struct tf_row table[] = {
     {"FusedBatchNorm", GRAPH_BATCH_NORM, tf_import_batch_norm, NULL},
     {"FusedBatchNormV2", GRAPH_BATCH_NORM, tf_import_batch_norm, NULL},
     {"FusedBatchNormV3", GRAPH_BATCH_NORM, tf_import_batch_norm, NULL},
+    {"Gather", GRAPH_TAKE, import_plain, NULL},
     {"GatherV2", GRAPH_TAKE, import_take, NULL},
     {"Greater", GRAPH_GREATER, import_plain, NULL},
     {"GreaterEqual", GRAPH_GREATER_EQUAL, import_plain, NULL},
     {"Identity", GRAPH_IDENTITY, import_plain, NULL},
     {"IdentityN", GRAPH_IDENTITY, import_plain, parts_inputs},
+    {"Inv", GRAPH_RECIPROCAL, import_plain, NULL},
     {"LeakyRelu", GRAPH_LEAKY_RELU, import_leaky_relu, NULL},
     {"Less", GRAPH_LESS, import_plain, NULL},
     {"LessEqual", GRAPH_LESS_EQUAL, import_plain, NULL},
@@ -321,6 +326,26 @@ static const struct tf_row table[] = {
     {"ZerosLike", GRAPH_ZEROS_LIKE, import_plain, NULL},
 };
 
+static const struct tf_composed composed[] = {
+    {"BroadcastTo", GRAPH_TILE, tf_compose_broadcast, 2, 2},
+    {"ClipByValue", GRAPH_CLIP, tf_compose_clip, 3, 3},
+    {"Conv2DBackpropInput", GRAPH_CONV_TRANSPOSE, tf_compose_conv_transpose, 3, 3},
+    {"MirrorPad", GRAPH_MIRROR_PAD, tf_compose_mirror_pad, 2, 2},
+    {"ResizeNearestNeighbor", GRAPH_RESIZE_NEAREST, tf_compose_resize_nearest, 2, 2},
+    {"_FusedBatchNormEx", GRAPH_BATCH_NORM, tf_compose_fused_norm, 5, 6},
+    {"_FusedConv2D", GRAPH_CONV2D, tf_compose_fused, 2, GRAPH_MAX_INPUTS},
+    {"_FusedDepthwiseConv2dNative", GRAPH_DEPTHWISE, tf_compose_fused, 2, GRAPH_MAX_INPUTS},
+    {"_FusedMatMul", GRAPH_MATMUL, tf_compose_fused, 2, GRAPH_MAX_INPUTS},
+};
+
+const struct tf_composed *tf_composed_find(const char *op)
+{
+    for (size_t k = 0; k < sizeof composed / sizeof composed[0]; k++)
+        if (strcmp(composed[k].name, op) == 0)
+            return &composed[k];
+    return NULL;
+}
+
 const struct tf_row *tf_row_find(const char *op)
 {
     for (size_t k = 0; k < sizeof table / sizeof table[0]; k++)
@@ -341,7 +366,7 @@ bool tf_is_placeholder(const tf_node *def)
 
 bool tf_is_input(const struct tf_model *m, int node)
 {
-    const tf_node *def = m->def->node[node];
+    const tf_node *def = m->nodes[node];
     if (strcmp(def->op, "Placeholder") == 0)
         return !is_training_flag(def);
     if (m->has_placeholder || strcmp(def->op, "PlaceholderWithDefault") != 0)

@@ -2,6 +2,7 @@
  *
  * The walk over a decoded file, from its ends to its starts: each node of the file becomes one or
  * more of the graph, settled at once, so that all inputs of a node have their shapes. */
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -62,7 +63,7 @@ static int place_of(const struct walk *w, struct tf_edge e)
 static mp2ml_status import_part(struct walk *w, int node, bool cut, unsigned part, int64_t parts)
 {
     struct tf_model *m = w->import.model;
-    tf_node *def = m->def->node[node];
+    tf_node *def = m->nodes[node];
     const struct tf_start *start = find_start(w->bounds, node);
     const struct tf_row *row = tf_row_find(def->op);
     size_t first = m->first[node];
@@ -91,7 +92,7 @@ static mp2ml_status import_part(struct walk *w, int node, bool cut, unsigned par
 
 static mp2ml_status count_parts(int64_t *parts, const struct walk *w, int node, mp2ml_error *err)
 {
-    const tf_node *def = w->import.model->def->node[node];
+    const tf_node *def = w->import.model->nodes[node];
     const struct tf_row *row = tf_row_find(def->op);
     *parts = 1;
     if (row == NULL || row->parts == NULL || find_start(w->bounds, node) != NULL)
@@ -101,7 +102,8 @@ static mp2ml_status count_parts(int64_t *parts, const struct walk *w, int node, 
 
 static bool is_unknown(const struct walk *w, int node)
 {
-    return tf_row_find(w->import.model->def->node[node]->op) == NULL &&
+    const char *op = w->import.model->nodes[node]->op;
+    return tf_row_find(op) == NULL && tf_composed_find(op) == NULL &&
            find_start(w->bounds, node) == NULL;
 }
 
@@ -131,18 +133,41 @@ static mp2ml_status check_outputs(const struct walk *w, int node)
         if (e.output != 0)
             TRY(count_parts(&parts, w, e.from, err));
         if (e.output >= parts)
-            return tf_fail(err, m->def->node[node], MP2ML_ERR_UNSUPPORTED,
+            return tf_fail(err, m->nodes[node], MP2ML_ERR_UNSUPPORTED,
                            "input %zu is another than the first output of node '%.200s'",
-                           k - m->first[node], m->def->node[e.from]->name);
+                           k - m->first[node], m->nodes[e.from]->name);
     }
     return MP2ML_OK;
 }
 
-static mp2ml_status translate(struct walk *w, int node)
+/* An operator of several nodes, the last of which has its value. What reads a dead node is dead. */
+static mp2ml_status compose(struct walk *w, int node, const struct tf_composed *row, int *inputs,
+                            size_t n_inputs)
+{
+    const struct tf_model *m = w->import.model;
+    tf_node *def = m->nodes[node];
+    struct tf_call c = {.t = &w->import, .def = def, .op = row->op};
+    int out;
+    if (n_inputs < row->min_inputs || n_inputs > row->max_inputs)
+        return tf_fail(w->import.build.err, def, MP2ML_ERR_MODEL, "has %zu inputs", n_inputs);
+    for (size_t k = 0; k < n_inputs; k++)
+        inputs[k] = place_of(w, m->edges[m->first[node] + k]);
+    c.named = (struct graph_node){
+        .name = def->name, .file_op = row->name, .inputs = inputs, .n_inputs = (unsigned)n_inputs};
+    c.x = (struct graph_expand){&w->import.build, &c.named};
+    for (size_t k = 0; k < n_inputs; k++)
+        if (w->import.build.g->nodes[inputs[k]].dead)
+            return expand_unary(&c.x, &out, GRAPH_IDENTITY, NULL, inputs[k]);
+    TRY(row->compose(&c, &out));
+    assert(out == w->import.build.g->n_nodes - 1);
+    return MP2ML_OK;
+}
+
+static mp2ml_status translate(struct walk *w, int node, int *inputs, size_t n_inputs)
 {
     struct tf_model *m = w->import.model;
     mp2ml_error *err = w->import.build.err;
-    const tf_node *def = m->def->node[node];
+    const tf_node *def = m->nodes[node];
     const struct tf_start *start = find_start(w->bounds, node);
     const bool cut = start != NULL && !tf_is_placeholder(def);
     if (start == NULL && w->bounds->n_starts != 0 && tf_is_input(m, node) &&
@@ -150,7 +175,10 @@ static mp2ml_status translate(struct walk *w, int node)
         return tf_fail(err, def, MP2ML_ERR_ARGUMENT,
                        "the outputs depend on this input, too: name it with --input-node");
     int64_t parts;
+    const struct tf_composed *row = tf_composed_find(def->op);
     TRY(check_outputs(w, node));
+    if (row != NULL && start == NULL)
+        return compose(w, node, row, inputs, n_inputs);
     TRY(count_parts(&parts, w, node, err));
     for (int64_t part = 0; part < parts; part++)
         TRY(import_part(w, node, cut, (unsigned)part, parts));
@@ -158,16 +186,16 @@ static mp2ml_status translate(struct walk *w, int node)
 }
 
 /* All that a node of the file becomes, or one that is refused. */
-static mp2ml_status add_places(struct walk *w, int node, const int *places, size_t n, bool all)
+static mp2ml_status add_places(struct walk *w, int node, int *places, size_t n, bool all)
 {
     struct graph_build *b = &w->import.build;
-    const tf_node *def = w->import.model->def->node[node];
+    const tf_node *def = w->import.model->nodes[node];
     const bool known = !is_unknown(w, node);
     const int first = b->g->n_nodes;
     mp2ml_status status = MP2ML_OK;
     if (known && (!all || graph_any_refused(b, places, n)))
         return graph_add_refused(b, def->name, places, n);
-    status = known ? translate(w, node) : graph_unknown_op(b, def->name, def->op);
+    status = known ? translate(w, node, places, n) : graph_unknown_op(b, def->name, def->op);
     return status == MP2ML_OK ? status
                               : graph_refuse(b, first, def->name, def->op, places, n, status);
 }
@@ -183,7 +211,8 @@ static mp2ml_status add_node(struct walk *w, int node)
     w->import.build.file_node = node;
     const mp2ml_status status = add_places(w, node, places, n, all);
     free(places);
-    w->place[node] = place;
+    const bool composed = tf_composed_find(w->import.model->nodes[node]->op) != NULL;
+    w->place[node] = composed ? w->import.build.g->n_nodes - 1 : place; /* the last of them */
     return status;
 }
 
@@ -192,7 +221,7 @@ static mp2ml_status note_cycle(struct walk *w, int node)
 {
     static const char text[] = "the node depends on itself (a cycle)";
     struct graph_build *b = &w->import.build;
-    const tf_node *def = w->import.model->def->node[node];
+    const tf_node *def = w->import.model->nodes[node];
     if (b->refusals == NULL)
         return tf_fail(b->err, def, MP2ML_ERR_MODEL, "%s", text);
     b->file_node = node;
@@ -204,7 +233,7 @@ static mp2ml_status note_cycle(struct walk *w, int node)
 static mp2ml_status step_down(struct walk *w, int node, size_t *depth, bool *opened)
 {
     const struct tf_model *m = w->import.model;
-    const tf_node *def = m->def->node[node];
+    const tf_node *def = m->nodes[node];
     mp2ml_error *err = w->import.build.err;
     *opened = false;
     while (w->next[node] < m->first[node + 1]) {
@@ -229,7 +258,7 @@ static mp2ml_status step_down(struct walk *w, int node, size_t *depth, bool *ope
 static mp2ml_status refuse_unknown(struct walk *w, int node)
 {
     struct graph_build *b = &w->import.build;
-    const tf_node *def = w->import.model->def->node[node];
+    const tf_node *def = w->import.model->nodes[node];
     return graph_note(b, def->name, def->op, graph_unknown_op(b, def->name, def->op));
 }
 
@@ -273,7 +302,7 @@ static mp2ml_status list_inputs(struct walk *w)
         if (place >= 0 && g->nodes[place].op == GRAPH_INPUT)
             g->inputs[g->n_inputs++] = place;
         else if (bounds->n_starts != 0)
-            return tf_fail(w->import.build.err, m->def->node[node], MP2ML_ERR_ARGUMENT,
+            return tf_fail(w->import.build.err, m->nodes[node], MP2ML_ERR_ARGUMENT,
                            "no output depends on this input");
     }
     return MP2ML_OK;
@@ -288,7 +317,7 @@ static mp2ml_status walk_to(struct walk *w, struct tf_edge end)
         return MP2ML_OK;
     TRY(count_parts(&parts, w, end.from, err));
     if (end.output >= parts)
-        return tf_fail(err, w->import.model->def->node[end.from], MP2ML_ERR_ARGUMENT,
+        return tf_fail(err, w->import.model->nodes[end.from], MP2ML_ERR_ARGUMENT,
                        "has no output %u that is known here", end.output);
     return MP2ML_OK;
 }

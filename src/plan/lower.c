@@ -13,6 +13,28 @@
  * times ciphertexts): a re-randomisation, a ciphertext each way and an OT an image. */
 #define REENTRY_PRODUCTS 256u
 
+static bool is_listed(const struct graph_refusals *r, const struct graph_node *n)
+{
+    for (size_t k = 0; k < r->count; k++)
+        if (r->list[k].at == n->file_node && strcmp(r->list[k].node, n->name) == 0)
+            return true;
+    return false;
+}
+
+mp2ml_status lower_refuse(struct lower *lw, int node, const char *text)
+{
+    const struct graph_node *n = &lw->graph->nodes[node];
+    const char *op = graph_node_op(n), *rewrite = graph_hint(op).rewrite;
+    if (lw->refusals != NULL && !is_listed(lw->refusals, n)) {
+        const mp2ml_status status =
+            graph_refusals_add(lw->refusals, n->name, op, text, rewrite, n->file_node);
+        if (status == MP2ML_ERR_MEMORY)
+            return status;
+    }
+    return status_fail(lw->err, MP2ML_ERR_UNSUPPORTED, "node '%s' (%s) %s%s%s", n->name, op, text,
+                       rewrite != NULL ? "; " : "", rewrite != NULL ? rewrite : "");
+}
+
 mp2ml_status lower_fail(struct lower *lw, const char *fmt, ...)
 {
     char text[512];
@@ -20,9 +42,7 @@ mp2ml_status lower_fail(struct lower *lw, const char *fmt, ...)
     va_start(args, fmt);
     (void)vsnprintf(text, sizeof text, fmt, args);
     va_end(args);
-    const struct graph_node *node = &lw->graph->nodes[lw->node];
-    return status_fail(lw->err, MP2ML_ERR_UNSUPPORTED, "node '%s' (%s) %s", node->name,
-                       graph_op_name(node->op), text);
+    return lower_refuse(lw, lw->node, text);
 }
 
 /* ---- steps ----------------------------------------------------------------------------------- */
@@ -352,6 +372,22 @@ static mp2ml_status add_inputs(struct lower *lw)
     return MP2ML_OK;
 }
 
+static mp2ml_status walk_node(struct lower *lw, struct rep *rep)
+{
+    TRY(lower_check_end(lw));
+    TRY(finish_shared(lw));
+    return lower_node(lw, rep);
+}
+
+/* What reads a refused node is refused, silently. */
+static bool reads_refused(struct lower *lw)
+{
+    const struct graph_node *node = &lw->graph->nodes[lw->node];
+    for (unsigned j = 0; j < node->n_inputs; j++)
+        lw->refused[lw->node] |= lw->refused[node->inputs[j]];
+    return lw->refused[lw->node];
+}
+
 static mp2ml_status walk(struct lower *lw)
 {
     const struct graph *g = lw->graph;
@@ -362,23 +398,30 @@ static mp2ml_status walk(struct lower *lw)
         if (!node->batched || lw->uses[lw->node] == 0)
             continue;
         struct rep rep = {0};
-        TRY(lower_check_end(lw));
-        TRY(finish_shared(lw));
-        TRY(lower_node(lw, &rep));
+        if (!reads_refused(lw)) {
+            const mp2ml_status status = walk_node(lw, &rep);
+            if (status != MP2ML_OK && (status != MP2ML_ERR_UNSUPPORTED || lw->refusals == NULL))
+                return status;
+            lw->refused[lw->node] = status != MP2ML_OK;
+        }
         rep_wipe(&lw->reps[lw->node]);
         lw->reps[lw->node] = rep;
         for (unsigned j = 0; j < node->n_inputs; j++)
             if (--lw->uses_left[node->inputs[j]] == 0)
                 rep_wipe(&lw->reps[node->inputs[j]]);
     }
+    if (lw->refusals != NULL && lw->refusals->count != 0)
+        return MP2ML_ERR_UNSUPPORTED;
     return lower_outputs(lw);
 }
 
-mp2ml_status plan_lower(struct plan *plan, const struct graph *graph, mp2ml_error *err)
+mp2ml_status plan_lower(struct plan *plan, const struct graph *graph,
+                        struct graph_refusals *refusals, mp2ml_error *err)
 {
-    struct lower lw = {.graph = graph, .plan = plan, .err = err};
+    struct lower lw = {.graph = graph, .plan = plan, .err = err, .refusals = refusals};
     size_t n = graph->n_nodes > 0 ? (size_t)graph->n_nodes : 1;
     lw.reps = calloc(n, sizeof *lw.reps);
+    lw.refused = calloc(n, sizeof *lw.refused);
     lw.uses = calloc(n, sizeof *lw.uses);
     lw.uses_left = calloc(n, sizeof *lw.uses_left);
     lw.consumer = calloc(n, sizeof *lw.consumer);
@@ -387,15 +430,16 @@ mp2ml_status plan_lower(struct plan *plan, const struct graph *graph, mp2ml_erro
     lw.relu_of = calloc(PLAN_MAX_STEPS, sizeof *lw.relu_of);
     lw.sign_of = calloc(PLAN_MAX_STEPS, sizeof *lw.sign_of);
     mp2ml_status status = MP2ML_ERR_MEMORY;
-    if (lw.reps != NULL && lw.uses != NULL && lw.uses_left != NULL && lw.consumer != NULL &&
-        lw.wanted_finished != NULL && lw.reentry_of != NULL && lw.relu_of != NULL &&
-        lw.sign_of != NULL)
+    if (lw.reps != NULL && lw.refused != NULL && lw.uses != NULL && lw.uses_left != NULL &&
+        lw.consumer != NULL && lw.wanted_finished != NULL && lw.reentry_of != NULL &&
+        lw.relu_of != NULL && lw.sign_of != NULL)
         status = walk(&lw);
     if (status == MP2ML_ERR_MEMORY)
         status = status_fail(err, status, "no memory for the plan of this network");
     for (size_t i = 0; lw.reps != NULL && i < n; i++)
         rep_wipe(&lw.reps[i]);
     free(lw.reps);
+    free(lw.refused);
     free(lw.uses);
     free(lw.uses_left);
     free(lw.consumer);

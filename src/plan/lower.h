@@ -14,8 +14,8 @@
  *
  * Files: lower_rep.c (representations), lower_shape.c (moving, scaling), lower_sum.c, lower_map.c
  * (convolution, matrices, pooling as maps), merge.c (maps times representations, sums), lower.c
- * (the walk), lower_nonlinear.c, lower_concat.c, lower_product.c, lower_output.c (what the client
- * gets). */
+ * (the walk), lower_nonlinear.c, lower_max.c, lower_concat.c, lower_product.c, lower_output.c (what
+ * the client gets). */
 #ifndef PLAN_LOWER_H
 #define PLAN_LOWER_H
 
@@ -71,10 +71,12 @@ struct lower {
     const struct graph *graph;
     struct plan *plan;
     mp2ml_error *err;
-    struct rep *reps;      /* [n_nodes] */
-    int *uses;             /* [n_nodes] consumers (and outputs) */
-    int *uses_left;        /* times it is read by what is not lowered yet */
-    int *consumer;         /* [n_nodes] the last consumer, -1 */
+    struct graph_refusals *refusals; /* NULL: the first refusal ends the walk */
+    bool *refused;                   /* [n_nodes] it, or what it depends on, is in the list */
+    struct rep *reps;                /* [n_nodes] */
+    int *uses;                       /* [n_nodes] consumers (and outputs) */
+    int *uses_left;                  /* times it is read by what is not lowered yet */
+    int *consumer;                   /* [n_nodes] the last consumer, -1 */
     bool *wanted_finished; /* [n_nodes] a ReLU, Sign, maximum, product or output reads it, at once
                               or behind what passes values on */
     uint16_t *reentry_of;  /* [PLAN_MAX_STEPS] the RE-ENTRY of a step, 0 = none yet */
@@ -142,6 +144,9 @@ MUST_CHECK mp2ml_status merge_add(const struct plan *plan, struct rep *out, cons
 MUST_CHECK mp2ml_status merge_finish(const struct plan *plan, struct linear *out, struct rep *in);
 
 /* lower.c */
+/* ERR_UNSUPPORTED: "node 'NAME' (OP) TEXT", and what to write instead; into the list if there is
+ * one. lower_fail is that for the node that is being lowered. */
+mp2ml_status lower_refuse(struct lower *lw, int node, const char *text);
 mp2ml_status lower_fail(struct lower *lw, const char *fmt, ...) MP2ML_PRINTF(2, 3);
 /* Makes a LINEAR step of node's representation, which becomes that step. */
 MUST_CHECK mp2ml_status lower_finish(struct lower *lw, int node);
@@ -162,10 +167,18 @@ static inline struct rep *lower_operand(const struct lower *lw, unsigned i)
 /* lower_nonlinear.c */
 /* RELU, SIGN. */
 MUST_CHECK mp2ml_status lower_sign(struct lower *lw, enum step_kind kind, struct rep *out);
-MUST_CHECK mp2ml_status lower_max_pool(struct lower *lw, struct rep *out);
+/* A RELU or SIGN without constants; all readers of an operand's share it. */
+MUST_CHECK mp2ml_status lower_sign_step(struct lower *lw, enum step_kind kind, unsigned operand,
+                                        unsigned *at);
+/* The operand as one LINEAR step. What linear steps can read as it is stays so for other readers:
+ * then the step is of a copy, kept in the place of this node until it is lowered. */
+MUST_CHECK mp2ml_status lower_finished_operand(struct lower *lw, struct rep **finished);
 MUST_CHECK mp2ml_status lower_final(struct lower *lw, struct rep *out);
 /* Refuses a node that goes on computing with what the client does at the end. */
 MUST_CHECK mp2ml_status lower_check_end(struct lower *lw);
+
+/* lower_max.c */
+MUST_CHECK mp2ml_status lower_max_pool(struct lower *lw, struct rep *out);
 
 /* lower_concat.c */
 MUST_CHECK mp2ml_status lower_concat(struct lower *lw, struct rep *out);

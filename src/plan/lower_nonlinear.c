@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * ReLU, Sign, max pool, and what may stand at the end of a network only. A ReLU or Sign whose only
- * reader is a max pool waits for it: the maximum first, then fewer of them. */
+ * ReLU, Sign, and what may stand at the end of a network only. A ReLU or Sign whose only reader is a
+ * max pool waits for it (lower_max.c). */
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,16 +11,7 @@
 
 #define FAR 1e30 /* beyond any value */
 
-static bool in_k(const struct lower *lw, const struct rep *rep)
-{
-    if (rep->lin != NULL || rep->n_bases != 1)
-        return false;
-    enum step_kind kind = lw->plan->pub.steps[rep->bases[0]].kind;
-    return kind == STEP_LINEAR || kind == STEP_MAX;
-}
-
-/* Without constants; all readers of a step's ReLU or Sign share it. */
-static mp2ml_status sign_step(struct lower *lw, enum step_kind kind, unsigned operand, unsigned *at)
+mp2ml_status lower_sign_step(struct lower *lw, enum step_kind kind, unsigned operand, unsigned *at)
 {
     uint16_t *known = kind == STEP_SIGN ? &lw->sign_of[operand] : &lw->relu_of[operand];
     *at = *known;
@@ -42,9 +34,7 @@ static bool waits(const struct lower *lw)
            graph_sample_count(next) <= graph_sample_count(&lw->graph->nodes[lw->node]);
 }
 
-/* The operand as one LINEAR step. What linear steps can read as it is stays so for other readers:
- * then the step is of a copy, kept in the place of this node until it is lowered. */
-static mp2ml_status finished_operand(struct lower *lw, struct rep **finished)
+mp2ml_status lower_finished_operand(struct lower *lw, struct rep **finished)
 {
     int node = lw->graph->nodes[lw->node].inputs[0];
     if (lw->reps[node].lin == NULL) {
@@ -129,7 +119,7 @@ static mp2ml_status sign_of_base(struct lower *lw, enum step_kind kind, unsigned
     for (size_t i = 0; i < count; i++)
         any = any || beside[i].offset < 0 || beside[i].offset > 0 || beside[i].negative;
     if (lw->plan->pub.steps[base].kind != STEP_RELU && !any)
-        TRY(sign_step(lw, kind, base, &at));
+        TRY(lower_sign_step(lw, kind, base, &at));
     if (lw->plan->pub.steps[base].kind != STEP_RELU && any) {
         TRY(lower_step(lw, kind, base, count, lw->graph->nodes[lw->node].name, &at));
         struct linear *lin = &lw->plan->linear[at];
@@ -210,7 +200,7 @@ mp2ml_status lower_sign(struct lower *lw, enum step_kind kind, struct rep *out)
     struct beside *beside = calloc(in->n_base + 1, sizeof *beside);
     mp2ml_status status = beside != NULL ? MP2ML_OK : MP2ML_ERR_MEMORY;
     if (status == MP2ML_OK && !sign_of_bases(lw, kind, in, beside)) {
-        status = finished_operand(lw, &in);
+        status = lower_finished_operand(lw, &in);
         free(beside);
         beside = status == MP2ML_OK ? calloc(in->n_base + 1, sizeof *beside) : NULL;
         if (status == MP2ML_OK && beside == NULL)
@@ -221,93 +211,6 @@ mp2ml_status lower_sign(struct lower *lw, enum step_kind kind, struct rep *out)
             kind == STEP_RELU ? relu_values(lw, in, beside, out) : sign_values(lw, in, beside, out);
     free(beside);
     return status;
-}
-
-/* With constants of the server's maxima of values with different ones would mean nothing. */
-static bool is_plain(const struct plan *plan, unsigned step, enum step_kind kind)
-{
-    return plan->pub.steps[step].kind == kind && plan->linear[step].b == NULL;
-}
-
-/* Every element is one value of a step that a maximum can be taken of: in Z_{2^k}, or a ReLU or Sign,
- * whose operand will do as well, and then padding that is not above the least value does no harm. */
-static bool max_can_read(const struct lower *lw, const struct rep *in)
-{
-    if (in_k(lw, in))
-        return rep_is_pick(in);
-    if (in->lin != NULL || in->n_bases != 1 || in->scaled || in->shifted)
-        return false;
-    const bool sign = is_plain(lw->plan, in->bases[0], STEP_SIGN);
-    if (!sign && !is_plain(lw->plan, in->bases[0], STEP_RELU))
-        return false;
-    if (in->pending != STEP_INPUT && in->pending != (sign ? STEP_SIGN : STEP_RELU))
-        return false; /* one of the other kind comes between */
-    for (size_t i = 0; i < in->count; i++) {
-        const struct rep_value *v = &in->values[i];
-        bool padding = v->src == REP_CONSTANT && v->offset <= (sign ? -1 : 0);
-        bool plain = v->src != REP_CONSTANT && v->scale >= 1 && v->scale <= 1 && v->offset >= 0 &&
-                     v->offset <= 0;
-        if (!padding && !plain)
-            return false;
-    }
-    return true;
-}
-
-/* Turns elements into base values and drops constants. False when a window has nothing left. */
-static bool windows_of_base(struct mpc_windows *windows, const struct rep *in)
-{
-    uint32_t *first, *member, from = 0, n = 0; /* const for readers, but ours */
-    memcpy(&first, &windows->first, sizeof first);
-    memcpy(&member, &windows->member, sizeof member);
-    for (size_t w = 0; w < windows->count; w++) {
-        uint32_t to = first[w + 1], before = n;
-        for (; from < to; from++) {
-            uint32_t src = in->values[member[from]].src;
-            if (src != REP_CONSTANT)
-                member[n++] = src;
-        }
-        first[w + 1] = n;
-        if (n == before)
-            return false;
-    }
-    return true;
-}
-
-/* `pending` is still to be done. */
-static mp2ml_status max_step(struct lower *lw, struct rep *in, enum step_kind pending,
-                             struct rep *out)
-{
-    struct mpc_windows windows;
-    TRY(lower_max_windows(lw, &windows));
-    const struct plan_step *base = &lw->plan->pub.steps[in->bases[0]];
-    /* max(relu(x)) = relu(max(x)), max(sign(x)) = sign(max(x)) */
-    bool behind = base->kind == STEP_RELU || base->kind == STEP_SIGN;
-    enum step_kind last = behind ? base->kind : pending;
-    unsigned at = behind ? base->operands[0] : in->bases[0];
-    mp2ml_status status = MP2ML_OK;
-    if (!windows_of_base(&windows, in))
-        status = lower_fail(lw, "has a window of padding alone");
-    if (status == MP2ML_OK)
-        status = lower_step(lw, STEP_MAX, at, windows.count, lw->graph->nodes[lw->node].name, &at);
-    if (status != MP2ML_OK) {
-        plan_windows_wipe(&windows);
-        return status;
-    }
-    lw->plan->pub.steps[at].windows = windows;
-    lower_dims(lw, at, lw->node);
-    if (last != STEP_INPUT)
-        TRY(sign_step(lw, last, at, &at));
-    return rep_of_step(out, at, windows.count);
-}
-
-mp2ml_status lower_max_pool(struct lower *lw, struct rep *out)
-{
-    enum step_kind pending = lower_operand(lw, 0)->pending;
-    if (max_can_read(lw, lower_operand(lw, 0)))
-        return max_step(lw, lower_operand(lw, 0), pending, out);
-    struct rep *finished;
-    TRY(finished_operand(lw, &finished));
-    return max_step(lw, finished, pending, out);
 }
 
 static enum plan_post post_of(enum graph_op op)
@@ -364,6 +267,14 @@ static bool may_follow(const struct graph_node *node, const struct rep_end *end)
            node->op == GRAPH_TRANSPOSE;
 }
 
+/* The operator that belongs at the end, before what moves its values. */
+static int end_before(const struct graph *g, int node)
+{
+    while (graph_op_kind(g->nodes[node].op) != 'E' && g->nodes[node].n_inputs != 0)
+        node = g->nodes[node].inputs[0];
+    return node;
+}
+
 mp2ml_status lower_check_end(struct lower *lw)
 {
     const struct graph_node *node = &lw->graph->nodes[lw->node];
@@ -371,10 +282,16 @@ mp2ml_status lower_check_end(struct lower *lw)
         const struct graph_node *in = lower_input(lw, i);
         if (!in->batched || may_follow(node, &lower_operand(lw, i)->end))
             continue;
-        return status_fail(lw->err, MP2ML_ERR_UNSUPPORTED,
-                           "node '%s' (%s) has a private form at the end of a network only, but "
-                           "node '%s' (%s) reads it",
-                           in->name, graph_op_name(in->op), node->name, graph_op_name(node->op));
+        char text[512];
+        (void)snprintf(text, sizeof text,
+                       "has a private form at the end of a network only, but node '%.300s' (%.60s) "
+                       "reads it",
+                       node->name, graph_node_op(node));
+        const mp2ml_status status = lower_refuse(lw, end_before(lw->graph, node->inputs[i]), text);
+        if (lw->refusals == NULL || status != MP2ML_ERR_UNSUPPORTED ||
+            lower_operand(lw, i)->end.labels)
+            return status;
+        lower_operand(lw, i)->end = (struct rep_end){0}; /* as if it were not there */
     }
     return MP2ML_OK;
 }

@@ -181,6 +181,43 @@ static mp2ml_status lower_output(struct lower *lw, int o)
     return MP2ML_OK;
 }
 
+/* Steps that nobody reads, as ReLUs that have moved behind a maximum for all their readers, go. */
+static void drop_unread(struct plan *plan)
+{
+    bool read[PLAN_MAX_STEPS] = {false};
+    uint16_t now[PLAN_MAX_STEPS];
+    unsigned n = 0;
+    for (unsigned s = plan->pub.n_steps; s-- > 0;) {
+        const struct plan_step *step = &plan->pub.steps[s];
+        read[s] = read[s] || step->kind == STEP_INPUT || step->kind == STEP_OUTPUT;
+        for (unsigned i = 0; read[s] && i < step->n_operands; i++)
+            read[step->operands[i]] = true;
+    }
+    for (unsigned s = 0; s < plan->pub.n_steps; s++) {
+        struct plan_step *step = &plan->pub.steps[s];
+        if (!read[s]) {
+            plan_windows_wipe(&step->windows);
+            linear_wipe(&plan->linear[s]);
+            free(plan->notes[s].nodes);
+            plan->notes[s].nodes = NULL;
+            continue;
+        }
+        for (unsigned i = 0; i < step->n_operands; i++)
+            step->operands[i] = now[step->operands[i]];
+        now[s] = (uint16_t)n;
+        if (n != s) {
+            plan->pub.steps[n] = *step;
+            plan->linear[n] = plan->linear[s];
+            plan->notes[n] = plan->notes[s];
+            memset(step, 0, sizeof *step);
+            memset(&plan->linear[s], 0, sizeof plan->linear[s]);
+            memset(&plan->notes[s], 0, sizeof plan->notes[s]);
+        }
+        n++;
+    }
+    plan->pub.n_steps = n;
+}
+
 mp2ml_status lower_outputs(struct lower *lw)
 {
     int n = lw->graph->n_outputs;
@@ -190,6 +227,7 @@ mp2ml_status lower_outputs(struct lower *lw)
     TRY(choose_policy(lw));
     for (int o = 0; o < n; o++)
         TRY(lower_output(lw, o));
+    drop_unread(lw->plan);
     /* What is opened, directly or through non-linear steps; operands stand before their step. */
     struct plan *plan = lw->plan;
     for (unsigned s = plan->pub.n_steps; s-- > 0;) {

@@ -114,7 +114,7 @@ mp2ml_status plan_new(struct plan **out, const struct graph *graph,
         return status_fail(err, MP2ML_ERR_MEMORY, "no memory for a plan");
     plan->options = o;
     plan->pub.k_ss = o.k_ss;
-    mp2ml_status status = plan_lower(plan, graph, err);
+    mp2ml_status status = plan_lower(plan, graph, NULL, err);
     if (status == MP2ML_OK)
         status = plan_measure(plan, err);
     plan->options.calibration = NULL; /* was borrowed */
@@ -123,6 +123,21 @@ mp2ml_status plan_new(struct plan **out, const struct graph *graph,
     else
         plan_free(plan);
     return status;
+}
+
+mp2ml_status plan_explain(struct graph_refusals *refusals, const struct graph *graph,
+                          mp2ml_error *err)
+{
+    struct plan *plan = calloc(1, sizeof *plan);
+    if (plan == NULL)
+        return status_fail(err, MP2ML_ERR_MEMORY, "no memory for a plan");
+    plan_options_init(&plan->options);
+    mp2ml_error own = {MP2ML_OK, ""};
+    const mp2ml_status status = plan_lower(plan, graph, refusals, &own);
+    plan_free(plan);
+    return status == MP2ML_OK || status == MP2ML_ERR_ARGUMENT
+               ? MP2ML_OK
+               : status_fail(err, status, "%s", own.text);
 }
 
 void plan_windows_wipe(struct mpc_windows *windows)

@@ -191,6 +191,10 @@ struct plan {
  */
 MUST_CHECK mp2ml_status plan_new(struct plan **out, const struct graph *graph,
                                  const struct plan_options *options, mp2ml_error *err);
+/* All nodes that have no private form where they stand, in *refusals; then ERR_UNSUPPORTED. What is
+ * to be revealed is no matter here. */
+MUST_CHECK mp2ml_status plan_explain(struct graph_refusals *refusals, const struct graph *graph,
+                                     mp2ml_error *err);
 void plan_free(struct plan *plan);
 
 /* Chooses scales for hidden rings of k bits and an opened (or argmax) ring of k_out bits, sets
@@ -208,6 +212,10 @@ double plan_blind_half(const struct plan *plan, unsigned s);
 void plan_set_sign_bits(struct plan *plan, const uint8_t *sign_bits);
 /* After those two, before anything reads the expected error: the error of every step. */
 MUST_CHECK mp2ml_status plan_error_model(struct plan *plan);
+/* What the model says of output o: six deviations of its worst value, and what one wrong sign may
+ * add beside them. Real units. */
+double plan_modelled_error(const struct plan *plan, unsigned o);
+double plan_flip_error(const struct plan *plan, unsigned o);
 
 /* The lowered network in floats: for tests and ranges. values[s] = [value][image] of step s. */
 typedef int (*plan_visit)(void *context, unsigned step, const float *values, size_t images);

@@ -15,8 +15,8 @@
  * the error itself decides); a maximum never enlarges it. E[x^2] and the share of active ReLUs are
  * measured on the samples.
  *
- * Wrong signs are rare and large, which a deviation says little about: so the bound leaves room for
- * one of them besides, with what it adds behind the weights (`flip`). */
+ * Wrong signs, of a Sign or blind ones, are rare and large, which a deviation says little about: so
+ * the bound leaves room for one of them besides, with what it adds behind the weights (`flip`). */
 #include <math.h>
 #include <stdlib.h>
 
@@ -143,41 +143,107 @@ static void sign_variance(const struct error_model *m, unsigned s, const double 
                  fmax(0, 1 - (active != NULL ? (double)active[i] : 0));
 }
 
-static double largest_weight(const struct linear *lin, size_t from, size_t to)
+/* Of the weights of operand values from..to-1: the largest, and the largest 2-norms of what one
+ * output reads and of what reads one value. */
+struct sizes {
+    double weight, row, column;
+};
+
+static mp2ml_status weight_sizes(struct sizes *sizes, const struct linear *lin, size_t from,
+                                 size_t to)
 {
-    double most = 0;
+    double *columns = calloc(to - from + 1, sizeof *columns);
+    *sizes = (struct sizes){0, 0, 0};
+    if (columns == NULL)
+        return MP2ML_ERR_MEMORY;
     for (size_t g = 0; g < lin->n_groups; g++) {
         const struct linear_group *group = &lin->groups[g];
-        for (size_t c = 0; c < group->cols; c++) {
-            const uint32_t i = lin->in_index[group->in_at + c];
-            for (size_t r = 0; i >= from && i < to && r < group->rows; r++)
-                most = fmax(most, fabs((double)lin->w[group->weights_at + r * group->cols + c]));
+        for (size_t r = 0; r < group->rows; r++) {
+            const float *w = lin->w + group->weights_at + r * group->cols;
+            double row = 0;
+            for (size_t c = 0; c < group->cols; c++) {
+                const size_t i = lin->in_index[group->in_at + c];
+                if (i < from || i >= to)
+                    continue;
+                const double square = (double)w[c] * (double)w[c];
+                row += square;
+                columns[i - from] += square;
+                sizes->weight = fmax(sizes->weight, square);
+            }
+            sizes->row = fmax(sizes->row, row);
         }
     }
-    return most;
+    for (size_t i = 0; i < to - from; i++)
+        sizes->column = fmax(sizes->column, columns[i]);
+    free(columns);
+    sizes->weight = sqrt(sizes->weight);
+    sizes->row = sqrt(sizes->row);
+    sizes->column = sqrt(sizes->column);
+    return MP2ML_OK;
 }
 
-/* The most that one wrong Sign may add to a value of step s. */
-static double flip_of(const struct plan *plan, unsigned s)
+/* The longest way of a value through a maximum, in comparisons. */
+static double rounds_of(const struct mpc_windows *w)
+{
+    uint32_t longest = 1;
+    for (size_t i = 0; i < w->count; i++)
+        longest = w->first[i + 1] - w->first[i] > longest ? w->first[i + 1] - w->first[i] : longest;
+    return ceil(log2(longest));
+}
+
+static void widen(struct plan_flip *to, double fresh, double one, double all)
+{
+    to->fresh = fmax(to->fresh, fresh);
+    to->one = fmax(to->one, one);
+    to->all = fmax(to->all, all);
+}
+
+/* What one wrong sign adds to the values of a linear step: one that a value was alone in is spread
+ * by the value's column; of several values that it has moved, rows add up what they read. */
+static mp2ml_status linear_flip(struct plan_flip *flip, const struct plan *plan, unsigned s)
 {
     const struct plan_step *step = &plan->pub.steps[s];
-    const struct plan_notes *notes = plan->notes;
-    double flip = 0;
     size_t at = 0;
-    if (step->kind == STEP_SIGN)
-        return 2;
     for (unsigned i = 0; i < step->n_operands; i++) {
-        const unsigned o = step->operands[i], other = step->operands[step->n_operands - 1 - i];
-        double factor = step->kind == STEP_SUM       ? ldexp(1, step->shift[i])
-                        : step->kind == STEP_PRODUCT ? plan->range[other].used
-                        : step->kind == STEP_SQUARE  ? 2 * plan->range[o].used
-                                                     : 1;
-        if (step->kind == STEP_LINEAR && notes[o].flip > 0)
-            factor = largest_weight(&plan->linear[s], at, at + plan->pub.steps[o].count);
+        const unsigned o = step->operands[i];
+        const struct plan_flip *in = &plan->notes[o].flip;
+        const size_t from = at;
+        struct sizes sizes;
         at += plan->pub.steps[o].count;
-        flip = fmax(flip, factor * notes[o].flip);
+        if (in->fresh <= 0 && in->all <= 0)
+            continue;
+        TRY(weight_sizes(&sizes, &plan->linear[s], from, at));
+        widen(flip, 0, fmax(in->fresh * sizes.weight, in->all * sizes.row),
+              fmax(in->fresh * sizes.column, in->all * fmax(sizes.row, sizes.column)));
     }
-    return flip;
+    return MP2ML_OK;
+}
+
+/* What one wrong sign may add to a value of step s, and to all of them. */
+static mp2ml_status flip_of(struct plan_flip *flip, const struct plan *plan, unsigned s)
+{
+    const struct plan_step *step = &plan->pub.steps[s];
+    const double half = plan_blind_half(plan, s);
+    *flip = (struct plan_flip){0, 0, 0};
+    if (step->kind == STEP_LINEAR)
+        return linear_flip(flip, plan, s);
+    if (step->kind == STEP_SIGN)
+        widen(flip, 2, 0, 0); /* whatever its operand is */
+    for (unsigned i = 0; step->kind != STEP_SIGN && i < step->n_operands; i++) {
+        const unsigned o = step->operands[i], other = step->operands[step->n_operands - 1 - i];
+        const struct plan_flip *in = &plan->notes[o].flip;
+        const double factor = step->kind == STEP_SUM       ? ldexp(1, step->shift[i])
+                              : step->kind == STEP_PRODUCT ? plan->range[other].used
+                              : step->kind == STEP_SQUARE  ? 2 * plan->range[o].used
+                                                           : 1;
+        widen(flip, factor * in->fresh, factor * in->one, factor * in->all);
+    }
+    if (step->kind == STEP_RELU)
+        widen(flip, half, 0, 0);
+    if (step->kind == STEP_MAX &&
+        step->blind > 0) /* each comparison may lose what it does not see */
+        flip->fresh += rounds_of(&step->windows) * half;
+    return MP2ML_OK;
 }
 
 static mp2ml_status step_variance(struct error_model *m, unsigned s)
@@ -230,7 +296,8 @@ mp2ml_status plan_error_model(struct plan *plan)
         for (size_t i = 0; status == MP2ML_OK && i < plan->pub.steps[s].count; i++)
             top = fmax(top, m.variance[s][i]);
         plan->notes[s].error_sd = sqrt(top);
-        plan->notes[s].flip = flip_of(plan, s);
+        if (status == MP2ML_OK)
+            status = flip_of(&plan->notes[s].flip, plan, s);
     }
     for (unsigned s = 0; m.variance != NULL && s < n; s++)
         free(m.variance[s]);
@@ -238,13 +305,27 @@ mp2ml_status plan_error_model(struct plan *plan)
     return status;
 }
 
+/* The step that shows output o. */
+static const struct plan_notes *notes_of(const struct plan *plan, unsigned o)
+{
+    unsigned s = 0;
+    while (plan->pub.steps[s].kind != STEP_OUTPUT || plan->pub.steps[s].tensor != o)
+        s++;
+    return &plan->notes[s];
+}
+
+double plan_modelled_error(const struct plan *plan, unsigned o)
+{
+    return DEVIATIONS * notes_of(plan, o)->error_sd;
+}
+
+double plan_flip_error(const struct plan *plan, unsigned o)
+{
+    return fmax(notes_of(plan, o)->flip.fresh, notes_of(plan, o)->flip.one);
+}
+
 double plan_expected_error(const struct plan *plan, unsigned output)
 {
-    for (unsigned s = 0; s < plan->pub.n_steps; s++) {
-        const struct plan_step *step = &plan->pub.steps[s];
-        if (step->kind == STEP_OUTPUT && step->tensor == output)
-            return fmax(DEVIATIONS * plan->notes[s].error_sd + plan->notes[s].flip,
-                        OBSERVED * plan->observed_error[output]);
-    }
-    return 0;
+    return fmax(plan_modelled_error(plan, output) + plan_flip_error(plan, output),
+                OBSERVED * plan->observed_error[output]);
 }

@@ -18,6 +18,13 @@ struct plan_range {
         *active; /* RELU, SIGN: [count], share of the samples in which it is not zero; else NULL */
 };
 
+/* What one wrong sign before it, of a SIGN or a blind one, may add to a step's values, real units. */
+struct plan_flip {
+    double fresh; /* to a single value, of those whose signs this step, or a step before it that is
+                     not linear, has decided */
+    double one, all; /* of earlier ones: to any one value; 2-norm of what they add to all */
+};
+
 struct plan_notes {   /* one a step */
     char *nodes;      /* graph nodes that it does, for people */
     uint32_t dims[3]; /* of its values as a picture in memory order, of one image: two sides and
@@ -28,7 +35,7 @@ struct plan_notes {   /* one a step */
     double norm2;     /* LINEAR: largest 2-norm of an integer row */
     unsigned k_most;  /* LINEAR before a product: the ring may have so many bits only; 0: any */
     double error_sd;  /* expected standard deviation of the error, real units; largest value */
-    double flip;      /* most that one wrong SIGN before it may add to a value, real units */
+    struct plan_flip flip;
 };
 
 /* Adds a step with room in every parallel array; *at is its number. `nodes` is copied. */
@@ -38,7 +45,8 @@ MUST_CHECK mp2ml_status plan_add_step(struct plan *plan, enum step_kind kind,
 void plan_windows_wipe(struct mpc_windows *windows);
 
 /* lower.c: fills pub (but for scales and rings) and linear (the float form). */
-MUST_CHECK mp2ml_status plan_lower(struct plan *plan, const struct graph *graph, mp2ml_error *err);
+MUST_CHECK mp2ml_status plan_lower(struct plan *plan, const struct graph *graph,
+                                   struct graph_refusals *refusals, mp2ml_error *err);
 /* ranges.c: samples, their outputs, and plan->range. */
 MUST_CHECK mp2ml_status plan_measure(struct plan *plan, mp2ml_error *err);
 

@@ -52,9 +52,13 @@ double *scales_constants(const struct plan *plan, unsigned s);
 /* ---- scales_weights.c ------------------------------------------------------------------------ */
 
 /* What the weights of one operand of a linear step ask for. */
+#define SCALES_FEW 12 /* magnitudes that are looked at one by one */
+
 struct operand_spread {
-    double most, least; /* of |weight|/S_i, zeros apart; 0 and INFINITY without any */
-    double square;      /* largest sum over the columns of a row of E[(x*S_i)^2] */
+    double most, least;      /* of |weight|/S_i, zeros apart; 0 and INFINITY without any */
+    double square;           /* largest sum over the columns of a row of E[(x*S_i)^2] */
+    double size[SCALES_FEW]; /* the magnitudes ... */
+    unsigned n_sizes;        /* ... if there are no more than SCALES_FEW */
 };
 
 /* spread[n_operands], shifts not counted. */

@@ -9,6 +9,8 @@
  * both parties do to their shares for nothing. An operand whose weights are all of one size (a skip
  * connection) gets a whole number, so that nothing of it is lost.
  *
+ * Where weights have few magnitudes, S makes them as whole as possible.
+ *
  * Where all weights have one magnitude (pooling, sums, copies) they are the largest integer for
  * which no bit need be dropped, at least 1: nothing is lost by rounding, and l stays small. */
 #include <stdlib.h>
@@ -67,6 +69,15 @@ static mp2ml_status columns_init(struct columns *c, const struct plan *plan,
     return MP2ML_OK;
 }
 
+static void note_size(struct operand_spread *s, double a)
+{
+    unsigned i = 0;
+    while (i < s->n_sizes && fabs(s->size[i] - a) > 1e-6 * a)
+        i++;
+    if (i == s->n_sizes && s->n_sizes++ < SCALES_FEW)
+        s->size[i] = a;
+}
+
 /* Weights of one block; the columns of `group`. */
 static void block_spread(struct operand_spread *spread, const struct linear *lin,
                          const struct linear_group *group, const struct columns *columns)
@@ -79,6 +90,8 @@ static void block_spread(struct operand_spread *spread, const struct linear *lin
             double a = fabs((double)w[c]) * columns->inverse[index[c]];
             s->most = a > s->most ? a : s->most;
             s->least = a > 0 && a < s->least ? a : s->least;
+            if (a > 0 && s->n_sizes <= SCALES_FEW)
+                note_size(s, a);
         }
     }
 }
@@ -90,7 +103,7 @@ mp2ml_status scales_spread(struct operand_spread *spread, const struct plan *pla
     struct columns columns;
     TRY(columns_init(&columns, plan, step));
     for (unsigned i = 0; i < step->n_operands; i++)
-        spread[i] = (struct operand_spread){0.0, INFINITY, 0.0};
+        spread[i] = (struct operand_spread){.least = INFINITY};
     uint32_t *owner = linear_owners(lin);
     for (size_t g = 0; owner != NULL && g < lin->n_groups; g++) {
         const struct linear_group *group = &lin->groups[g];
@@ -117,13 +130,33 @@ static bool is_flat(const struct operand_spread *s)
     return s->most > 0 && s->most <= s->least * (1 + 1e-6);
 }
 
+/* The largest weight as an integer, of the upper half of what the limit allows, with which rounding
+ * loses least of the others: means of 9, 6 and 4 values, beside each other at a border, are whole
+ * with multiples of 36. */
+static double best_whole(const struct operand_spread *s, double limit)
+{
+    double best = limit, least = INFINITY;
+    for (double m = limit; m > limit / 2; m--) {
+        double lost = 0;
+        for (unsigned i = 0; i < s->n_sizes; i++) {
+            const double v = m * s->size[i] / s->most;
+            lost = fmax(lost, fabs(v - round_half_up(v)) / m);
+        }
+        if (lost < least * (1 - 1e-9) && lost < least - 1e-12) {
+            least = lost;
+            best = m;
+        }
+    }
+    return best;
+}
+
 static double one_operand(const struct operand_spread *s, double range, unsigned k, double limit)
 {
     if (is_flat(s)) {
         double m = range > 0 ? floor(scales_room(k) * s->most / range) : limit;
         return (m < 1 ? 1 : m > limit ? limit : m) / s->most;
     }
-    return limit / s->most;
+    return (s->n_sizes <= SCALES_FEW ? best_whole(s, limit) : limit) / s->most;
 }
 
 /* Doublings that bring `weight` (in units of the sum) below the limit. */

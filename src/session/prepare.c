@@ -83,14 +83,25 @@ static mp2ml_status plan_model(struct mp2ml_model *m, const struct mp2ml_options
     return status;
 }
 
-/* The names must be as many as the last axis of the first output is long. */
+/* The step that makes output o's labels. */
+static const struct plan_step *label_step(const struct plan_public *pub, int o)
+{
+    const struct plan_step *step = pub->steps;
+    while (!(step->kind == STEP_OUTPUT && step->tensor == (unsigned)o))
+        step++;
+    return &pub->steps[step->operands[0]];
+}
+
+/* The names must be as many as the rows of the first output are long. */
 static mp2ml_status read_classes(struct mp2ml_model *m, const char *path, mp2ml_error *err)
 {
-    const struct graph_node *out = &m->graph->nodes[m->graph->outputs[0]];
+    const struct plan_public *pub = &m->plan->pub;
+    const struct plan_tensor *out = &pub->outputs[0];
+    const size_t last = out->rank > 0 ? out->dims[out->rank - 1] : 1;
+    const size_t want = pub->policy != PLAN_LOGITS ? label_step(pub, 0)->windows.first[1]
+                        : out->row > 0             ? out->row
+                                                   : last;
     TRY(class_names_read(&m->classes, path, err));
-    if (out->op == GRAPH_ARGMAX)
-        out = &m->graph->nodes[out->inputs[0]];
-    size_t want = out->rank > 1 ? (size_t)out->dims[out->rank - 1] : 1;
     if (m->classes.count != want)
         return status_fail(err, MP2ML_ERR_ARGUMENT,
                            "--classes: %s has %u names, but output '%s' has %zu classes", path,
@@ -137,7 +148,7 @@ static mp2ml_status finish_model(struct mp2ml_model *m, const struct mp2ml_optio
     return MP2ML_OK;
 }
 
-static struct graph_cut cut_of(const struct mp2ml_options *o)
+struct graph_cut options_cut(const struct mp2ml_options *o)
 {
     struct graph_cut cut = {0};
     if (o->n_input_node > 0)
@@ -157,7 +168,7 @@ static mp2ml_status make_model(mp2ml_model **out, const void *data, size_t size,
     struct mp2ml_options defaults;
     options_init(&defaults);
     const struct mp2ml_options *o = options ? options : &defaults;
-    struct graph_cut cut = cut_of(o);
+    struct graph_cut cut = options_cut(o);
     struct mp2ml_model *m = calloc(1, sizeof(*m));
     if (!m)
         return status_fail(error, MP2ML_ERR_MEMORY, "out of memory");
@@ -269,16 +280,29 @@ static void top_labels(float *labels, const float *row, size_t n, size_t top)
     }
 }
 
-/* Labels of the last axis; a single value gives its sign, which behind a sigmoid is that of
- * value - 1/2. */
-static void to_labels(float *labels, const float *logits, size_t rows, size_t row, size_t top,
-                      bool sigmoid)
+/* Labels of one sample, of the rows that the plan compares; a single value gives its sign, which
+ * behind a sigmoid is that of value - 1/2. `row`: room for the longest. */
+static void to_labels(float *labels, const float *logits, const struct mpc_windows *rows,
+                      size_t top, bool sigmoid, float *row)
 {
-    for (size_t i = 0; i < rows; i++)
-        if (row == 1)
-            labels[i] = (float)(logits[i] >= (sigmoid ? 0.5f : 0));
+    for (size_t w = 0; w < rows->count; w++) {
+        const size_t first = rows->first[w], n = rows->first[w + 1] - first;
+        for (size_t i = 0; i < n; i++)
+            row[i] = logits[rows->member[first + i]];
+        if (n == 1)
+            labels[w] = (float)(row[0] >= (sigmoid ? 0.5f : 0));
         else
-            top_labels(labels + i * top, logits + i * row, row, top);
+            top_labels(labels + w * top, row, n, top);
+    }
+}
+
+/* The node that gives an output's values, which may be moved behind it. */
+static const struct graph_node *end_of(const struct graph *g, int o)
+{
+    const struct graph_node *node = &g->nodes[g->outputs[o]];
+    while (node->op == GRAPH_RESHAPE || node->op == GRAPH_TRANSPOSE)
+        node = &g->nodes[node->inputs[0]];
+    return node;
 }
 
 /* Output o in floats; where the policy hides the values, through a buffer of the graph's output. */
@@ -290,21 +314,23 @@ static mp2ml_status eval_labels(const struct mp2ml_model *m, size_t images,
     mp2ml_status status = MP2ML_OK;
     for (int o = 0; o < g->n_outputs; o++) {
         size_t count = graph_sample_count(&g->nodes[g->outputs[o]]);
-        buffers[o] = calloc(images * count + 1, sizeof(float));
+        buffers[o] = calloc((images + 1) * count + 1, sizeof(float)); /* and one row */
         if (!buffers[o])
             status = MP2ML_ERR_MEMORY;
     }
     if (status == MP2ML_OK)
         status = graph_eval(g, images, inputs, buffers, NULL, NULL);
     for (int o = 0; o < g->n_outputs && status == MP2ML_OK; o++) {
-        const struct graph_node *node = &g->nodes[g->outputs[o]];
-        size_t top = m->plan->pub.policy == PLAN_TOP ? m->plan->pub.top : 1;
-        size_t want = m->plan->pub.outputs[o].count, rows = want / top;
-        if (node->op == GRAPH_ARGMAX)
+        const struct graph_node *end = end_of(g, o);
+        const size_t top = m->plan->pub.policy == PLAN_TOP ? m->plan->pub.top : 1;
+        const size_t want = m->plan->pub.outputs[o].count;
+        const size_t count = graph_sample_count(&g->nodes[g->outputs[o]]);
+        if (end->op == GRAPH_ARGMAX)
             memcpy(outputs[o], buffers[o], images * want * sizeof(float));
-        else
-            to_labels(outputs[o], buffers[o], images * rows, graph_sample_count(node) / rows, top,
-                      node->op == GRAPH_SIGMOID);
+        for (size_t i = 0; end->op != GRAPH_ARGMAX && i < images; i++)
+            to_labels(outputs[o] + i * want, buffers[o] + i * count,
+                      &label_step(&m->plan->pub, o)->windows, top, end->op == GRAPH_SIGMOID,
+                      buffers[o] + images * count);
     }
     for (int o = 0; o < g->n_outputs; o++)
         free(buffers[o]);

@@ -86,6 +86,8 @@ struct mp2ml_options {
     void *progress_context;
 };
 void options_init(struct mp2ml_options *o);
+/* Where they cut a graph; borrows their texts. */
+struct graph_cut options_cut(const struct mp2ml_options *o);
 void options_wipe(struct mp2ml_options *o);
 /* The numbers and switches of *o; all strings are NULL, so nothing is owned. */
 struct mp2ml_options options_numbers(const struct mp2ml_options *o);

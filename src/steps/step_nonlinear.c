@@ -163,7 +163,8 @@ mp2ml_status step_max_clear(struct clear_run *run, unsigned s)
 {
     const struct plan_step *step = &run->plan->pub.steps[s];
     const size_t images = run->images;
-    uint64_t *low = NULL, *scratch = calloc(mpc_max_scratch(&step->windows, images) + 1, 8);
+    const size_t need = step->blind > 0 ? mpc_max_scratch(&step->windows, images) : 0;
+    uint64_t *low = NULL, *scratch = calloc(need + 1, sizeof(*scratch));
     mp2ml_status status = scratch != NULL ? MP2ML_OK : MP2ML_ERR_MEMORY;
     if (status == MP2ML_OK)
         status = client_low_bits(&low, run, step, mpc_max_pairs(&step->windows) * images);

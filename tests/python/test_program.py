@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import MODEL, PATIENCE, Serving
+from graphdef import Graph
 
 COMMANDS = ("serve", "predict", "plan", "bench", "convert")
 
@@ -178,6 +179,33 @@ def test_plan(program: str) -> None:
                                               for step in linear)
     text = done(run(program, "plan", MODEL, "--batch=10"))
     assert "relu" in text and "10 images" in text
+
+
+def test_unsupported_operators_are_explained(program: str, tmp_path: Path) -> None:
+    graph = Graph()
+    source = graph.placeholder("x", [4])
+    graph.add("Elu", "first", [source])
+    graph.add("Relu", "between", ["first"])
+    graph.add("LRN", "second", ["between"])
+    path = graph.write(tmp_path / "odd.pb")
+    result = run(program, "plan", path, "--explain-unsupported")
+    assert result.returncode == 1 and result.stderr == ""
+    blocks = result.stdout.split("\n\n")
+    assert [block.splitlines()[0] for block in blocks[:2]] == ["node 'first' (Elu)",
+                                                              "node 'second' (LRN)"]
+    assert "instead: train with Relu" in blocks[0] and "2 without a private form" in blocks[2]
+    result = run(program, "plan", path, "--explain-unsupported", "--json")
+    assert result.returncode == 1
+    listed = json.loads(result.stdout)["refusals"]
+    assert [(one["node"], one["operator"]) for one in listed] == [("first", "Elu"),
+                                                                  ("second", "LRN")]
+    assert all({"why", "instead"} <= one.keys() for one in listed)
+    refused(run(program, "plan", path), "(LRN)", "--explain-unsupported")
+    cut = run(program, "plan", path, "--explain-unsupported", "--input-node", "between:4",
+              "--output-node", "between")
+    assert done(cut) == "every operator has a private form\n"
+    assert done(run(program, "plan", MODEL, "--explain-unsupported")) == done(cut)
+    refused(run(program, "plan", tmp_path / "none.pb", "--explain-unsupported"), "none.pb")
 
 
 # ---- predictions -------------------------------------------------------------------------------

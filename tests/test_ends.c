@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What may end a network: softmax and ArgMax along any axis but the samples', and what reshapes or
+ * transposes their results; shapes of outputs and answers in the order of the model. */
+#include "graph_runs.h"
+
+static const struct window same3 = {3, 1, true, false, 1}, first3 = {3, 1, true, true, 1};
+
+static int along(struct net *net, enum graph_op op, int in, int64_t axis)
+{
+    const struct graph_node *x = net_node(net, in);
+    int64_t dims[GRAPH_MAX_RANK];
+    unsigned rank = 0;
+    for (unsigned d = 1; d < x->rank; d++)
+        if (op != GRAPH_ARGMAX || d != (unsigned)axis)
+            dims[rank++] = x->dims[d];
+    int i = net_add(net, op, in, -1, dims, rank);
+    net_node(net, i)->axis = axis;
+    return i;
+}
+
+static int picture(struct net *net)
+{
+    return net_conv(net, net_input(net, DIMS(3, 4, 2)), 5, same3);
+}
+
+/* Channels first, as segmentation networks end. */
+static void softmax_of_channels(struct net *net)
+{
+    int x = net_conv(net, net_input(net, DIMS(2, 3, 4)), 5, first3);
+    net_output(net, along(net, GRAPH_SOFTMAX, x, 1));
+    net_output(net, along(net, GRAPH_LOG_SOFTMAX, x, 2));
+}
+
+/* ... and are turned round by converters. */
+static void softmax_turned(struct net *net)
+{
+    int x = along(net, GRAPH_SOFTMAX, net_conv(net, net_input(net, DIMS(2, 3, 4)), 5, first3), 1);
+    net_output(net, net_transpose(net, x, 2, 3, 1));
+    net_output(net, net_transpose(net, x, 3, 1, 2));
+}
+
+/* As older ONNX files have it: rows of all that is behind an axis. */
+static void softmax_reshaped(struct net *net)
+{
+    int x = net_add(net, GRAPH_RESHAPE, picture(net), -1, DIMS(3, 20));
+    x = along(net, GRAPH_SOFTMAX, x, 2);
+    net_output(net, net_add(net, GRAPH_RESHAPE, x, -1, DIMS(3, 4, 5)));
+}
+
+/* The logarithms stay of rows when the others' shape is forgotten. */
+static void sigmoid_turned(struct net *net)
+{
+    int x = net_same(net, GRAPH_SIGMOID, picture(net), -1);
+    net_output(net, net_transpose(net, x, 3, 1, 2));
+}
+
+static void softmaxes(void **state)
+{
+    (void)state;
+    static const graph_maker makers[] = {softmax_of_channels, softmax_turned, softmax_reshaped,
+                                         sigmoid_turned};
+    for (size_t i = 0; i < sizeof makers / sizeof *makers; i++)
+        graph_check(&(struct graph_case){makers[i], NULL, -1, 1, false});
+}
+
+static void argmax_of_channels(struct net *net)
+{
+    int x = net_conv(net, net_input(net, DIMS(2, 3, 4)), 5, first3);
+    net_output(net, along(net, GRAPH_ARGMAX, x, 1));
+    net_output(net, along(net, GRAPH_ARGMAX, x, 2));
+    net_output(net, along(net, GRAPH_ARGMAX, x, 3));
+}
+
+/* With the axis kept as one of length 1, and flat. */
+static void argmax_reshaped(struct net *net)
+{
+    int x = along(net, GRAPH_ARGMAX, picture(net), 2);
+    int y = net_add(net, GRAPH_RESHAPE, x, -1, DIMS(3, 1, 5));
+    net_output(net, y);
+    net_output(net, net_add(net, GRAPH_RESHAPE, y, -1, DIMS(15)));
+}
+
+/* The position of the least is that of the largest of -x. */
+static void argmin(struct net *net)
+{
+    int x = picture(net), minus = net_const(net, 0, DIMS(1));
+    net_node(net, minus)->value.f[0] = -1;
+    net_node(net, minus)->attribute = true;
+    net_output(net, along(net, GRAPH_ARGMAX, net_same(net, GRAPH_MUL, x, minus), 3));
+    net_output(net, along(net, GRAPH_ARGMAX, x, 3));
+}
+
+static void argmax_of_softmax(struct net *net)
+{
+    int x = along(net, GRAPH_SOFTMAX, picture(net), 2);
+    net_output(net, along(net, GRAPH_ARGMAX, x, 2));
+    x = net_same(net, GRAPH_TANH, picture(net), -1);
+    net_output(net, along(net, GRAPH_ARGMAX, x, 1));
+}
+
+static void labels(void **state)
+{
+    (void)state;
+    static const struct graph_case cases[] = {
+        {argmax_of_channels, "input linear argmax output argmax output argmax output", -1, 1, true},
+        {argmax_reshaped, "input linear argmax output argmax output", -1, 1, true},
+        {argmin, "input linear re-entry linear argmax output argmax output", -1, 1, true},
+        {argmax_of_softmax, "input input linear argmax output linear argmax output", -1, 1, true},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        graph_check(&cases[i]);
+}
+
+static void has_shape(const struct plan_tensor *t, const uint32_t *dims, unsigned rank)
+{
+    uint32_t count = 1;
+    assert_int_equal(t->rank, rank);
+    for (unsigned d = 0; d < rank; d++) {
+        assert_int_equal(t->dims[d], dims[d]);
+        count *= dims[d];
+    }
+    assert_int_equal(t->count, count);
+}
+#define HAS_SHAPE(t, ...)                                                                          \
+    has_shape(t, (const uint32_t[]){__VA_ARGS__}, sizeof((const uint32_t[]){__VA_ARGS__}) / 4)
+
+/* Labels that a policy asks for lie along the softmax's axis, else along the last. */
+static void outputs_have_shapes(void **state)
+{
+    (void)state;
+    struct net net;
+    struct plan_options o = net_logits();
+    net_init(&net, 1);
+    argmax_reshaped(&net);
+    o.policy = PLAN_ARGMAX;
+    struct plan *plan = net_plan(&net, &o);
+    HAS_SHAPE(&plan->pub.outputs[0], 3, 1, 5);
+    HAS_SHAPE(&plan->pub.outputs[1], 15);
+    net_done(&net, plan);
+    for (unsigned policy = PLAN_ARGMAX; policy <= PLAN_TOP; policy++) {
+        net_init(&net, 2);
+        softmax_of_channels(&net); /* along 1 and 2 of (5, 3, 4) */
+        softmax_reshaped(&net);    /* 20 values of (3, 4, 5) */
+        net_output(&net, picture(&net));
+        o.policy = policy;
+        o.top = policy == PLAN_TOP ? 2 : 0;
+        plan = net_plan(&net, &o);
+        const struct plan_tensor *t = plan->pub.outputs;
+        if (policy == PLAN_ARGMAX) {
+            HAS_SHAPE(&t[0], 3, 4);
+            HAS_SHAPE(&t[1], 5, 4);
+            HAS_SHAPE(&t[2], 3);
+            HAS_SHAPE(&t[3], 3, 4);
+        } else if (policy == PLAN_TOP) {
+            HAS_SHAPE(&t[0], 3, 4, 2);
+            HAS_SHAPE(&t[1], 5, 4, 2);
+            HAS_SHAPE(&t[2], 3, 2);
+            HAS_SHAPE(&t[3], 3, 4, 2);
+        } else {
+            HAS_SHAPE(&t[0], 5, 3, 4);
+            assert_true(t[0].row == 5 && t[0].step == 12 && t[1].row == 3 && t[1].step == 4);
+            assert_true(t[2].row == 20 && t[2].step == 1 && t[3].row == 0 && t[3].step == 0);
+        }
+        net_done(&net, plan);
+    }
+}
+
+/* The float network under a policy that shows labels: those that an ArgMax along the same axis gives. */
+static void labels_in_floats(void **state)
+{
+    (void)state;
+    static const graph_maker makers[] = {softmax_of_channels, argmax_of_channels, argmax_reshaped};
+    float *got[3][3] = {{NULL}};
+    for (unsigned i = 0; i < 3; i++) {
+        struct net net;
+        struct plan_options o = net_logits();
+        struct net_data d;
+        net_init(&net, 8);
+        makers[i](&net);
+        o.policy = PLAN_ARGMAX;
+        struct mp2ml_model *model = model_of(&net, &o, false);
+        net.seed = 8;
+        net_data_init(&d, &net, model->plan);
+        const float *const *in = (const float *const *)d.inputs;
+        assert_int_equal(mp2ml_model_eval_float(model, NET_IMAGES, in, d.outputs, NULL), MP2ML_OK);
+        assert_int_equal(graph_eval(net.g, NET_IMAGES, in, d.expected, NULL, NULL), MP2ML_OK);
+        for (unsigned t = 0; t < model->plan->pub.n_outputs; t++) {
+            const size_t n = (size_t)model->plan->pub.outputs[t].count * NET_IMAGES;
+            got[i][t] = calloc(n, sizeof(float));
+            assert_non_null(got[i][t]);
+            memcpy(got[i][t], d.outputs[t], n * sizeof(float));
+            if (i > 0)
+                assert_memory_equal(got[i][t], d.expected[t], n * sizeof(float));
+            if (i == 1 && t < 2)
+                assert_memory_equal(got[0][t], got[1][t], n * sizeof(float));
+        }
+        net_data_wipe(&d);
+        mp2ml_model_free(model);
+    }
+    for (unsigned i = 0; i < 9; i++)
+        free(got[i / 3][i % 3]);
+}
+
+static void refused(void **state)
+{
+    (void)state;
+    struct net net;
+    struct plan_options o = net_logits();
+    net_init(&net, 3); /* the largest of a softmax along another axis */
+    net_output(&net, along(&net, GRAPH_ARGMAX, along(&net, GRAPH_SOFTMAX, picture(&net), 1), 3));
+    o.policy = PLAN_ARGMAX;
+    net_fails(&net, &o, MP2ML_ERR_UNSUPPORTED, "another axis");
+    net_init(&net, 4); /* computing with labels */
+    net_output(&net, net_relu(&net, along(&net, GRAPH_ARGMAX, picture(&net), 3)));
+    net_fails(&net, &o, MP2ML_ERR_UNSUPPORTED, "at the end");
+    net_init(&net, 5);
+    net_output(&net, along(&net, GRAPH_ARGMAX, along(&net, GRAPH_ARGMAX, picture(&net), 3), 2));
+    net_fails(&net, &o, MP2ML_ERR_UNSUPPORTED, "at the end");
+    net_init(&net, 6); /* a transposition takes the rows apart */
+    int x =
+        along(&net, GRAPH_SOFTMAX, net_add(&net, GRAPH_RESHAPE, picture(&net), -1, DIMS(3, 20)), 2);
+    x = net_add(&net, GRAPH_RESHAPE, x, -1, DIMS(3, 4, 5));
+    net_output(&net, net_transpose(&net, x, 3, 1, 2));
+    net_fails(&net, &o, MP2ML_ERR_UNSUPPORTED, "reshaped");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(softmaxes),
+        cmocka_unit_test(labels),
+        cmocka_unit_test(outputs_have_shapes),
+        cmocka_unit_test(labels_in_floats),
+        cmocka_unit_test(refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
