@@ -38,12 +38,14 @@ static int run_raw(int argc, char **argv)
 
 const struct cli_command cmd_convert = {
     .name = "convert",
-    .arguments = "SAVED_MODEL|MODEL.keras|MODEL.h5 OUT.pb [flags]",
-    .summary = "turn a Keras model or SavedModel into a GraphDef, by your own TensorFlow",
+    .arguments = "SAVED_MODEL|MODEL.keras|MODEL.h5 OUT.pb | MODEL.pt2|MODEL.pt OUT.onnx [flags]",
+    .summary =
+        "turn models of Keras, TensorFlow or PyTorch into files that are read here, by these",
     .text =
         "Runs python3 -m mp2ml.convert with the same arguments, in the Python that MP2ML_PYTHON\n"
         "names, in the project's .venv, or the first python3 in PATH. Files of Keras 1 and 2 are\n"
         "read by Keras 3 if it can, else by tf_keras where that is installed. A file with weights\n"
-        "only needs its network: load the weights in Python and give the model to mp2ml.Server.",
+        "only needs its network: load the weights in Python and give the model to mp2ml.Server.\n"
+        "Of PyTorch: exported programs (.pt2) and TorchScript (.pt, with --input-shape 1,3,32,32).",
     .run_raw = run_raw,
 };

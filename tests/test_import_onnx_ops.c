@@ -341,6 +341,36 @@ static void test_gather(void **state)
     onnx_fails(&w, 13, MP2ML_ERR_MODEL, "'y' (Gather)");
 }
 
+/* Rows of a table by the data: an embedding. */
+static void test_lookup(void **state)
+{
+    (void)state;
+    const float table[8] = {1, 10, -2, 7, 5, -3, 0.5F, 4};
+    struct onnx_writer w;
+    memset(&w, 0, sizeof w);
+    ow_input(&w, "x", ONNX_INT64, SHAPE(-1, 3));
+    ow_output_shaped(&w, "y", ONNX_FLOAT, NULL, -1);
+    ow_floats(&w, "t", table, SHAPE(4, 2));
+    ow_node(&w, "Gather", "t x", "y");
+    struct graph *g = onnx_graph(&w, 13);
+    fixture_shape(fixture_output(g), SHAPE(-1, 3, 2));
+    graph_gives(g, FLOATS(3, 0, 2, 1, 1, 0), FLOATS(0.5F, 4, 1, 10, 5, -3, -2, 7, -2, 7, 1, 10));
+    memset(&w, 0, sizeof w);
+    ow_input(&w, "x", ONNX_INT64, SHAPE(-1, 1));
+    ow_output_shaped(&w, "y", ONNX_FLOAT, NULL, -1);
+    ow_floats(&w, "t", table, SHAPE(2, 2, 2)); /* two rows: a line */
+    ow_node(&w, "Gather", "t x", "y");
+    g = onnx_graph(&w, 13);
+    fixture_shape(fixture_output(g), SHAPE(-1, 1, 2, 2));
+    graph_gives(g, FLOATS(1, 0), FLOATS(5, -3, 0.5F, 4, 1, 10, -2, 7));
+    memset(&w, 0, sizeof w);
+    ow_input(&w, "x", ONNX_INT64, SHAPE(-1, 1));
+    ow_output_shaped(&w, "y", ONNX_FLOAT, NULL, -1);
+    ow_floats(&w, "t", table, SHAPE(1, 8)); /* one row: nothing to look up */
+    ow_node(&w, "Gather", "t x", "y");
+    onnx_fails(&w, 13, MP2ML_ERR_UNSUPPORTED, "'y' (Gather)");
+}
+
 static void test_concat_with_a_constant(void **state)
 {
     (void)state;
@@ -687,6 +717,7 @@ int main(void)
         cmocka_unit_test(test_reshape),
         cmocka_unit_test(test_flatten_and_transpose),
         cmocka_unit_test(test_gather),
+        cmocka_unit_test(test_lookup),
         cmocka_unit_test(test_concat_with_a_constant),
         cmocka_unit_test(test_split),
         cmocka_unit_test(test_expand),

@@ -125,3 +125,75 @@ mp2ml_status compose_prelu(struct graph_expand *x, int *out, int a, int slope)
                                shape_print(&b->g->nodes[slope]).text, shape_print(from).text);
     return MP2ML_OK;
 }
+
+/* Lookup -------------------------------------------------------------------------------------- */
+
+/* Rows of the matrix: the first slope, then by how much it changes at 1, ..., n-2. */
+static mp2ml_status slopes_of(struct graph_expand *x, int *out, const float *t, int64_t n,
+                              int64_t width)
+{
+    float *to;
+    TRY(expand_floats(x, out, "slopes", (const int64_t[]){n - 1, width}, 2, &to));
+    for (int64_t j = 0; j < n - 1; j++)
+        for (int64_t c = 0; c < width; c++) {
+            const float *row = t + j * width + c;
+            to[j * width + c] =
+                row[width] - row[0] - (j != 0 ? row[0] - row[-width] : 0); /* rows j-1, j, j+1 */
+        }
+    return MP2ML_OK;
+}
+
+/* a and relu(a - 1), ..., relu(a - (n - 2)) side by side on a new last axis. */
+static mp2ml_status corners_of(struct graph_expand *x, int *out, int a, int64_t n)
+{
+    const struct graph_node *from = &x->b->g->nodes[a];
+    int64_t dims[GRAPH_MAX_RANK];
+    const unsigned rank = from->rank;
+    int one, knots, beyond;
+    float *at;
+    struct graph_node *joined;
+    memcpy(dims, from->dims, sizeof dims);
+    dims[rank] = 1;
+    TRY(expand_reshape(x, &one, "index", a, dims, rank + 1));
+    *out = one;
+    if (n < 3)
+        return MP2ML_OK;
+    TRY(expand_floats(x, &knots, "knots", (const int64_t[]){n - 2}, 1, &at));
+    for (int64_t k = 0; k < n - 2; k++)
+        at[k] = (float)(k + 1);
+    x->b->g->nodes[knots].attribute = true;
+    TRY(expand_binary(x, &beyond, GRAPH_SUB, "beyond", one, knots));
+    TRY(expand_unary(x, &beyond, GRAPH_RELU, "corners", beyond));
+    TRY(expand_node(x, GRAPH_CONCAT, "sides", (const int[]){one, beyond}, 2, &joined));
+    joined->axis = rank;
+    joined->parts = 1; /* the axis is known */
+    return expand_settle(x, out);
+}
+
+mp2ml_status compose_lookup(struct graph_expand *x, int *out, int a, int table)
+{
+    const struct graph_node *t = &x->b->g->nodes[table], *from = &x->b->g->nodes[a];
+    const float *rows = t->value.f; /* stays where it is when nodes move */
+    int64_t dims[GRAPH_MAX_RANK];
+    unsigned rank = from->rank;
+    const int64_t n = t->rank != 0 ? t->dims[0] : 0;
+    if (rows == NULL || n < 2 || n > COMPOSE_MAX_ROWS || rank + t->rank > GRAPH_MAX_RANK)
+        return graph_node_fail(
+            x->b, x->node, MP2ML_ERR_UNSUPPORTED,
+            "looks up in a table of shape %s by the data; tables of 2 to %d rows "
+            "of real numbers have a private form",
+            shape_print(t).text, COMPOSE_MAX_ROWS);
+    const int64_t width = (int64_t)t->value.count / n;
+    memcpy(dims, from->dims, sizeof dims);
+    for (unsigned d = 1; d < t->rank; d++)
+        dims[rank++] = t->dims[d];
+    int corners, slopes, first, sum;
+    float *offset;
+    TRY(corners_of(x, &corners, a, n));
+    TRY(slopes_of(x, &slopes, rows, n, width));
+    TRY(expand_floats(x, &first, "first", (const int64_t[]){width}, 1, &offset));
+    memcpy(offset, rows, (size_t)width * sizeof *rows);
+    TRY(expand_binary(x, &sum, GRAPH_MATMUL, "slopes", corners, slopes));
+    TRY(expand_binary(x, &sum, GRAPH_ADD, "rows", sum, first));
+    return expand_reshape(x, out, NULL, sum, dims, rank);
+}

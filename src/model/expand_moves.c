@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "model/graph_internal.h"
+#include "model/compose.h"
 
 static struct graph_node *node_at(const struct graph_expand *x, int index)
 {
@@ -64,6 +64,12 @@ mp2ml_status expand_moves(struct graph_expand *x, int *out)
     free(places);
     TRY(status);
     return expand_settle(x, out);
+}
+
+mp2ml_status expand_take(struct graph_expand *x, int *out)
+{
+    const int *in = x->node->inputs;
+    return node_at(x, in[0])->batched ? expand_moves(x, out) : compose_lookup(x, out, in[1], in[0]);
 }
 
 /* Zeros stay a PAD; another number c is PAD(x - c) + c. */

@@ -30,7 +30,8 @@
  *   RELU6, LEAKY_RELU, ABS   RELU(x) - RELU(x-6); (1-a)*RELU(x) + a*x; 2*RELU(x) - x
  *   REDUCE_SUM, REDUCE_MEAN  AVG_POOL over a RESHAPE (and TRANSPOSE where the axes are apart); MUL
  *   REDUCE_MAX, REDUCE_MIN   the same with MAX_POOL; -max(-x)
- *   SLICE, STRIDED_SLICE, SPLIT, UNPACK, TILE, REVERSE, TAKE, DEPTH_TO_SPACE, ...  GATHER
+ *   SLICE, STRIDED_SLICE, SPLIT, UNPACK, TILE, REVERSE, DEPTH_TO_SPACE, ...  GATHER
+ *   TAKE                     GATHER; rows of a constant by data: MATMUL of RELU(a-1), RELU(a-2), ..
  *   PACK                     CONCAT of RESHAPE
  *   SPACE_TO_BATCH           PAD; what follows works on the whole picture, CONV2D with dilation,
  *   BATCH_TO_SPACE           up to here: GATHER of what is not cropped

@@ -176,9 +176,7 @@ static mp2ml_status check_result(const struct graph_build *b, const struct graph
     return MP2ML_OK;
 }
 
-/* Reads through identities, so that weights behind them are seen as the constants they are and are
- * never copied. Identities before this node are already resolved: one step is enough. */
-static void skip_identities(struct graph_build *b, struct graph_node *n)
+void graph_skip_identities(struct graph_build *b, struct graph_node *n)
 {
     for (unsigned k = 0; k < n->n_inputs; k++) {
         const struct graph_node *from = graph_input(b, n, k);
@@ -228,7 +226,7 @@ mp2ml_status graph_settle_node(struct graph_build *b, struct graph_node *n)
     n->refused = n->refused || graph_any_refused(b, n->inputs, n->n_inputs);
     if (n->refused)
         return MP2ML_OK;
-    skip_identities(b, n);
+    graph_skip_identities(b, n);
     n->dead = any_dead(b, n);
     if (n->dead)
         return MP2ML_OK;

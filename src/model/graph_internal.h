@@ -101,6 +101,9 @@ MUST_CHECK mp2ml_status graph_add_node(struct graph_build *b, const char *name, 
 /* Shape and folding of one node, whose inputs are settled. What depends on a refused node is
  * refused, and has no shape. */
 MUST_CHECK mp2ml_status graph_settle_node(struct graph_build *b, struct graph_node *n);
+/* Makes n read through identities, so that weights behind them are seen as the constants they are and
+ * never copied. Identities before n are already resolved: one step is enough. */
+void graph_skip_identities(struct graph_build *b, struct graph_node *n);
 /* Keeps what an output depends on and all inputs; renumbers in place. */
 MUST_CHECK mp2ml_status graph_drop_dead(struct graph_build *b);
 /* expand.c: rewrites all batched nodes that have an expand rule. */
@@ -369,6 +372,7 @@ eval_gemm eval_gemm_pick(void);
     X(squared_difference)                                                                          \
     X(pow)                                                                                         \
     X(reduce)                                                                                      \
+    X(take)                                                                                        \
     X(moves)                                                                                       \
     X(pad)                                                                                         \
     X(pack)                                                                                        \

@@ -68,8 +68,8 @@ static const struct {
      "nonmaxsuppressionv5 combinednonmaxsuppression unique uniquev2 cumsum cumprod ",
      {"its result's order or size depends on private values",
       "cut the network before it with --output-node; --reveal top-K tells the best classes"}},
-    {" embeddinglookup gathernd scatternd scatterelements gatherelements scatterupdate "
-     "tensorscatterupdate hashtablelookup lookuptablefindv2 onehot embedding ",
+    {" gathernd scatternd scatterelements gatherelements scatterupdate "
+     "tensorscatterupdate hashtablelookup lookuptablefindv2 onehot ",
      {"private positions cannot be looked up",
       "give the one-hot vectors or the looked-up values as the input"}},
     {" stringnormalizer stringsplit stringsplitv2 regexreplace staticregexreplace stringlower "

@@ -244,7 +244,9 @@ static mp2ml_status add_node(struct walk *w, int index)
                           .n_out = (unsigned)n_out,
                           .in = room,
                           .out = room + n_in};
+    const struct onnx_row *row = onnx_row_find(def);
     c.named.name = n_out != 0 ? def->output[0] : def->name;
+    c.named.file_op = row != NULL ? row->name : NULL;
     c.x = (struct graph_expand){&w->import.build, &c.named};
     for (size_t k = 0; k < n_in; k++) {
         const int value = m->in[m->first_in[index] + k];

@@ -346,11 +346,14 @@ mp2ml_status onnx_gather_op(struct onnx_call *c, enum graph_op op)
     TRY(onnx_attr_int(c, "axis", &axis));
     TRY(onnx_axis(c, c->in[0], axis, &at));
     axis += axis < 0 ? s.rank : 0;
-    if (onnx_in(c, 1)->batched)
-        return ONNX_FAIL(c, MP2ML_ERR_UNSUPPORTED,
-                         "looks up by the data ('%.200s'); one-hot inputs and a MatMul have a "
-                         "private form",
-                         onnx_in(c, 1)->name);
+    if (onnx_in(c, 1)->batched) { /* rows of a table: the shape rule looks at the rest */
+        if (!onnx_in(c, 0)->batched)
+            TRY(onnx_want_reals(c, 0));
+        TRY(expand_node(&c->x, op, NULL, c->in, 2, &n));
+        n->axis = at;
+        onnx_value_out(c, 0)->integers = false;
+        return expand_settle(&c->x, &c->out[0]);
+    }
     TRY(onnx_want_constant(c, 1));
     const struct graph_node *given = onnx_in(c, 1);
     const struct graph_tensor list = given->value; /* stays where it is when nodes move */

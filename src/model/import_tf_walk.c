@@ -154,6 +154,7 @@ static mp2ml_status compose(struct walk *w, int node, const struct tf_composed *
         inputs[k] = place_of(w, m->edges[m->first[node] + k]);
     c.named = (struct graph_node){
         .name = def->name, .file_op = row->name, .inputs = inputs, .n_inputs = (unsigned)n_inputs};
+    graph_skip_identities(&w->import.build, &c.named);
     c.x = (struct graph_expand){&w->import.build, &c.named};
     for (size_t k = 0; k < n_inputs; k++)
         if (w->import.build.g->nodes[inputs[k]].dead)

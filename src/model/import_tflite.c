@@ -416,7 +416,7 @@ static mp2ml_status import_outputs(struct tflite_import *t, struct tflite_op *op
         if (place->start)
             continue;
         tflite_tensor_name(name, t->model, tensor);
-        const struct graph_node named = {.name = name, .op = op->row->op};
+        const struct graph_node named = {.name = name, .op = op->row->op, .file_op = op->row->name};
         t->expand = (struct graph_expand){&t->build, &named};
         TRY(op->row->import(t, op, &place->node));
     }

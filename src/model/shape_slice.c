@@ -266,12 +266,32 @@ mp2ml_status shape_reverse(struct graph_build *b, struct graph_node *n)
                                   shape_print(n).text);
 }
 
+/* By places that are data: rows of a constant table. */
+static mp2ml_status shape_lookup(struct graph_build *b, struct graph_node *n)
+{
+    const struct graph_node *x = graph_input(b, n, 0), *at = graph_input(b, n, 1);
+    if (x->batched || x->integers || x->rank == 0 || n->axis != 0 ||
+        at->rank + x->rank - 1 > GRAPH_MAX_RANK)
+        return graph_node_fail(b, n, MP2ML_ERR_UNSUPPORTED,
+                               "looks up by the data in axis %lld of shape %s; rows of a constant "
+                               "table have a private form",
+                               (long long)n->axis, shape_print(x).text);
+    n->integers = false;
+    graph_copy_shape(n, at);
+    for (unsigned d = 1; d < x->rank; d++)
+        n->dims[n->rank++] = x->dims[d];
+    n->n_inputs = 2;
+    return MP2ML_OK;
+}
+
 /* GatherV2: inputs value, indices, [axis]. */
 mp2ml_status shape_take(struct graph_build *b, struct graph_node *n)
 {
     const struct graph_node *x = graph_input(b, n, 0), *at = graph_input(b, n, 1);
     if (n->n_inputs == 3)
         TRY(shape_want_number(b, n, 2, &n->axis));
+    if (at->batched)
+        return shape_lookup(b, n);
     TRY(shape_want_integers(b, n, 1));
     if (!shape_axis(&n->axis, x->rank) || (n->batched && n->axis == 0) ||
         x->rank - 1 + at->rank > GRAPH_MAX_RANK)

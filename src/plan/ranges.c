@@ -2,6 +2,7 @@
  *
  * How large values get: measured on synthetic inputs or on the user's samples, and bounded by
  * intervals. One range a step. */
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -494,10 +495,14 @@ mp2ml_status plan_measure(struct plan *plan, mp2ml_error *err)
                                                                    : MARGIN_AUTO;
     for (unsigned s = 0; s < plan->pub.n_steps; s++) {
         struct plan_range *range = &plan->range[s];
-        if (!isfinite(range->measured) || !isfinite(range->proven))
+        /* Products deep in a network: what is proven of them may be beyond all numbers. */
+        const bool needs_proof =
+            plan->options.ranges == PLAN_RANGES_STRICT || !(range->measured > 0);
+        if (!isfinite(range->measured) || (needs_proof && !isfinite(range->proven)))
             return status_fail(err, MP2ML_ERR_MODEL,
                                "node '%s': values are not finite for inputs within the range",
                                plan->notes[s].nodes);
+        range->proven = isfinite(range->proven) ? range->proven : DBL_MAX;
         /* Nothing seen (a dead layer): only the bound is left. */
         range->used =
             range->measured > 0 ? fmin(range->measured * margin, range->proven) : range->proven;

@@ -251,8 +251,8 @@ def test_resnet8(tmp_path: Path) -> None:
     assert np.abs(model.eval_float(images) - golden).max() < 1e-3
     model = mp2ml.Model(converted, reveal="logits", input_range=(0, 255),
                         output_node=before_end(path))
-    y = compare("resnet8", model, images[:4], [model.eval_float(images[:4])])[0]
-    assert agreement(y, golden[:4]) == 1
+    y = compare("resnet8", model, images, [model.eval_float(images)])[0]
+    assert agreement(y, golden) >= 0.99
 
 
 def cifar_file() -> Path:
@@ -275,21 +275,29 @@ def cifar_labels() -> np.ndarray:
         return arrays["y"].astype(np.int64)
 
 
+def photographs() -> np.ndarray:
+    """A cat and a person, each as it is and mirrored, 96x96, 0 to 1."""
+    pillow = pytest.importorskip("PIL.Image")
+    pictures = []
+    for name in ("cat", "grace_hopper"):
+        with pillow.open(model_file(f"tflite/coral_{name}.bmp")) as picture:
+            pixels = np.asarray(picture.convert("RGB").resize((96, 96)), np.float32) / 255
+        pictures += [pixels, pixels[:, ::-1]]
+    return np.stack(pictures)
+
+
 def test_visual_wake_words() -> None:
-    """MLPerf Tiny's MobileNet for 96x96 photographs, planned and computed in the clear only. Its
-    depthwise layers have `groups`, which Keras 3 does not know."""
+    """MLPerf Tiny's MobileNet for photographs: is there a person? Its depthwise layers have
+    `groups`, which Keras 3 does not know."""
     path = model_file("keras/mlperf_tiny_vww_96.h5")
     model = mp2ml.Model(path, reveal="logits")
-    x = test_data(2, 96, 96, 3)
+    x = np.concatenate([photographs(), test_data(2, 96, 96, 3)])
     expected = keras_outputs(keras_file(path), x)[0]
+    assert expected[:4].argmax(1).tolist() == [0, 0, 1, 1]
     assert np.abs(model.eval_float(x) - expected).max() < 1e-4
-    twin = model.eval_fixed(x)
-    worst, bound = np.abs(twin - expected).max(), model.expected_errors[0]
-    print(f"vww: twin's largest error {worst:.4g} of {bound:.4g}")
-    assert worst <= bound
-    steps = model.plan(1)["steps"]
-    assert sum(step["kind"] == "relu" for step in steps) == 27
-    print(f"vww: {sum(s['bytes_to_server'] + s['bytes_to_client'] for s in steps)} bytes")
+    assert sum(step["kind"] == "relu" for step in model.plan(1)["steps"]) == 27
+    y = compare("vww", model, x, [expected])[0]
+    assert agreement(y, expected) == 1
 
 
 def test_both_in_one_process(tmp_path: Path) -> None:

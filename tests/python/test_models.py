@@ -137,7 +137,7 @@ def test_expected_error_of_many_convolutions() -> None:
 
 def test_features_are_refused_in_words() -> None:
     """Without --input-node the first node that cannot be computed is named, and why."""
-    with pytest.raises(mp2ml.ModelError, match=r"node 'Mfcc' \(Mfcc\): this operator is not"):
+    with pytest.raises(mp2ml.ModelError, match=r"node 'Mfcc' \(Mfcc\): this operator has no"):
         mp2ml.Model(model_file("tf/CNN_S.pb"))
 
 
