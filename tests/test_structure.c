@@ -104,6 +104,14 @@ static int signs(struct net *net)
     return net_window(net, GRAPH_MAX_POOL, y, 0, (struct window){3, 1, false, false, 1});
 }
 
+/* Differences of ReLUs as factors: between them a constant that is a weight. */
+static int differences(struct net *net)
+{
+    int x = net_dense(net, net_input(net, DIMS(8)), 6);
+    int y = net_relu(net, net_bias(net, x, false));
+    return net_same(net, GRAPH_MUL, x, net_same(net, GRAPH_SUB, net_relu(net, x), y));
+}
+
 /* The control: a slope that is an attribute is no secret, and may decide. */
 static int slope(struct net *net, float a)
 {
@@ -120,8 +128,8 @@ static int slope_tenth(struct net *net)
     return slope(net, 0.1f);
 }
 
-static int (*const nets[])(struct net *) = {pooled_norm, norm_before_pool, dense_block, residual,
-                                            constants,   factors,          signs};
+static int (*const nets[])(struct net *) = {
+    pooled_norm, norm_before_pool, dense_block, residual, constants, factors, signs, differences};
 
 static struct plan *plan_of(struct net *net, int (*make)(struct net *), enum filling how,
                             enum plan_ranges ranges)

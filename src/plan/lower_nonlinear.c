@@ -109,7 +109,8 @@ static bool sign_of_bases(const struct lower *lw, enum step_kind kind, const str
     return true;
 }
 
-/* The RELU or SIGN of a base; with constants the server adds them to its shares. */
+/* The RELU or SIGN of a base; with constants the server adds them to its shares. `constants`: some
+ * are weights, so that there may be some. */
 static mp2ml_status sign_of_base(struct lower *lw, enum step_kind kind, unsigned base,
                                  bool constants, const struct beside *beside, uint16_t *out)
 {
@@ -123,6 +124,7 @@ static mp2ml_status sign_of_base(struct lower *lw, enum step_kind kind, unsigned
     if (lw->plan->pub.steps[base].kind != STEP_RELU && any) {
         TRY(lower_step(lw, kind, base, count, lw->graph->nodes[lw->node].name, &at));
         struct linear *lin = &lw->plan->linear[at];
+        lw->plan->notes[at].attributes = !constants;
         lin->n_out = count;
         lin->b = malloc((count + 1) * sizeof *lin->b);
         lin->negative = malloc((count + 1) * sizeof *lin->negative);

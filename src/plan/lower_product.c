@@ -7,13 +7,14 @@
 
 #include "plan/lower.h"
 
-/* relu(x) - relu(x - c), c >= 0, as a clipped ReLU is: between 0 and relu(x). */
+/* relu(x) - relu(x - c), c >= 0, as a clipped ReLU is: between 0 and relu(x). Where c is a weight it
+ * decides nothing. */
 static bool is_clipped(const struct plan *plan, const struct plan_step *sum)
 {
     const unsigned a = sum->operands[0], b = sum->operands[1];
     bool clipped = sum->minus && sum->shift[0] == 0 && sum->shift[1] == 0 &&
                    plan->pub.steps[a].kind == STEP_RELU && plan->linear[a].b == NULL &&
-                   plan->pub.steps[b].kind == STEP_RELU && plan->linear[b].b != NULL;
+                   plan->pub.steps[b].kind == STEP_RELU && plan->notes[b].attributes;
     for (size_t i = 0; clipped && i < sum->count; i++)
         clipped = plan->linear[b].b[i] <= 0 && !plan->linear[b].negative[i];
     return clipped;

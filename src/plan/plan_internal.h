@@ -34,6 +34,7 @@ struct plan_notes {   /* one a step */
     unsigned b_w;     /* LINEAR: bits of the weights as scaled */
     double norm2;     /* LINEAR: largest 2-norm of an integer row */
     unsigned k_most;  /* LINEAR before a product: the ring may have so many bits only; 0: any */
+    bool attributes;  /* RELU, SIGN: the constants beside it follow from attributes of operators */
     double error_sd;  /* expected standard deviation of the error, real units; largest value */
     struct plan_flip flip;
 };
