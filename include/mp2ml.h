@@ -157,7 +157,8 @@ MP2ML_API mp2ml_status mp2ml_model_eval_float(const mp2ml_model *model, size_t i
 MP2ML_API mp2ml_status mp2ml_model_eval_fixed(const mp2ml_model *model, size_t images,
                                               const float *const *inputs, float *const *outputs,
                                               uint64_t seed, mp2ml_error *error) MP2ML_MUST_CHECK;
-/* The largest difference to the float model that the plan expects in output o (logits). */
+/* The largest difference to the float model that the plan expects in output o as the client sees it;
+ * where it sees labels, in the values that are compared. */
 MP2ML_API double mp2ml_model_expected_error(const mp2ml_model *model, size_t output);
 
 /* ---- server -------------------------------------------------------------------------------- */
@@ -195,8 +196,8 @@ MP2ML_API mp2ml_status mp2ml_client_new(mp2ml_client **out, const char *host, ui
                                         void *context, mp2ml_error *error) MP2ML_MUST_CHECK;
 MP2ML_API const mp2ml_tensor *mp2ml_client_input(const mp2ml_client *client, size_t i);
 MP2ML_API const mp2ml_tensor *mp2ml_client_output(const mp2ml_client *client, size_t i);
-/* The name of class i (position on the last axis of output 0), NULL behind the end or where the
- * server gave no names. */
+/* The name of class i (position along the axis of output 0 that a softmax or ArgMax goes along, else
+ * the last), NULL behind the end or where the server gave no names. */
 MP2ML_API const char *mp2ml_client_class(const mp2ml_client *client, size_t i);
 /* The number of the input with this name, exactly or else with or without "import/" and ":0"; -1 if
  * there is none. */

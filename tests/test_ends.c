@@ -64,6 +64,59 @@ static void softmaxes(void **state)
         graph_check(&(struct graph_case){makers[i], NULL, -1, 1, false});
 }
 
+static void post_of(double v[3], enum plan_post post)
+{
+    const double sum = exp(v[0]) + exp(v[1]) + exp(v[2]);
+    for (unsigned i = 0; i < 3; i++)
+        v[i] = post == PLAN_POST_SOFTMAX       ? exp(v[i]) / sum
+               : post == PLAN_POST_LOG_SOFTMAX ? v[i] - log(sum)
+               : post == PLAN_POST_SIGMOID     ? 1 / (1 + exp(-v[i]))
+               : post == PLAN_POST_TANH        ? tanh(v[i])
+                                               : v[i];
+}
+
+/* The largest difference behind `post` of values that are off by e each; two small ones of three tell a
+ * softmax little. */
+static double worst_error(enum plan_post post, double e)
+{
+    double worst = 0;
+    for (double x = -8; x <= 8; x += 0.125)
+        for (unsigned low = 0; low < 2; low++) {
+            const double rest = low ? -40 : 0, sign = low ? -1 : 1;
+            double a[3] = {x, 0, rest}, b[3] = {x + sign * e, -sign * e, rest - sign * e};
+            post_of(a, post);
+            post_of(b, post);
+            for (unsigned i = 0; i < 3; i++)
+                worst = fmax(worst, fabs(a[i] - b[i]));
+        }
+    return worst;
+}
+
+/* What is stated is of what the client sees: no softmax is off by more than 1. */
+static void stated_errors(void **state)
+{
+    (void)state;
+    struct net net;
+    struct plan_options o = net_logits();
+    net_init(&net, 11);
+    net_output(&net, along(&net, GRAPH_SOFTMAX, net_dense(&net, net_input(&net, DIMS(4)), 3), 1));
+    struct plan *plan = net_plan(&net, &o);
+    net_scaled(plan, 16, 20);
+    const double most[] = {0.01, 0.5, 3, 20};
+    for (size_t i = 0; i < sizeof most / sizeof *most; i++)
+        for (enum plan_post post = PLAN_POST_NONE; post < PLAN_POST_COUNT; post++) {
+            plan->observed_error[0] = most[i];
+            const double e = plan_expected_error(plan, 0);
+            assert_true(e >= most[i]);
+            plan->pub.outputs[0].post = post;
+            const double stated = plan_stated_error(plan, 0), worst = worst_error(post, e);
+            if (!(worst <= stated * (1 + 1e-9) && worst > 0.95 * stated))
+                fail_msg("post %u: values off by %g move by %g, %g is stated", post, e, worst,
+                         stated);
+        }
+    net_done(&net, plan);
+}
+
 static void argmax_of_channels(struct net *net)
 {
     int x = net_conv(net, net_input(net, DIMS(2, 3, 4)), 5, first3);
@@ -228,11 +281,9 @@ static void refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(softmaxes),
-        cmocka_unit_test(labels),
-        cmocka_unit_test(outputs_have_shapes),
-        cmocka_unit_test(labels_in_floats),
-        cmocka_unit_test(refused),
+        cmocka_unit_test(softmaxes),        cmocka_unit_test(stated_errors),
+        cmocka_unit_test(labels),           cmocka_unit_test(outputs_have_shapes),
+        cmocka_unit_test(labels_in_floats), cmocka_unit_test(refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

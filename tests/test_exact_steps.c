@@ -7,10 +7,12 @@
 #include "privacy_report.h"
 
 enum { K = 6, L = 16, BLIND = 2, PAIRS = 1 << 2 * K };
-enum kind { RELU, RELU_BLIND, REENTRY, MAX, ARGMAX, SQUARE, KINDS };
+enum kind { RELU, RELU_BLIND, SIGN, SIGN_BLIND, REENTRY, MAX, ARGMAX, SQUARE, KINDS };
 static const char *const names[KINDS] = {
     "wrong results of ReLU over all pairs of shares, k = 6",
     "wrong results of ReLU and min(0, x) in turn, blind to 2 bits, k = 6",
+    "wrong results of Sign over all pairs of shares, k = 6",
+    "wrong results of Sign and -Sign in turn, blind to 2 bits, k = 6",
     "wrong results of re-entry over all pairs of shares of legal values, k = 6",
     "wrong results of the maximum over all pairs of shares of legal values, k = 6",
     "wrong results of argmax over all pairs of shares of legal values, k = 6",
@@ -20,7 +22,7 @@ struct job {
     enum kind kind;
     struct shared in;
     struct shared out;
-    uint64_t negative[PAIRS / 64]; /* RELU_BLIND: every other place */
+    uint64_t negative[PAIRS / 64]; /* the blind ones: every other place */
     struct mpc_windows windows;    /* pairs of neighbours */
 };
 
@@ -41,6 +43,13 @@ static mp2ml_status step_half(struct pair *p, enum party party, void *context)
     case RELU_BLIND:
         status =
             mpc_relu(m, 1, out, in, party == PARTY_SERVER ? j->negative : NULL, n, K, L, BLIND);
+        break;
+    case SIGN:
+        status = mpc_sign(m, 1, out, in, NULL, n, K, L, 0);
+        break;
+    case SIGN_BLIND:
+        status =
+            mpc_sign(m, 1, out, in, party == PARTY_SERVER ? j->negative : NULL, n, K, L, BLIND);
         break;
     case REENTRY:
         status = mpc_reentry(m, 1, out, in, n, K, L);
@@ -65,6 +74,10 @@ static void clear_step(const struct job *j, uint64_t *want)
         mpc_relu_clear(want, j->in.x, NULL, NULL, j->in.n, K, L, 0);
     else if (j->kind == RELU_BLIND)
         mpc_relu_clear(want, j->in.x, j->negative, j->in.share[1], j->in.n, K, L, BLIND);
+    else if (j->kind == SIGN)
+        mpc_sign_clear(want, j->in.x, NULL, NULL, j->in.n, K, L, 0);
+    else if (j->kind == SIGN_BLIND)
+        mpc_sign_clear(want, j->in.x, j->negative, j->in.share[1], j->in.n, K, L, BLIND);
     else if (j->kind == REENTRY)
         mpc_reentry_clear(want, j->in.x, j->in.n, K, L);
     else if (j->kind == MAX)
@@ -80,12 +93,15 @@ static unsigned out_bits(const struct job *j)
     return j->kind == MAX ? K : j->kind == ARGMAX ? mpc_index_bits(&j->windows) : L;
 }
 
-/* Keeps what the operation promises something for; ReLU takes all, a blind one nearly all. */
+/* Keeps what the operation promises something for; a ReLU or Sign takes all, a blind one nearly all.
+ */
 static void legal_inputs(struct job *j)
 {
     const int64_t half = (int64_t)1 << (K - 1), quarter = half / 2,
                   near = (int64_t)1 << (BLIND - 1);
-    const int64_t limit = j->kind == RELU ? half : j->kind == RELU_BLIND ? half - near : quarter;
+    const bool whole = j->kind == RELU || j->kind == SIGN;
+    const bool blind = j->kind == RELU_BLIND || j->kind == SIGN_BLIND;
+    const int64_t limit = whole ? half : blind ? half - near : quarter;
     size_t legal = 0;
     j->in = shared_all_pairs(K);
     for (size_t i = 0; i < j->in.n; i++) {

@@ -279,8 +279,11 @@ MUST_CHECK mp2ml_status plan_print(char **out, const struct plan *plan,
 MUST_CHECK mp2ml_status plan_json(char **out, const struct plan *plan,
                                   const struct plan_situation *situation);
 /* Largest error of output o against the float model that is expected (a stated multiple of the
- * standard deviation, and one wrong Sign), in units of the output. */
+ * standard deviation, and one wrong Sign), in units of the values that are opened or compared. */
 double plan_expected_error(const struct plan *plan, unsigned output);
+/* The same of what the client makes of them: behind a softmax, sigmoid .. of all values, each off by so
+ * much, the largest difference that is possible. */
+double plan_stated_error(const struct plan *plan, unsigned output);
 
 #include "plan/choose.h" /* the choice for one request; needs all of the above */
 

@@ -324,6 +324,23 @@ double plan_flip_error(const struct plan *plan, unsigned o)
     return fmax(notes_of(plan, o)->flip.fresh, notes_of(plan, o)->flip.one);
 }
 
+double plan_stated_error(const struct plan *plan, unsigned output)
+{
+    const double e = plan_expected_error(plan, output);
+    switch (plan->pub.outputs[output].post) {
+    case PLAN_POST_SIGMOID:
+        return tanh(e / 4); /* from -e/2 to e/2 */
+    case PLAN_POST_TANH:
+        return 2 * tanh(e / 2);
+    case PLAN_POST_SOFTMAX: /* the sigmoid of what one value has more than all others */
+        return tanh(e / 2);
+    case PLAN_POST_LOG_SOFTMAX:
+        return 2 * e;
+    default:
+        return e;
+    }
+}
+
 double plan_expected_error(const struct plan *plan, unsigned output)
 {
     return fmax(plan_modelled_error(plan, output) + plan_flip_error(plan, output),

@@ -145,7 +145,7 @@ static void print_tensors(FILE *f, const struct plan *plan)
             (void)fprintf(f, ":%u", pub->top);
         if (t->post != PLAN_POST_NONE)
             (void)fprintf(f, ", %s by the client", post_text(t->post));
-        (void)fprintf(f, ", expected error %.3g%s\n", plan_expected_error(plan, i),
+        (void)fprintf(f, ", expected error %.3g%s\n", plan_stated_error(plan, i),
                       pub->policy != PLAN_LOGITS ? " of the values compared" : "");
     }
     (void)fprintf(f, "layout  %s, engine %s, blocks of %d images, k_ss %u\n", plan_layout_name(pub),
@@ -406,7 +406,7 @@ static json_t *json_all(const struct plan *plan, const struct plan_situation *si
         (void)json_array_append_new(inputs, json_tensor(&pub->inputs[i], true));
     for (unsigned i = 0; i < pub->n_outputs; i++) {
         json_t *t = json_tensor(&pub->outputs[i], false);
-        (void)json_object_set_new(t, "expected_error", json_number(plan_expected_error(plan, i)));
+        (void)json_object_set_new(t, "expected_error", json_number(plan_stated_error(plan, i)));
         (void)json_array_append_new(outputs, t);
     }
     size_t block = images < PLAN_BLOCK_IMAGES ? images : PLAN_BLOCK_IMAGES;

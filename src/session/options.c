@@ -365,7 +365,8 @@ static const struct option_row option_table[] = {
       "ring of hidden activations, 10 to 20 bits; auto takes 18, or the most that fit", M, 0},
      set_bits},
     {{"sign-bits", "B", "auto",
-      "highest bits that the sign of a ReLU or maximum looks at, 4 to 20; auto takes, step by "
+      "highest bits that the sign of a ReLU, Sign or maximum looks at, 4 to 20; auto takes, step "
+      "by "
       "step, "
       "the fewest that keep labels and values nearly as good as exact signs do; 20: exact signs",
       M, 0},

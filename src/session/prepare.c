@@ -259,7 +259,7 @@ mp2ml_status mp2ml_model_compare(const mp2ml_model *model, size_t images, char *
 
 double mp2ml_model_expected_error(const mp2ml_model *model, size_t output)
 {
-    return plan_expected_error(model->plan, (unsigned)output);
+    return plan_stated_error(model->plan, (unsigned)output);
 }
 
 /* ---- without privacy ------------------------------------------------------------------------ */
