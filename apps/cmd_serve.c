@@ -120,7 +120,8 @@ const struct cli_command cmd_serve = {
     .name = "serve",
     .arguments = "MODEL [flags]",
     .summary = "serve a model to clients whose data stay private",
-    .text = "MODEL is an ONNX, TensorFlow (.pb, .pbtxt) or TensorFlow Lite file. Ctrl-C or SIGTERM stops.",
+    .text = "MODEL is an ONNX, TensorFlow (.pb, .pbtxt) or TensorFlow Lite file. Ctrl-C or SIGTERM "
+            "stops.",
     .flags = flags,
     .users = MP2ML_FOR_MODEL | MP2ML_FOR_SERVER,
     .min_arguments = 1,

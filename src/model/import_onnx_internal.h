@@ -182,7 +182,8 @@ struct onnx_text onnx_attr_text(const struct onnx_call *c, const char *key);
     X(squeeze)                                                                                     \
     X(unsqueeze)                                                                                   \
     X(expand)                                                                                      \
-    X(tile) X(concat) X(split) X(slice) X(gather_op) X(pad) X(resize) X(depth_to_space)            \
+    X(tile)                                                                                        \
+    X(concat) X(split) X(slice) X(gather_op) X(pad) X(resize) X(depth_to_space)                    \
         X(space_to_depth)                                              /* import_onnx_windows.c */ \
         X(conv) X(conv_transpose) X(pool) X(global_pool) X(batch_norm) /* import_onnx_matrix.c */  \
         X(matmul) X(gemm) /* import_onnx_quantised.c */                                            \
