@@ -69,6 +69,25 @@ static void test_plans_refusals(void **state)
     mp2ml_free(text);
 }
 
+/* Whoever meets the first one learns how to see all. */
+static void test_first_refusal(void **state)
+{
+    (void)state;
+    struct gd_writer w = {0};
+    mp2ml_error err = {MP2ML_OK, ""};
+    mp2ml_model *model = NULL;
+    gd_input(&w, "x", SHAPE(-1, 4));
+    gd_node(&w, "gate", "Sigmoid", "x");
+    gd_node(&w, "y", "Relu", "gate");
+    gd_finish(&w);
+    assert_int_equal(mp2ml_model_parse(&model, w.file.data, w.file.size, "t", NULL, &err),
+                     MP2ML_ERR_UNSUPPORTED);
+    has(err.text, "node 'gate' (Sigmoid) has a private form at the end of a network only");
+    has(err.text, "(`mp2ml plan --explain-unsupported MODEL` lists everything of that kind)");
+    assert_null(model);
+    gd_wipe(&w);
+}
+
 static void test_json(void **state)
 {
     (void)state;
@@ -122,6 +141,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_plans_refusals),
+        cmocka_unit_test(test_first_refusal),
         cmocka_unit_test(test_json),
         cmocka_unit_test(test_nothing_is_refused),
         cmocka_unit_test(test_what_is_no_model),

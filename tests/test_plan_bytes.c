@@ -36,6 +36,7 @@ static struct plan *product_plan(struct net *net, bool logits)
     int y = net_dense(net, net_flat(net, x), 12); /* clipped at 0.2 */
     int clip = net_const(net, 0.0, DIMS(1));
     net_node(net, clip)->value.f[0] = 0.2f;
+    net_node(net, clip)->attribute = true;
     int above = net_relu(net, net_same(net, GRAPH_SUB, y, clip));
     y = net_same(net, GRAPH_SUB, net_relu(net, y), above);
     y = net_add(net, GRAPH_RESHAPE, y, -1, DIMS(3, 4));

@@ -265,6 +265,8 @@ struct graph_hint {
     const char *why, *rewrite;
 };
 struct graph_hint graph_hint(const char *op);
+/* What the first refusal ends with. */
+#define GRAPH_LISTING "(`mp2ml plan --explain-unsupported MODEL` lists everything of that kind)"
 
 #define GRAPH_MAX_REFUSALS 1000 /* longer lists are cut */
 

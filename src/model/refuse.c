@@ -9,8 +9,6 @@
 
 #include "model/graph_internal.h"
 
-#define LISTING "`mp2ml plan --explain-unsupported MODEL` lists everything of that kind"
-
 void graph_refusals_wipe(struct graph_refusals *r)
 {
     for (size_t k = 0; k < r->count; k++) {
@@ -78,8 +76,8 @@ static const char *reason_of(const mp2ml_error *err, const char *op)
 static void append(mp2ml_error *err, const char *rewrite)
 {
     const size_t used = strlen(err->text);
-    (void)snprintf(err->text + used, sizeof err->text - used, "%s%s (%s)",
-                   rewrite != NULL ? "; " : "", rewrite != NULL ? rewrite : "", LISTING);
+    (void)snprintf(err->text + used, sizeof err->text - used, "%s%s " GRAPH_LISTING,
+                   rewrite != NULL ? "; " : "", rewrite != NULL ? rewrite : "");
 }
 
 mp2ml_status graph_note(struct graph_build *b, const char *node, const char *op,

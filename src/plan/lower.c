@@ -388,6 +388,16 @@ static bool reads_refused(struct lower *lw)
     return lw->refused[lw->node];
 }
 
+/* Behind the reason why the walk ends. */
+static mp2ml_status point_to_listing(struct lower *lw, mp2ml_status status)
+{
+    if (status == MP2ML_ERR_UNSUPPORTED && lw->err != NULL) {
+        const size_t used = strlen(lw->err->text);
+        (void)snprintf(lw->err->text + used, sizeof lw->err->text - used, " " GRAPH_LISTING);
+    }
+    return status;
+}
+
 static mp2ml_status walk(struct lower *lw)
 {
     const struct graph *g = lw->graph;
@@ -401,7 +411,7 @@ static mp2ml_status walk(struct lower *lw)
         if (!reads_refused(lw)) {
             const mp2ml_status status = walk_node(lw, &rep);
             if (status != MP2ML_OK && (status != MP2ML_ERR_UNSUPPORTED || lw->refusals == NULL))
-                return status;
+                return point_to_listing(lw, status);
             lw->refused[lw->node] = status != MP2ML_OK;
         }
         rep_wipe(&lw->reps[lw->node]);

@@ -19,6 +19,7 @@
  * the bound leaves room for one of them besides, with what it adds behind the weights (`flip`). */
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "plan/linear_build.h"
 #include "plan/plan_internal.h"
@@ -149,37 +150,73 @@ struct sizes {
     double weight, row, column;
 };
 
+/* Of one block, which is the same for all groups that share it; column[c] = the square of a norm. */
+static void block_sizes(struct sizes *sizes, double *column, const struct linear *lin,
+                        const struct linear_group *group, size_t from, size_t to)
+{
+    memset(column, 0, group->cols * sizeof *column);
+    for (size_t r = 0; r < group->rows; r++) {
+        const float *w = lin->w + group->weights_at + r * group->cols;
+        double row = 0;
+        for (size_t c = 0; c < group->cols; c++) {
+            const size_t i = lin->in_index[group->in_at + c];
+            if (i < from || i >= to)
+                continue;
+            const double square = (double)w[c] * (double)w[c];
+            row += square;
+            column[c] += square;
+            sizes->weight = square > sizes->weight ? square : sizes->weight;
+        }
+        sizes->row = fmax(sizes->row, row);
+    }
+}
+
+/* next[g] = another group with g's block, SIZE_MAX at the end; owners begin. */
+static size_t *sharing_groups(const struct linear *lin, const uint32_t *owner)
+{
+    size_t *next = malloc((lin->n_groups + 1) * sizeof *next);
+    for (size_t g = 0; next != NULL && g < lin->n_groups; g++) {
+        next[g] = SIZE_MAX;
+        if (owner[g] != g) {
+            next[g] = next[owner[g]];
+            next[owner[g]] = g;
+        }
+    }
+    return next;
+}
+
 static mp2ml_status weight_sizes(struct sizes *sizes, const struct linear *lin, size_t from,
                                  size_t to)
 {
+    size_t widest = 0;
+    for (size_t g = 0; g < lin->n_groups; g++)
+        widest = lin->groups[g].cols > widest ? lin->groups[g].cols : widest;
     double *columns = calloc(to - from + 1, sizeof *columns);
+    double *column = malloc((widest + 1) * sizeof *column);
+    uint32_t *owner = linear_owners(lin);
+    size_t *next = owner != NULL ? sharing_groups(lin, owner) : NULL;
+    const bool ok = columns != NULL && column != NULL && next != NULL;
     *sizes = (struct sizes){0, 0, 0};
-    if (columns == NULL)
-        return MP2ML_ERR_MEMORY;
-    for (size_t g = 0; g < lin->n_groups; g++) {
-        const struct linear_group *group = &lin->groups[g];
-        for (size_t r = 0; r < group->rows; r++) {
-            const float *w = lin->w + group->weights_at + r * group->cols;
-            double row = 0;
-            for (size_t c = 0; c < group->cols; c++) {
-                const size_t i = lin->in_index[group->in_at + c];
-                if (i < from || i >= to)
-                    continue;
-                const double square = (double)w[c] * (double)w[c];
-                row += square;
-                columns[i - from] += square;
-                sizes->weight = fmax(sizes->weight, square);
+    for (size_t g = 0; ok && g < lin->n_groups; g++) {
+        if (owner[g] == g)
+            block_sizes(sizes, column, lin, &lin->groups[g], from, to);
+        for (size_t h = owner[g] == g ? g : SIZE_MAX; h != SIZE_MAX; h = next[h])
+            for (size_t c = 0; c < lin->groups[h].cols; c++) {
+                const size_t i = lin->in_index[lin->groups[h].in_at + c];
+                if (i >= from && i < to)
+                    columns[i - from] += column[c];
             }
-            sizes->row = fmax(sizes->row, row);
-        }
     }
-    for (size_t i = 0; i < to - from; i++)
+    for (size_t i = 0; ok && i < to - from; i++)
         sizes->column = fmax(sizes->column, columns[i]);
     free(columns);
+    free(column);
+    free(owner);
+    free(next);
     sizes->weight = sqrt(sizes->weight);
     sizes->row = sqrt(sizes->row);
     sizes->column = sqrt(sizes->column);
-    return MP2ML_OK;
+    return ok ? MP2ML_OK : MP2ML_ERR_MEMORY;
 }
 
 /* The longest way of a value through a maximum, in comparisons. */
