@@ -40,11 +40,11 @@ static void squares_of_row(const void *context, double *a, double *b,
                            const struct linear_group *group, size_t row)
 {
     const struct variance_rows *rows = context;
-    const size_t at = group->weights_at + row * group->cols;
-    const uint32_t *index = rows->lin->in_index + group->in_at;
+    const struct linear *lin = rows->lin;
     for (size_t c = 0; c < group->cols; c++) {
-        double w = (double)rows->lin->w[at + c];
-        double lost = w - rows->lin->wi[at + c] * rows->unit[index[c]];
+        const size_t at = linear_weight(lin, group, row, c);
+        double w = (double)lin->w[at];
+        double lost = w - lin->wi[at] * rows->unit[linear_in(lin, group, c)];
         a[c] = w * w;
         b[c] = lost * lost;
     }

@@ -27,18 +27,21 @@ static inline __attribute__((always_inline)) void tile_rows(const struct clear_j
 {
     lanes sum[8];
     const size_t cols = j->group->cols, width = full ? TILE : j->width;
-    const uint32_t *index = j->lin->in_index + j->group->in_at;
-    const int16_t *w = j->lin->wi + j->group->weights_at + row * cols;
+    const size_t stride = j->group->stride;
+    const uint32_t *index = j->lin->index + j->group->in_at;
+    const uint32_t *col = j->lin->index + j->group->col_at;
+    const uint32_t *in = j->in + (size_t)j->group->in_base * j->images + j->at;
+    const int16_t *w = j->lin->wi + j->group->weights_at + row * stride;
     for (size_t r = 0; r < rows; r++)
         sum[r] = (lanes){0};
     for (size_t c = 0; c < cols; c++) {
         lanes x = {0};
-        memcpy(&x, j->in + (size_t)index[c] * j->images + j->at, width * sizeof(*j->in));
+        memcpy(&x, in + (size_t)index[c] * j->images, width * sizeof(*in));
         for (size_t r = 0; r < rows; r++)
-            sum[r] += x * (uint32_t)(int32_t)w[r * cols + c];
+            sum[r] += x * (uint32_t)(int32_t)w[r * stride + col[c]];
     }
     for (size_t r = 0; r < rows; r++) {
-        size_t o = j->lin->out_index[j->group->out_at + row + r];
+        size_t o = linear_out(j->lin, j->group, row + r);
         for (size_t b = 0; b < width; b++)
             j->out[o * j->images + j->at + b] = sum[r][b];
     }
@@ -110,11 +113,11 @@ static void sums_64(const struct linear *lin, uint64_t *out, const uint64_t *in,
     for (size_t g = 0; g < lin->n_groups; g++) {
         const struct linear_group *group = &lin->groups[g];
         for (size_t r = 0; r < group->rows; r++) {
-            uint64_t *row = out + (size_t)lin->out_index[group->out_at + r] * images;
+            uint64_t *row = out + (size_t)linear_out(lin, group, r) * images;
             memset(row, 0, images * sizeof(*row));
             for (size_t c = 0; c < group->cols; c++) {
-                const uint64_t *x = in + (size_t)lin->in_index[group->in_at + c] * images;
-                uint64_t w = (uint64_t)(int64_t)lin->wi[group->weights_at + r * group->cols + c];
+                const uint64_t *x = in + (size_t)linear_in(lin, group, c) * images;
+                uint64_t w = (uint64_t)(int64_t)lin->wi[linear_weight(lin, group, r, c)];
                 for (size_t b = 0; b < images; b++)
                     row[b] += w * x[b];
             }
