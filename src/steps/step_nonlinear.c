@@ -5,6 +5,8 @@
 
 #include <stdlib.h>
 
+#define CLEAR_VALUES ((size_t)1 << 20) /* that the twin treats together; a multiple of 64 */
+
 static size_t values_of(const struct plan_step *step, size_t images)
 {
     return (size_t)step->count * images;
@@ -78,13 +80,19 @@ mp2ml_status step_relu_clear(struct clear_run *run, unsigned s)
     const uint64_t *in = with_constants(run->values[s], run->values[step->operands[0]],
                                         &run->plan->linear[s], step, run->images);
     const size_t n = values_of(step, run->images);
-    uint64_t *low = NULL, *plane = calloc(plane_words(step, run->images) + 1, sizeof(*plane));
-    mp2ml_status status = plane ? client_low_bits(&low, run, step, n) : MP2ML_ERR_MEMORY;
-    if (status == MP2ML_OK)
-        mpc_relu_clear(run->values[s], in,
-                       negative_plane(plane, &run->plan->linear[s], step, run->images), low, n,
-                       step->k, step->l, step->blind);
-    free(low);
+    uint64_t *plane = calloc(plane_words(step, run->images) + 1, sizeof(*plane));
+    mp2ml_status status = plane ? MP2ML_OK : MP2ML_ERR_MEMORY;
+    const uint64_t *negative =
+        plane ? negative_plane(plane, &run->plan->linear[s], step, run->images) : NULL;
+    for (size_t at = 0; status == MP2ML_OK && at < n; at += CLEAR_VALUES) {
+        const size_t count = n - at < CLEAR_VALUES ? n - at : CLEAR_VALUES;
+        uint64_t *low;
+        status = client_low_bits(&low, run, step, count);
+        if (status == MP2ML_OK)
+            mpc_relu_clear(run->values[s] + at, in + at, negative ? negative + at / 64 : NULL, low,
+                           count, step->k, step->l, step->blind);
+        free(low);
+    }
     free(plane);
     return status;
 }
@@ -136,15 +144,22 @@ mp2ml_status step_max_clear(struct clear_run *run, unsigned s)
 {
     const struct plan_step *step = &run->plan->pub.steps[s];
     const size_t images = run->images;
-    uint64_t *low = NULL, *scratch = calloc(mpc_max_scratch(&step->windows, images) + 1, 8);
-    mp2ml_status status = scratch != NULL ? MP2ML_OK : MP2ML_ERR_MEMORY;
-    if (status == MP2ML_OK)
-        status = client_low_bits(&low, run, step, mpc_max_pairs(&step->windows) * images);
-    if (status == MP2ML_OK)
-        mpc_max_clear(run->values[s], run->values[step->operands[0]], low, &step->windows, images,
-                      step->k, step->blind, scratch);
-    free(low);
-    free(scratch);
+    const size_t pieces = mpc_max_pairs(&step->windows) * images / CLEAR_VALUES + 1;
+    const size_t most = (step->windows.count + pieces - 1) / pieces;
+    mp2ml_status status = MP2ML_OK;
+    for (size_t w = 0; status == MP2ML_OK && w < step->windows.count; w += most) {
+        const size_t left = step->windows.count - w;
+        const struct mpc_windows some = {left < most ? left : most, step->windows.first + w,
+                                         step->windows.member};
+        uint64_t *low = NULL, *scratch = calloc(mpc_max_scratch(&some, images) + 1, 8);
+        status = scratch != NULL ? client_low_bits(&low, run, step, mpc_max_pairs(&some) * images)
+                                 : MP2ML_ERR_MEMORY;
+        if (status == MP2ML_OK)
+            mpc_max_clear(run->values[s] + w * images, run->values[step->operands[0]], low, &some,
+                          images, step->k, step->blind, scratch);
+        free(low);
+        free(scratch);
+    }
     return status;
 }
 
