@@ -20,9 +20,16 @@ void ckks_noise_model_init(struct ckks_noise_model *m, uint64_t seed)
     m->state = seed;
 }
 
+#define STRIDE 0x9e3779b97f4a7c15u /* SplitMix64 */
+
+void ckks_noise_model_skip(struct ckks_noise_model *m, uint64_t n)
+{
+    m->state += n * STRIDE;
+}
+
 uint64_t ckks_noise_model_next(struct ckks_noise_model *m)
 {
-    uint64_t z = (m->state += 0x9e3779b97f4a7c15u);
+    uint64_t z = (m->state += STRIDE);
     z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
     z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
     return z ^ (z >> 31);

@@ -140,6 +140,31 @@ mp2ml_status step_max(struct run *run, unsigned s)
                    &step->windows, run->images, step->k, step->blind, scratch);
 }
 
+/* The low bits of `some`, which are windows w.. of the step, as if they were drawn for all windows
+ * together, round by round. Freed by the caller; NULL where signs are exact. */
+static mp2ml_status piece_low_bits(uint64_t **low, const struct clear_run *run,
+                                   const struct plan_step *step, const struct mpc_windows *some,
+                                   size_t w)
+{
+    const struct mpc_windows before = {w, step->windows.first, step->windows.member};
+    *low = NULL;
+    if (step->blind == 0 || !run->with_noise)
+        return MP2ML_OK;
+    uint64_t *to = *low = malloc(mpc_max_pairs(some) * run->images * sizeof **low + 1);
+    if (*low == NULL)
+        return MP2ML_ERR_MEMORY;
+    struct ckks_noise_model round_begin = run->noise;
+    for (unsigned round = 0; mpc_max_round_pairs(&step->windows, round) > 0; round++) {
+        struct ckks_noise_model noise = round_begin;
+        ckks_noise_model_skip(&noise, mpc_max_round_pairs(&before, round) * run->images);
+        for (size_t i = mpc_max_round_pairs(some, round) * run->images; i > 0; i--)
+            *to++ = ckks_noise_model_next(&noise);
+        ckks_noise_model_skip(&round_begin,
+                              mpc_max_round_pairs(&step->windows, round) * run->images);
+    }
+    return MP2ML_OK;
+}
+
 mp2ml_status step_max_clear(struct clear_run *run, unsigned s)
 {
     const struct plan_step *step = &run->plan->pub.steps[s];
@@ -152,14 +177,15 @@ mp2ml_status step_max_clear(struct clear_run *run, unsigned s)
         const struct mpc_windows some = {left < most ? left : most, step->windows.first + w,
                                          step->windows.member};
         uint64_t *low = NULL, *scratch = calloc(mpc_max_scratch(&some, images) + 1, 8);
-        status = scratch != NULL ? client_low_bits(&low, run, step, mpc_max_pairs(&some) * images)
-                                 : MP2ML_ERR_MEMORY;
+        status = scratch != NULL ? piece_low_bits(&low, run, step, &some, w) : MP2ML_ERR_MEMORY;
         if (status == MP2ML_OK)
             mpc_max_clear(run->values[s] + w * images, run->values[step->operands[0]], low, &some,
                           images, step->k, step->blind, scratch);
         free(low);
         free(scratch);
     }
+    if (step->blind > 0 && run->with_noise)
+        ckks_noise_model_skip(&run->noise, mpc_max_pairs(&step->windows) * images);
     return status;
 }
 
