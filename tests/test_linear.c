@@ -166,25 +166,19 @@ static void growing(void **state)
     free(v);
 }
 
-/* A sum over tensors of unlike scales keeps every group's blocks apart per operand. */
-static void shared_blocks_read_the_same_operands(void **state)
+/* Plans y; a column of a block belongs to one operand, whatever group has it. */
+static void check_operands_of_blocks(struct net *net, int y)
 {
-    (void)state;
-    struct net net;
-    net_init(&net, 40);
-    const struct window one = {1, 1, false, false, 1};
-    int a = net_relu(&net, net_conv(&net, net_input(&net, DIMS(3, 3, 2)), 2, one));
-    int b = net_relu(&net, net_conv(&net, net_input(&net, DIMS(3, 3, 2)), 2, one));
-    int y = net_same(&net, GRAPH_ADD, net_same(&net, GRAPH_SUB, a, net_const(&net, 1, DIMS(2))), b);
-    y = net_conv(&net, y, 2, (struct window){3, 1, true, false, 1});
-    net_output(&net, y);
+    net_output(net, y);
     struct plan_options o = net_logits();
-    struct plan *plan = net_plan(&net, &o);
-    net_agrees(&net, plan);
+    struct plan *plan = net_plan(net, &o);
+    net_agrees(net, plan);
+    bool seen = false;
     for (unsigned s = 0; s < plan->pub.n_steps; s++) {
         const struct linear *lin = &plan->linear[s];
-        if (plan->pub.steps[s].n_operands < 2)
+        if (plan->pub.steps[s].kind != STEP_LINEAR || plan->pub.steps[s].n_operands < 2)
             continue;
+        seen = true;
         size_t border = plan->pub.steps[plan->pub.steps[s].operands[0]].count;
         for (size_t g = 0; g < lin->n_groups; g++)
             for (size_t h = 0; h < g; h++) {
@@ -200,7 +194,26 @@ static void shared_blocks_read_the_same_operands(void **state)
                                         (linear_in(lin, q, d) < border));
             }
     }
-    net_done(&net, plan);
+    assert_true(seen);
+    net_done(net, plan);
+}
+
+/* A sum over tensors of unlike scales, pictures side by side and one above the other keep every
+ * block apart per operand. */
+static void shared_blocks_read_the_same_operands(void **state)
+{
+    (void)state;
+    const struct window one = {1, 1, false, false, 1}, three = {3, 1, true, false, 1};
+    for (int64_t axis = 0; axis <= 3; axis++) {
+        struct net net;
+        net_init(&net, 40);
+        int a = net_relu(&net, net_conv(&net, net_input(&net, DIMS(3, 3, 2)), 2, one));
+        int b = net_relu(&net, net_conv(&net, net_input(&net, DIMS(3, 3, 2)), 2, one));
+        int y = axis != 0 ? net_concat(&net, (const int[]){a, b}, 2, axis)
+                          : net_same(&net, GRAPH_ADD,
+                                     net_same(&net, GRAPH_SUB, a, net_const(&net, 1, DIMS(2))), b);
+        check_operands_of_blocks(&net, net_conv(&net, y, 2, three));
+    }
 }
 
 int main(void)
