@@ -5,7 +5,7 @@
 
 #include <stdlib.h>
 
-#define CLEAR_VALUES ((size_t)1 << 20) /* that the twin treats together; a multiple of 64 */
+#define CLEAR_VALUES ((size_t)1 << 18) /* that the twin treats together; a multiple of 64 */
 
 static size_t values_of(const struct plan_step *step, size_t images)
 {
