@@ -50,9 +50,9 @@ static inline double image_polys(int32_t *coefficients, const struct linear *lin
     for (size_t g = 0; g < lin->n_groups; g++) {
         const struct linear_group *group = &lin->groups[g];
         for (size_t i = 0; i < (size_t)group->rows * group->cols; i++) {
-            const size_t o = lin->out_index[group->out_at + i / group->cols];
-            const size_t in = lin->in_index[group->in_at + i % group->cols];
-            const int32_t w = lin->wi[group->weights_at + i];
+            const size_t o = linear_out(lin, group, i / group->cols);
+            const size_t in = linear_in(lin, group, i % group->cols);
+            const int32_t w = lin->wi[linear_weight(lin, group, i / group->cols, i % group->cols)];
             const long place =
                 (long)(o % results * chunk + chunk - 1 - chunk / 2) - (long)(in % chunk);
             if (o / results != out_ct)

@@ -10,6 +10,13 @@ struct law {
     double count, sum, square, far; /* far: errors beyond 1 LSB */
 };
 
+static uint64_t switched(const struct ckks_params *params, struct ckks_noise_model *m, uint64_t sum,
+                         unsigned l, unsigned k, double norm2)
+{
+    ckks_switch_clear(params, m, &sum, 1, l, k, norm2);
+    return sum;
+}
+
 static void add(struct law *law, double e)
 {
     law->count++;
@@ -62,7 +69,7 @@ static void model(struct law *law, struct fixture *f, double count, unsigned l, 
     ckks_noise_model_init(&m, 12345);
     while (law->count < count) {
         uint64_t sum = fixture_draw(f, l);
-        uint64_t share = ckks_switch_clear(f->params, &m, sum, l, k, norm2);
+        uint64_t share = switched(f->params, &m, sum, l, k, norm2);
         assert_true(share >> k == 0);
         double e = share_error(share, sum, l, k);
         assert_true(fabs(e) <= 4);
@@ -117,17 +124,17 @@ static void test_repeatable(void **state)
     ckks_noise_model_init(&b, 1);
     ckks_noise_model_init(&c, 2);
     for (uint64_t i = 0; i < 1000; i++) {
-        uint64_t x = ckks_switch_clear(p, &a, i * 517, 20, 12, 100);
-        assert_int_equal(x, ckks_switch_clear(p, &b, i * 517, 20, 12, 100));
-        differ += x != ckks_switch_clear(p, &c, i * 517, 20, 12, 100);
+        uint64_t x = switched(p, &a, i * 517, 20, 12, 100);
+        assert_int_equal(x, switched(p, &b, i * 517, 20, 12, 100));
+        differ += x != switched(p, &c, i * 517, 20, 12, 100);
     }
     assert_true(differ > 100);
     /* high bits of the sum are a wrap and do not count */
     ckks_noise_model_init(&b, 7);
     ckks_noise_model_init(&c, 7);
     for (uint64_t i = 0; i < 100; i++)
-        assert_int_equal(ckks_switch_clear(p, &b, i, 20, 12, 0),
-                         ckks_switch_clear(p, &c, i + ((uint64_t)i << 20), 20, 12, 0));
+        assert_int_equal(switched(p, &b, i, 20, 12, 0),
+                         switched(p, &c, i + ((uint64_t)i << 20), 20, 12, 0));
 }
 
 int main(void)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Planning a network of five million weights: memory for each byte of the file. The file is written
- * and planned by children, whose peaks the kernel keeps apart. */
+ * Planning networks of five million weights, a dense one and one of convolutions on small pictures,
+ * most of whose positions are at a border: memory for each byte of the file. The file is written and
+ * planned by children, whose peaks the kernel keeps apart. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -19,6 +20,9 @@
 
 #define WIDTH 1024
 #define LAYERS 5
+#define SIDE 4 /* of the pictures */
+#define CHANNELS 341
+#define INPUTS 4           /* channels */
 #define MEMORY_PER_BYTE 3  /* of the file */
 #define MEMORY_BESIDE 16e6 /* program and samples */
 #define SECONDS 200        /* of processor time, a hundred times what it takes */
@@ -42,9 +46,50 @@ static void write_dense(struct gd_writer *w, unsigned layer, const float *weight
     gd_node(w, relu, "Relu", product);
 }
 
-static int write_network(const char *path, unsigned layers)
+static void write_convolution(struct gd_writer *w, unsigned layer, const float *weights)
+{
+    const int64_t dims[4] = {3, 3, layer == 1 ? INPUTS : CHANNELS, CHANNELS};
+    const int64_t ones[4] = {1, 1, 1, 1};
+    char kernel[16], product[16], relu[16], inputs[48];
+    (void)snprintf(kernel, sizeof kernel, "w%u", layer);
+    (void)snprintf(product, sizeof product, "m%u", layer);
+    (void)snprintf(relu, sizeof relu, "r%u", layer);
+    (void)snprintf(inputs, sizeof inputs, "r%u %s", layer - 1, kernel);
+    gd_floats(w, kernel, weights, dims, 4);
+    gd_node(w, product, "Conv2D", inputs);
+    gd_attr_list(w, "strides", ones, 4);
+    gd_attr_text(w, "padding", "SAME");
+    gd_node(w, relu, "Relu", product);
+}
+
+static void write_dense_layers(struct gd_writer *w, const float *weights)
 {
     const int64_t input[2] = {-1, WIDTH}, last[2] = {WIDTH, 4};
+    gd_input(w, "r0", input, 2);
+    for (unsigned layer = 1; layer <= LAYERS; layer++)
+        write_dense(w, layer, weights);
+    gd_node(w, "features", "Identity", "r5");
+    gd_floats(w, "last", weights, last, 2);
+}
+
+static void write_convolutions(struct gd_writer *w, const float *weights)
+{
+    const int64_t input[4] = {-1, SIDE, SIDE, INPUTS};
+    const int64_t last[2] = {(int64_t)SIDE * SIDE * CHANNELS, 4};
+    const int32_t flat[2] = {-1, SIDE * SIDE * CHANNELS};
+    gd_input(w, "r0", input, 4);
+    for (unsigned layer = 1; layer <= LAYERS; layer++)
+        write_convolution(w, layer, weights);
+    gd_int_list(w, "flat", flat, 2);
+    gd_node(w, "features", "Reshape", "r5 flat");
+    gd_floats(w, "last", weights, last, 2);
+}
+
+/* Appends nodes that end with "features" and the matrix "last" behind them. */
+typedef void (*write_layers)(struct gd_writer *w, const float *weights);
+
+static int write_network(const char *path, write_layers layers)
+{
     struct gd_writer w = {0};
     float *weights = malloc((size_t)WIDTH * WIDTH * sizeof *weights);
     uint32_t state = 1;
@@ -54,13 +99,8 @@ static int write_network(const char *path, unsigned layers)
         state = state * 1664525U + 1013904223U;
         weights[i] = ((float)(state >> 8) * 0x1p-23f - 1.0f) * 0.0765f;
     }
-    gd_input(&w, "r0", input, 2);
-    for (unsigned layer = 1; layer <= layers; layer++)
-        write_dense(&w, layer, weights);
-    char inputs[24];
-    (void)snprintf(inputs, sizeof inputs, "r%u last", layers);
-    gd_floats(&w, "last", weights, last, 2);
-    gd_node(&w, "y", "MatMul", inputs);
+    layers(&w, weights);
+    gd_node(&w, "y", "MatMul", "features last");
     gd_finish(&w);
     free(weights);
     FILE *f = fopen(path, "wb");
@@ -70,7 +110,7 @@ static int write_network(const char *path, unsigned layers)
     return failed;
 }
 
-static int plan_network(const char *path, unsigned layers)
+static int plan_network(const char *path, write_layers layers)
 {
     (void)layers;
     mp2ml_error error = {MP2ML_OK, ""};
@@ -83,8 +123,8 @@ static int plan_network(const char *path, unsigned layers)
 }
 
 /* What `work` took in a process of its own. */
-static struct rusage usage_of(int (*work)(const char *, unsigned), const char *path,
-                              unsigned layers)
+static struct rusage usage_of(int (*work)(const char *, write_layers), const char *path,
+                              write_layers layers)
 {
     struct rusage usage;
     int status = 0;
@@ -101,7 +141,7 @@ struct planned {
     double bytes, memory, seconds;
 };
 
-static struct planned plan_of(unsigned layers)
+static struct planned plan_of(write_layers layers)
 {
     char path[] = "/tmp/mp2ml-large-XXXXXX";
     int fd = mkstemp(path);
@@ -115,21 +155,33 @@ static struct planned plan_of(unsigned layers)
                             (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec)};
 }
 
-static void five_million_weights(void **state)
+static void check(write_layers layers)
 {
-    (void)state;
-    struct planned p = plan_of(LAYERS);
+    struct planned p = plan_of(layers);
     print_message("%.0f bytes: %.0f s, %.2f times as many in memory\n", p.bytes, p.seconds,
                   p.memory / p.bytes);
-    assert_true(p.bytes > 4.0 * LAYERS * WIDTH * WIDTH);
+    assert_true(p.bytes > 4.0 * (LAYERS - 1) * 9 * CHANNELS * CHANNELS);
     assert_true(p.memory > p.bytes); /* the measurement measures */
     if (MEMORY_IS_OURS)
         assert_true(p.memory <= MEMORY_PER_BYTE * p.bytes + MEMORY_BESIDE);
     assert_true(p.seconds <= SECONDS);
 }
 
+static void five_million_weights(void **state)
+{
+    (void)state;
+    check(write_dense_layers);
+}
+
+static void convolutions_on_small_pictures(void **state)
+{
+    (void)state;
+    check(write_convolutions);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(five_million_weights)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(five_million_weights),
+                                       cmocka_unit_test(convolutions_on_small_pictures)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

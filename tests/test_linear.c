@@ -62,10 +62,10 @@ static void evaluates_as_defined(void **state)
         linear_builder_in(&b, (c * 7 + 3) % 11);
     for (uint32_t r = 0; r < 8; r++)
         linear_builder_out(&b, (r * 5 + 1) % 9);
-    linear_builder_end(&b, at);
+    linear_builder_end(&b, at, 0);
     linear_builder_begin(&b); /* a constant: no columns */
     linear_builder_out(&b, (8 * 5 + 1) % 9);
-    linear_builder_end(&b, 0);
+    linear_builder_end(&b, 0, 0);
     for (size_t o = 0; o < 9; o++)
         b.lin.b[o] = (double)o;
     struct linear lin;
@@ -98,7 +98,7 @@ static void weight_and_square(const void *context, double *a, double *b,
 {
     const struct linear *lin = context;
     for (size_t c = 0; c < group->cols; c++) {
-        a[c] = (double)lin->w[group->weights_at + row * group->cols + c];
+        a[c] = (double)lin->w[linear_weight(lin, group, row, c)];
         b[c] = a[c] * a[c];
     }
 }
@@ -123,7 +123,7 @@ static void sums_of_shared_blocks(void **state)
             linear_builder_in(&b, (g * 3 + c * 7) % IN);
         for (uint32_t r = 0; r < ROWS; r++)
             linear_builder_out(&b, (g * ROWS + r) * 10 % OUT); /* 10 and 91 have no common factor */
-        linear_builder_end(&b, at);
+        linear_builder_end(&b, at, 0);
     }
     struct linear lin;
     assert_int_equal(linear_builder_take(&b, &lin), MP2ML_OK);
@@ -139,11 +139,11 @@ static void sums_of_shared_blocks(void **state)
     assert_int_equal(linear_sums(&lin, out, &sums), MP2ML_OK);
     for (size_t g = 0; g < GROUPS; g++)
         for (size_t r = 0; r < ROWS; r++) {
-            size_t o = lin.out_index[lin.groups[g].out_at + r];
+            size_t o = linear_out(&lin, &lin.groups[g], r);
             double sum = (double)o;
             for (size_t c = 0; c < COLS; c++) {
-                double w = (double)lin.w[lin.groups[g].weights_at + r * COLS + c];
-                size_t i = lin.in_index[lin.groups[g].in_at + c];
+                double w = (double)lin.w[linear_weight(&lin, &lin.groups[g], r, c)];
+                size_t i = linear_in(&lin, &lin.groups[g], c);
                 sum += x[i] * w + y[i] * (w * w);
             }
             assert_memory_equal(&sum, &out[o], sizeof sum);
@@ -166,25 +166,19 @@ static void growing(void **state)
     free(v);
 }
 
-/* A sum over tensors of unlike scales keeps every group's blocks apart per operand. */
-static void shared_blocks_read_the_same_operands(void **state)
+/* Plans y; a column of a block belongs to one operand, whatever group has it. */
+static void check_operands_of_blocks(struct net *net, int y)
 {
-    (void)state;
-    struct net net;
-    net_init(&net, 40);
-    const struct window one = {1, 1, false, false, 1};
-    int a = net_relu(&net, net_conv(&net, net_input(&net, DIMS(3, 3, 2)), 2, one));
-    int b = net_relu(&net, net_conv(&net, net_input(&net, DIMS(3, 3, 2)), 2, one));
-    int y = net_same(&net, GRAPH_ADD, net_same(&net, GRAPH_SUB, a, net_const(&net, 1, DIMS(2))), b);
-    y = net_conv(&net, y, 2, (struct window){3, 1, true, false, 1});
-    net_output(&net, y);
+    net_output(net, y);
     struct plan_options o = net_logits();
-    struct plan *plan = net_plan(&net, &o);
-    net_agrees(&net, plan);
+    struct plan *plan = net_plan(net, &o);
+    net_agrees(net, plan);
+    bool seen = false;
     for (unsigned s = 0; s < plan->pub.n_steps; s++) {
         const struct linear *lin = &plan->linear[s];
-        if (plan->pub.steps[s].n_operands < 2)
+        if (plan->pub.steps[s].kind != STEP_LINEAR || plan->pub.steps[s].n_operands < 2)
             continue;
+        seen = true;
         size_t border = plan->pub.steps[plan->pub.steps[s].operands[0]].count;
         for (size_t g = 0; g < lin->n_groups; g++)
             for (size_t h = 0; h < g; h++) {
@@ -192,13 +186,34 @@ static void shared_blocks_read_the_same_operands(void **state)
                 if (p->weights_at != q->weights_at)
                     continue;
                 assert_int_equal(p->rows, q->rows);
-                assert_int_equal(p->cols, q->cols);
+                assert_int_equal(p->stride, q->stride);
                 for (size_t c = 0; c < p->cols; c++)
-                    assert_true((lin->in_index[p->in_at + c] < border) ==
-                                (lin->in_index[q->in_at + c] < border));
+                    for (size_t d = 0; d < q->cols; d++)
+                        if (linear_weight(lin, p, 0, c) == linear_weight(lin, q, 0, d))
+                            assert_true((linear_in(lin, p, c) < border) ==
+                                        (linear_in(lin, q, d) < border));
             }
     }
-    net_done(&net, plan);
+    assert_true(seen);
+    net_done(net, plan);
+}
+
+/* A sum over tensors of unlike scales, pictures side by side and one above the other keep every
+ * block apart per operand. */
+static void shared_blocks_read_the_same_operands(void **state)
+{
+    (void)state;
+    const struct window one = {1, 1, false, false, 1}, three = {3, 1, true, false, 1};
+    for (int64_t axis = 0; axis <= 3; axis++) {
+        struct net net;
+        net_init(&net, 40);
+        int a = net_relu(&net, net_conv(&net, net_input(&net, DIMS(3, 3, 2)), 2, one));
+        int b = net_relu(&net, net_conv(&net, net_input(&net, DIMS(3, 3, 2)), 2, one));
+        int y = axis != 0 ? net_concat(&net, (const int[]){a, b}, 2, axis)
+                          : net_same(&net, GRAPH_ADD,
+                                     net_same(&net, GRAPH_SUB, a, net_const(&net, 1, DIMS(2))), b);
+        check_operands_of_blocks(&net, net_conv(&net, y, 2, three));
+    }
 }
 
 int main(void)

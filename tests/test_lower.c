@@ -30,8 +30,15 @@ static void kernels_are_stored_once(void **state)
     struct plan *plan = net_check(&net, y, "input linear relu linear relu output");
     assert_int_equal(plan->linear[1].n_weights, 5 * 5 * 3 * 6);
     assert_int_equal(plan->linear[1].n_groups, 16 * 16);
-    /* Nine ways to lie over the border: all taps, 4 edges, 4 corners. */
-    assert_int_equal(plan->linear[3].n_weights, 6 * 4 * (9 + 4 * 6 + 4 * 4));
+    /* Also for the nine ways to lie over the border, whose groups have some of its columns. */
+    const struct linear *same = &plan->linear[3];
+    assert_int_equal(same->n_weights, 6 * 4 * 9);
+    assert_int_equal(linear_products(same), 6 * 4 * (14 * 14 * 9 + 4 * 14 * 6 + 4 * 4));
+    assert_int_equal(same->groups[0].cols, 6 * 4);
+    assert_int_equal(same->groups[17].cols, 6 * 9);
+    /* Positions read by one list, moved: nine for values, nine for columns, one for results. */
+    assert_true(same->n_index <= 2 * 6 * (9 + 4 * 6 + 4 * 4) + 4);
+    assert_true(plan->linear[1].n_index <= 2 * 5 * 5 * 3 + 6);
     net_done(&net, plan);
 }
 

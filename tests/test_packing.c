@@ -29,9 +29,9 @@ static void expected(const struct linear *lin, int64_t *out, const int64_t *x)
         for (size_t r = 0; r < group->rows; r++) {
             int64_t sum = 0;
             for (size_t i = 0; i < group->cols; i++)
-                sum += (int64_t)lin->wi[group->weights_at + r * group->cols + i] *
-                       x[lin->in_index[group->in_at + i]];
-            out[lin->out_index[group->out_at + r]] = sum;
+                sum +=
+                    (int64_t)lin->wi[linear_weight(lin, group, r, i)] * x[linear_in(lin, group, i)];
+            out[linear_out(lin, group, r)] = sum;
         }
     }
 }
@@ -650,10 +650,10 @@ static void set_weights(struct linear *lin, struct net *net, int most)
             const struct linear_group *group = &lin->groups[g];
             double square = 0;
             for (uint32_t c = 0; c < group->cols; c++) {
-                const double w = lin->wi[group->weights_at + (size_t)r * group->cols + c];
+                const double w = lin->wi[linear_weight(lin, group, r, c)];
                 square += w * w;
             }
-            lin->norm2[lin->out_index[group->out_at + r]] = (float)sqrt(square);
+            lin->norm2[linear_out(lin, group, r)] = (float)sqrt(square);
         }
 }
 

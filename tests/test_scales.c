@@ -36,12 +36,12 @@ static void fixed_linear(struct fixed *f, unsigned s)
     for (size_t g = 0; g < lin->n_groups; g++) {
         const struct linear_group *group = &lin->groups[g];
         for (size_t r = 0; r < group->rows; r++) {
-            size_t o = lin->out_index[group->out_at + r];
+            size_t o = linear_out(lin, group, r);
             int64_t sum = to_signed(lin->bi[o], step->l);
             uint64_t ring = lin->bi[o];
             for (size_t c = 0; c < group->cols; c++) {
-                int64_t w = lin->wi[group->weights_at + r * group->cols + c];
-                int64_t x = in[lin->in_index[group->in_at + c]];
+                int64_t w = lin->wi[linear_weight(lin, group, r, c)];
+                int64_t x = in[linear_in(lin, group, c)];
                 sum += w * x;
                 ring += (uint64_t)w * (uint64_t)x; /* operands need not fit Z_{2^l} */
             }
@@ -125,11 +125,12 @@ static void check_linear(const struct plan *plan, unsigned s)
     assert_true(most <= (1 << (notes->b_w - 1)) - 1 && most > 0);
     for (size_t g = 0; g < lin->n_groups; g++)
         for (size_t r = 0; r < lin->groups[g].rows; r++) {
-            size_t o = lin->out_index[lin->groups[g].out_at + r], cols = lin->groups[g].cols;
-            const int16_t *w = lin->wi + lin->groups[g].weights_at + r * cols;
+            size_t o = linear_out(lin, &lin->groups[g], r);
             double squares = 0;
-            for (size_t c = 0; c < cols; c++)
-                squares += (double)w[c] * w[c];
+            for (size_t c = 0; c < lin->groups[g].cols; c++) {
+                const int w = lin->wi[linear_weight(lin, &lin->groups[g], r, c)];
+                squares += (double)w * w;
+            }
             assert_true(fabs(sqrt(squares) - (double)lin->norm2[o]) < 1e-3 * (1 + sqrt(squares)));
             assert_true(ckks_norm_fits(params, (double)lin->norm2[o], step->k));
         }
@@ -250,9 +251,9 @@ static void residual_scales(void **state)
     int most = 0, whole = 0;
     const struct linear_group *group = &lin->groups[0];
     for (size_t at = 0; at < (size_t)group->rows * group->cols; at++) {
-        size_t i = lin->in_index[group->in_at + at % group->cols];
+        size_t i = linear_in(lin, group, at % group->cols);
         bool is_skip = i >= skip_from && i < skip_from + plan->pub.steps[2].count;
-        int w = abs(lin->wi[group->weights_at + at]);
+        int w = abs(lin->wi[linear_weight(lin, group, at / group->cols, at % group->cols)]);
         if (is_skip)
             whole = w > whole ? w : whole;
         else
@@ -305,8 +306,8 @@ static void strict_never_wraps(void **state)
             for (size_t i = 0; i < 81; i++)
                 image[i] = (float)(i % 2);
             for (size_t c = 0; c < lin->groups[g].cols; c++)
-                image[lin->in_index[lin->groups[g].in_at + c]] =
-                    sign * lin->wi[lin->groups[g].weights_at + c] > 0 ? 1.0f : 0.0f;
+                image[linear_in(lin, &lin->groups[g], c)] =
+                    sign * lin->wi[linear_weight(lin, &lin->groups[g], 0, c)] > 0 ? 1.0f : 0.0f;
             struct fixed f = {.plan = plan, .error = 4};
             fixed_run(&f, image);
             assert_true(f.largest <= 1);

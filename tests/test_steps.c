@@ -207,18 +207,56 @@ static void twenty_residual_layers(void **state)
     net_done(&net, plan);
 }
 
+/* A maximum so large that the twin takes it in pieces, windows of two sizes, is the maximum with the
+ * noise drawn for all of it. */
+static void maximum_in_pieces(void **state)
+{
+    (void)state;
+    enum { WINDOWS = 700, IMAGES = 1024, K = 12, VALUES = 64 };
+    uint32_t first[WINDOWS + 1] = {0}, member[3 * WINDOWS + WINDOWS / 2];
+    for (uint32_t w = 0; w < WINDOWS; w++) {
+        first[w + 1] = first[w] + 3 + w % 2;
+        for (uint32_t i = first[w]; i < first[w + 1]; i++)
+            member[i] = (5 * w + 7 * i) % VALUES;
+    }
+    const struct mpc_windows windows = {WINDOWS, first, member};
+    struct plan_step steps[2] = {{.kind = STEP_INPUT, .count = VALUES, .out_bits = K},
+                                 {.kind = STEP_MAX, .count = WINDOWS, .k = K, .blind = 4}};
+    steps[1].n_operands = 1;
+    steps[1].windows = windows;
+    struct plan plan = {.pub = {.n_steps = 2, .steps = steps}};
+    const size_t pairs = mpc_max_pairs(&windows) * IMAGES;
+    uint64_t *in = calloc(VALUES * IMAGES, 8), *out = calloc(WINDOWS * IMAGES, 8);
+    uint64_t *want = calloc(WINDOWS * IMAGES, 8), *low = calloc(pairs, 8);
+    uint64_t *scratch = calloc(mpc_max_scratch(&windows, IMAGES), 8);
+    assert_true(in && out && want && low && scratch && pairs > (size_t)3 << 19);
+    struct ckks_noise_model noise;
+    ckks_noise_model_init(&noise, 5);
+    for (size_t i = 0; i < (size_t)VALUES * IMAGES; i++)
+        in[i] = ckks_noise_model_next(&noise) % 64;
+    struct clear_run run = {.plan = &plan, .images = IMAGES, .noise = noise, .with_noise = true};
+    run.values = (uint64_t *[]){in, out};
+    for (size_t i = 0; i < pairs; i++)
+        low[i] = ckks_noise_model_next(&noise);
+    mpc_max_clear(want, in, low, &windows, IMAGES, K, 4, scratch);
+    assert_int_equal(step_max_clear(&run, 1), MP2ML_OK);
+    assert_memory_equal(out, want, WINDOWS * IMAGES * sizeof *out);
+    assert_int_equal(run.noise.state, noise.state);
+    free(in);
+    free(out);
+    free(want);
+    free(low);
+    free(scratch);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(dense_network_one_image),
-        cmocka_unit_test(linear_steps_ahead),
-        cmocka_unit_test(dense_network_batch_argmax),
-        cmocka_unit_test(dense_network_plain_input),
-        cmocka_unit_test(pooling_network),
-        cmocka_unit_test(predicted_traffic_is_exact),
-        cmocka_unit_test(products_and_gates),
-        cmocka_unit_test(residuals_and_groups),
-        cmocka_unit_test(joined_and_clipped),
+        cmocka_unit_test(maximum_in_pieces),          cmocka_unit_test(dense_network_one_image),
+        cmocka_unit_test(linear_steps_ahead),         cmocka_unit_test(dense_network_batch_argmax),
+        cmocka_unit_test(dense_network_plain_input),  cmocka_unit_test(pooling_network),
+        cmocka_unit_test(predicted_traffic_is_exact), cmocka_unit_test(products_and_gates),
+        cmocka_unit_test(residuals_and_groups),       cmocka_unit_test(joined_and_clipped),
         cmocka_unit_test(twenty_residual_layers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

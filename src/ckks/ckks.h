@@ -222,10 +222,12 @@ struct ckks_noise_model {
 void ckks_noise_model_init(struct ckks_noise_model *m, uint64_t seed);
 /* 64 uniform bits. */
 uint64_t ckks_noise_model_next(struct ckks_noise_model *m);
-/* round(2^(k-l)*sum + e) mod 2^k for sum in Z_{2^l}, with e as the set's switch makes it;
- * norm2 = norm of the row's weights (adds the encryption noise). */
-uint64_t ckks_switch_clear(const struct ckks_params *params, struct ckks_noise_model *m,
-                           uint64_t sum, unsigned l, unsigned k, double norm2);
+/* As n times next. */
+void ckks_noise_model_skip(struct ckks_noise_model *m, uint64_t n);
+/* round(2^(k-l)*sum + e) mod 2^k for each sum mod 2^l of a row of n, in place, with e as the set's
+ * switch makes it; norm2 = norm of the row's weights (adds the encryption noise). */
+void ckks_switch_clear(const struct ckks_params *params, struct ckks_noise_model *m, uint64_t *row,
+                       size_t n, unsigned l, unsigned k, double norm2);
 
 /* ---- cost --------------------------------------------------------------------------------- */
 

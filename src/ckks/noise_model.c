@@ -20,9 +20,16 @@ void ckks_noise_model_init(struct ckks_noise_model *m, uint64_t seed)
     m->state = seed;
 }
 
+#define STRIDE 0x9e3779b97f4a7c15u /* SplitMix64 */
+
+void ckks_noise_model_skip(struct ckks_noise_model *m, uint64_t n)
+{
+    m->state += n * STRIDE;
+}
+
 uint64_t ckks_noise_model_next(struct ckks_noise_model *m)
 {
-    uint64_t z = (m->state += 0x9e3779b97f4a7c15u);
+    uint64_t z = (m->state += STRIDE);
     z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
     z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
     return z ^ (z >> 31);
@@ -40,24 +47,27 @@ static double gaussian(struct ckks_noise_model *m)
     return ((double)sum - 6.0 * 65535.0) / 65536.0;
 }
 
-uint64_t ckks_switch_clear(const struct ckks_params *params, struct ckks_noise_model *m,
-                           uint64_t sum, unsigned l, unsigned k, double norm2)
+void ckks_switch_clear(const struct ckks_params *params, struct ckks_noise_model *m, uint64_t *row,
+                       size_t n, unsigned l, unsigned k, double norm2)
 {
     const unsigned g = params->guard_bits;
-    const double n = (double)params->n, noise = (double)params->eta / 2;
+    const double degree = (double)params->n, noise = (double)params->eta / 2;
     const double lsb = exp2((double)k - params->log2_q); /* of the share, in units of q */
-    const double rounding = n / 18 / (double)((uint64_t)1 << (2 * g));
+    const double rounding = degree / 18 / (double)((uint64_t)1 << (2 * g));
     const double square = norm2 * norm2;
-    const double fresh = (square + n * 4 / 3) * noise + (square + 1) / 12;
+    const double fresh = (square + degree * 4 / 3) * noise + (square + 1) / 12;
     const double deviation = sqrt(rounding + fresh * lsb * lsb);
     /* Numbers mod 2^k as fractions of 64 bits: the ring's wrap is the machine's. */
     const double unit = (double)((uint64_t)1 << (63 - k)) * 2;
-    const uint64_t a = ckks_noise_model_next(m);
-    const uint64_t rounded = a + ((uint64_t)1 << (63 - k));
-    const uint64_t whole = rounded >> (64 - k); /* round(A) */
-    const int64_t error = (int64_t)(gaussian(m) * deviation * unit);
-    const uint64_t rest = (sum << (64 - l)) - a + (uint64_t)error; /* M, before it is an integer */
-    const uint64_t fine = (rest + ((uint64_t)1 << (63 - k - g))) >> (64 - k - g);
-    const uint64_t share = whole + ((fine + ((uint64_t)1 << (g - 1))) >> g);
-    return share & (((uint64_t)1 << k) - 1);
+    for (size_t i = 0; i < n; i++) {
+        const uint64_t a = ckks_noise_model_next(m);
+        const uint64_t rounded = a + ((uint64_t)1 << (63 - k));
+        const uint64_t whole = rounded >> (64 - k); /* round(A) */
+        const int64_t error = (int64_t)(gaussian(m) * deviation * unit);
+        const uint64_t rest =
+            (row[i] << (64 - l)) - a + (uint64_t)error; /* M, not an integer yet */
+        const uint64_t fine = (rest + ((uint64_t)1 << (63 - k - g))) >> (64 - k - g);
+        const uint64_t share = whole + ((fine + ((uint64_t)1 << (g - 1))) >> g);
+        row[i] = share & (((uint64_t)1 << k) - 1);
+    }
 }

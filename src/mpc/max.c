@@ -60,6 +60,13 @@ size_t mpc_max_pairs(const struct mpc_windows *windows)
     return tournament_total(windows, 1) - windows->count;
 }
 
+size_t mpc_max_round_pairs(const struct mpc_windows *windows, unsigned round)
+{
+    return tournament_left(tournament_longest(windows, 1), round) > 1
+               ? tournament_pairs(windows, 1, round)
+               : 0;
+}
+
 static void max_blind_clear(uint64_t *out, const uint64_t *in, const uint64_t *low,
                             const struct mpc_windows *windows, size_t batch, unsigned k,
                             unsigned blind, uint64_t *scratch)

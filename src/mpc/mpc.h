@@ -130,6 +130,8 @@ void mpc_max_clear(uint64_t *out, const uint64_t *in, const uint64_t *low,
                    const struct mpc_windows *windows, size_t batch, unsigned k, unsigned blind,
                    uint64_t *scratch);
 size_t mpc_max_pairs(const struct mpc_windows *windows);
+/* Those of one round; 0 after the last. */
+size_t mpc_max_round_pairs(const struct mpc_windows *windows, unsigned round);
 void mpc_argmax_clear(uint64_t *out, const uint64_t *in, const struct mpc_windows *windows,
                       size_t batch, unsigned k);
 void mpc_top_clear(uint64_t *out, const uint64_t *in, const struct mpc_windows *windows,

@@ -11,8 +11,7 @@
 void linear_wipe(struct linear *lin)
 {
     free(lin->groups);
-    free(lin->in_index);
-    free(lin->out_index);
+    free(lin->index);
     free(lin->w);
     free(lin->b);
     free(lin->wi);
@@ -31,6 +30,12 @@ uint64_t linear_products(const struct linear *lin)
     return sum;
 }
 
+static bool same_weights(const struct linear_group *a, const struct linear_group *b)
+{
+    return a->weights_at == b->weights_at && a->col_at == b->col_at && a->cols == b->cols &&
+           a->rows == b->rows;
+}
+
 uint32_t *linear_owners(const struct linear *lin)
 {
     size_t n = 64;
@@ -39,9 +44,10 @@ uint32_t *linear_owners(const struct linear *lin)
     uint32_t *owner = malloc((lin->n_groups + 1) * sizeof *owner);
     uint32_t *slots = calloc(n, sizeof *slots); /* open addressing, group + 1 */
     for (size_t g = 0; owner != NULL && slots != NULL && g < lin->n_groups; g++) {
-        size_t block = lin->groups[g].weights_at;
-        size_t at = (size_t)((uint64_t)block * 0x9e3779b97f4a7c15u >> 20) & (n - 1);
-        while (slots[at] != 0 && lin->groups[slots[at] - 1].weights_at != block)
+        const struct linear_group *group = &lin->groups[g];
+        uint64_t key = (uint64_t)group->weights_at ^ (uint64_t)group->col_at << 32;
+        size_t at = (size_t)(key * 0x9e3779b97f4a7c15u >> 20) & (n - 1);
+        while (slots[at] != 0 && !same_weights(&lin->groups[slots[at] - 1], group))
             at = (at + 1) & (n - 1);
         if (slots[at] == 0)
             slots[at] = (uint32_t)g + 1;
@@ -89,6 +95,11 @@ void linear_builder_init(struct linear_builder *b, size_t n_in, size_t n_out)
 void linear_builder_wipe(struct linear_builder *b)
 {
     linear_wipe(&b->lin);
+    free(b->in);
+    free(b->out);
+    free(b->col);
+    free(b->lists);
+    free(b->list_slots);
     free(b->blocks);
     free(b->slots);
     free(b->keys);
@@ -103,10 +114,15 @@ mp2ml_status linear_builder_take(struct linear_builder *b, struct linear *out)
     }
     *out = b->lin;
     memset(&b->lin, 0, sizeof b->lin);
-    /* Gives back what doubling took too much of the largest array; failing is harmless. */
-    float *w = out->n_weights != 0 ? realloc(out->w, out->n_weights * sizeof *w) : NULL;
+    /* Gives back what doubling took too much of the largest arrays; failing is harmless. */
+    float *w = out->n_weights != 0 && b->cap_w > out->n_weights
+                   ? realloc(out->w, out->n_weights * sizeof *w)
+                   : NULL;
     if (w != NULL)
         out->w = w;
+    uint32_t *index = out->n_index != 0 ? realloc(out->index, out->n_index * sizeof *index) : NULL;
+    if (index != NULL)
+        out->index = index;
     linear_builder_wipe(b);
     return MP2ML_OK;
 }
@@ -199,6 +215,92 @@ bool linear_builder_block(struct linear_builder *b, const void *key, size_t key_
     return false;
 }
 
+/* ---- lists ----------------------------------------------------------------------------------- */
+
+static bool list_slots_grow(struct linear_builder *b)
+{
+    if (2 * (b->n_lists + 1) <= b->n_list_slots)
+        return true;
+    size_t n = b->n_list_slots != 0 ? 2 * b->n_list_slots : 64;
+    uint32_t *slots = calloc(n, sizeof *slots);
+    if (slots == NULL || b->n_lists >= UINT32_MAX - 1) {
+        free(slots);
+        return false;
+    }
+    for (size_t i = 0; i < b->n_lists; i++) {
+        size_t at = b->lists[i].hash & (n - 1);
+        while (slots[at] != 0)
+            at = (at + 1) & (n - 1);
+        slots[at] = (uint32_t)i + 1;
+    }
+    free(b->list_slots);
+    b->list_slots = slots;
+    b->n_list_slots = n;
+    return true;
+}
+
+/* Where this list is in lin.index; it is put there when it is new. */
+static size_t find_list(struct linear_builder *b, const uint32_t *list, size_t n)
+{
+    struct linear *lin = &b->lin;
+    if (b->failed || !list_slots_grow(b)) {
+        b->failed = true;
+        return 0;
+    }
+    const uint64_t hash = hash_bytes(n, list, n * sizeof *list);
+    size_t at = hash & (b->n_list_slots - 1);
+    for (; b->list_slots[at] != 0; at = (at + 1) & (b->n_list_slots - 1)) {
+        const struct linear_list *old = &b->lists[b->list_slots[at] - 1];
+        if (old->hash == hash && old->n == n &&
+            memcmp(lin->index + old->at, list, n * sizeof *list) == 0)
+            return old->at;
+    }
+    if (!linear_grow(&b->lists, &b->cap_lists, b->n_lists + 1, sizeof *b->lists) ||
+        !linear_grow(&lin->index, &b->cap_index, lin->n_index + n, sizeof *lin->index)) {
+        b->failed = true;
+        return 0;
+    }
+    b->lists[b->n_lists] = (struct linear_list){hash, lin->n_index, n};
+    b->list_slots[at] = (uint32_t)++b->n_lists;
+    memcpy(lin->index + lin->n_index, list, n * sizeof *list);
+    lin->n_index += n;
+    return lin->n_index - n;
+}
+
+/* Takes the least off all numbers of the list. */
+static uint32_t take_base(uint32_t *list, size_t n)
+{
+    uint32_t base = n != 0 ? list[0] : 0;
+    for (size_t i = 0; i < n; i++)
+        base = list[i] < base ? list[i] : base;
+    for (size_t i = 0; i < n; i++)
+        list[i] -= base;
+    return base;
+}
+
+mp2ml_status linear_renumber(struct linear *lin, const uint32_t *number)
+{
+    struct linear_builder b = {.lin = *lin, .cap_index = lin->n_index};
+    for (size_t g = 0; g < lin->n_groups && !b.failed; g++) {
+        struct linear_group *group = &lin->groups[g];
+        if (!linear_grow(&b.out, &b.cap_out, (size_t)group->rows + 1, sizeof *b.out)) {
+            b.failed = true;
+            break;
+        }
+        for (size_t r = 0; r < group->rows; r++)
+            b.out[r] = number[linear_out(&b.lin, group, r)];
+        group->out_base = take_base(b.out, group->rows);
+        group->out_at = find_list(&b, b.out, group->rows);
+    }
+    *lin = b.lin; /* its index may have moved */
+    memset(&b.lin, 0, sizeof b.lin);
+    mp2ml_status status = b.failed ? MP2ML_ERR_MEMORY : MP2ML_OK;
+    linear_builder_wipe(&b);
+    return status;
+}
+
+/* ---- groups ---------------------------------------------------------------------------------- */
+
 void linear_builder_begin(struct linear_builder *b)
 {
     struct linear *lin = &b->lin;
@@ -207,45 +309,63 @@ void linear_builder_begin(struct linear_builder *b)
         b->failed = true;
         return;
     }
-    lin->groups[lin->n_groups++] =
-        (struct linear_group){0, 0, lin->n_in_index, lin->n_out_index, 0};
+    lin->groups[lin->n_groups++] = (struct linear_group){0};
+}
+
+static struct linear_group *last_group(struct linear_builder *b)
+{
+    return &b->lin.groups[b->lin.n_groups - 1];
 }
 
 void linear_builder_in(struct linear_builder *b, uint32_t index)
 {
-    struct linear *lin = &b->lin;
-    if (b->failed ||
-        !linear_grow(&lin->in_index, &b->cap_in, lin->n_in_index + 1, sizeof *lin->in_index)) {
+    linear_builder_column(b, index, b->failed ? 0 : last_group(b)->cols);
+}
+
+void linear_builder_column(struct linear_builder *b, uint32_t index, uint32_t column)
+{
+    const size_t n = b->failed ? 0 : last_group(b)->cols;
+    if (b->failed || !linear_grow(&b->in, &b->cap_in, n + 1, sizeof *b->in) ||
+        !linear_grow(&b->col, &b->cap_col, n + 1, sizeof *b->col)) {
         b->failed = true;
         return;
     }
-    lin->in_index[lin->n_in_index++] = index;
-    lin->groups[lin->n_groups - 1].cols++;
+    b->in[n] = index;
+    b->col[n] = column;
+    last_group(b)->cols++;
 }
 
 void linear_builder_out(struct linear_builder *b, uint32_t index)
 {
-    struct linear *lin = &b->lin;
-    if (b->failed ||
-        !linear_grow(&lin->out_index, &b->cap_out, lin->n_out_index + 1, sizeof *lin->out_index)) {
+    const size_t n = b->failed ? 0 : last_group(b)->rows;
+    if (b->failed || !linear_grow(&b->out, &b->cap_out, n + 1, sizeof *b->out)) {
         b->failed = true;
         return;
     }
-    lin->out_index[lin->n_out_index++] = index;
-    lin->groups[lin->n_groups - 1].rows++;
+    b->out[n] = index;
+    last_group(b)->rows++;
 }
 
-void linear_builder_end(struct linear_builder *b, size_t weights_at)
+void linear_builder_end(struct linear_builder *b, size_t weights_at, size_t stride)
 {
     if (b->failed)
         return;
-    struct linear_group *group = &b->lin.groups[b->lin.n_groups - 1];
-    if (group->cols == 0) {
+    if (last_group(b)->cols == 0) {
         static const char key[] = "no columns";
+        const size_t rows = last_group(b)->rows;
+        stride = 1;
         linear_builder_in(b, 0);
-        if (!linear_builder_block(b, key, sizeof key, NULL, group->rows, &weights_at))
-            memset(b->lin.w + weights_at, 0, group->rows * sizeof *b->lin.w);
+        if (!linear_builder_block(b, key, sizeof key, NULL, rows, &weights_at))
+            memset(b->lin.w + weights_at, 0, rows * sizeof *b->lin.w);
     }
-    if (!b->failed)
-        b->lin.groups[b->lin.n_groups - 1].weights_at = weights_at;
+    if (b->failed)
+        return;
+    struct linear_group *group = last_group(b);
+    group->stride = stride != 0 ? (uint32_t)stride : group->cols;
+    group->weights_at = weights_at;
+    group->in_base = take_base(b->in, group->cols);
+    group->out_base = take_base(b->out, group->rows);
+    group->in_at = find_list(b, b->in, group->cols);
+    group->out_at = find_list(b, b->out, group->rows);
+    group->col_at = find_list(b, b->col, group->cols);
 }

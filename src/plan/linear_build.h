@@ -18,9 +18,20 @@ struct linear_block { /* a block of weights that was made */
     bool by_content;
 };
 
+struct linear_list { /* of lin.index */
+    uint64_t hash;
+    size_t at, n;
+};
+
 struct linear_builder {
     struct linear lin;
-    size_t cap_groups, cap_in, cap_out, cap_w;
+    size_t cap_groups, cap_index, cap_w;
+    uint32_t *in, *out, *col; /* lists of the group that is being made */
+    size_t cap_in, cap_out, cap_col;
+    struct linear_list *lists;
+    size_t n_lists, cap_lists;
+    uint32_t *list_slots; /* open addressing, list + 1; a power of two of them */
+    size_t n_list_slots;
     struct linear_block *blocks;
     size_t n_blocks, cap_blocks;
     uint32_t *slots; /* open addressing, block + 1; a power of two of them */
@@ -39,22 +50,27 @@ MUST_CHECK mp2ml_status linear_builder_take(struct linear_builder *b, struct lin
  * it was made; with content it is filled, without the caller fills lin.w[*weights_at .. + n). */
 bool linear_builder_block(struct linear_builder *b, const void *key, size_t key_bytes,
                           const float *content, size_t n, size_t *weights_at);
-/* Begins a group; columns and rows follow by linear_builder_in and _out, then _end. */
+/* Begins a group; columns and rows follow by linear_builder_in (or _column, where it has not all of
+ * its block's) and _out, then _end. */
 void linear_builder_begin(struct linear_builder *b);
 void linear_builder_in(struct linear_builder *b, uint32_t index);
+void linear_builder_column(struct linear_builder *b, uint32_t index, uint32_t column);
 void linear_builder_out(struct linear_builder *b, uint32_t index);
-/* Ends it with the block at weights_at. A group without columns (constant outputs) gets one with
+/* Ends it with the block of `stride` columns (0: as many as the group has) at weights_at. A group without columns (constant outputs) gets one with
  * weights of zero, since a ciphertext must come from somewhere. */
-void linear_builder_end(struct linear_builder *b, size_t weights_at);
+void linear_builder_end(struct linear_builder *b, size_t weights_at, size_t stride);
 
-/* owner[g] = the first group that has g's block of weights; malloced, NULL when memory is short. */
+/* Output o becomes number[o]. */
+MUST_CHECK mp2ml_status linear_renumber(struct linear *lin, const uint32_t *number);
+
+/* owner[g] = the first group that has g's weights: the block and the columns; malloced, NULL when memory is short. */
 uint32_t *linear_owners(const struct linear *lin);
 
 /* out[value][image] of in[value][image], in floats. */
 void linear_eval_float(const struct linear *lin, float *out, const float *in, size_t images);
 
 /* Of one row of a group, for each column the factors of x and y. The same for all groups that share
- * the block. */
+ * the block and its columns. */
 typedef void (*linear_factors)(const void *context, double *a, double *b,
                                const struct linear_group *group, size_t row);
 struct linear_sums {

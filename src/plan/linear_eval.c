@@ -30,22 +30,22 @@ static inline __attribute__((always_inline)) void tile_rows(const struct eval_jo
 {
     lanes sum[8];
     const struct linear *lin = j->lin;
-    const size_t cols = j->group->cols;
-    const uint32_t *index = lin->in_index + j->group->in_at;
-    const float *w = lin->w + j->group->weights_at + row * cols;
+    const size_t cols = j->group->cols, stride = j->group->stride;
+    const uint32_t *index = lin->index + j->group->in_at, *col = lin->index + j->group->col_at;
+    const float *in = j->in + (size_t)j->group->in_base * j->images + j->at;
+    const float *w = lin->w + j->group->weights_at + row * stride;
     for (size_t r = 0; r < rows; r++)
         sum[r] = (lanes){0};
     for (size_t c = 0; c < cols; c++) {
         lanes x = {0};
-        const float *from = j->in + (size_t)index[c] * j->images + j->at;
-        memcpy(&x, from, (full ? TILE : j->width) * sizeof *from);
+        memcpy(&x, in + (size_t)index[c] * j->images, (full ? TILE : j->width) * sizeof *in);
         for (size_t r = 0; r < rows; r++) {
-            const lanes product = x * w[r * cols + c];
+            const lanes product = x * w[r * stride + col[c]];
             sum[r] += product;
         }
     }
     for (size_t r = 0; r < rows; r++) {
-        size_t o = lin->out_index[j->group->out_at + row + r];
+        size_t o = linear_out(lin, j->group, row + r);
         const lanes result = sum[r] + (float)lin->b[o];
         memcpy(j->out + o * j->images + j->at, &result, (full ? TILE : j->width) * sizeof *j->out);
     }

@@ -31,10 +31,10 @@ static inline __attribute__((always_inline)) void gather(const struct sums_job *
     const size_t cols = j->groups[0]->cols;
     for (size_t t = 0; t < TILE; t++) {
         const struct linear_group *group = j->groups[t < j->width ? t : 0];
-        const uint32_t *index = j->lin->in_index + group->in_at;
         for (size_t c = 0; c < cols; c++) {
-            j->x[c][t] = j->sums->x[index[c]];
-            j->y[c][t] = j->sums->y[index[c]];
+            const size_t i = linear_in(j->lin, group, c);
+            j->x[c][t] = j->sums->x[i];
+            j->y[c][t] = j->sums->y[i];
         }
     }
 }
@@ -48,15 +48,14 @@ static inline __attribute__((always_inline)) void tile_rows(const struct sums_jo
     for (size_t r = 0; r < rows; r++) {
         j->sums->factors(j->sums->context, j->a + r * cols, j->b + r * cols, j->groups[0], row + r);
         for (size_t t = 0; t < TILE; t++)
-            sum[r][t] =
-                t < j->width ? j->out[j->lin->out_index[j->groups[t]->out_at + row + r]] : 0;
+            sum[r][t] = t < j->width ? j->out[linear_out(j->lin, j->groups[t], row + r)] : 0;
     }
     for (size_t c = 0; c < cols; c++)
         for (size_t r = 0; r < rows; r++)
             sum[r] += j->x[c] * j->a[r * cols + c] + j->y[c] * j->b[r * cols + c];
     for (size_t r = 0; r < rows; r++)
         for (size_t t = 0; t < j->width; t++)
-            j->out[j->lin->out_index[j->groups[t]->out_at + row + r]] = sum[r][t];
+            j->out[linear_out(j->lin, j->groups[t], row + r)] = sum[r][t];
 }
 
 static inline __attribute__((always_inline)) void tile(const struct sums_job *j)

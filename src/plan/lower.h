@@ -58,14 +58,24 @@ struct rep {
     struct rep_end end;     /* of the operand of a final Softmax, ArgMax .. and what moves it */
 };
 
-/* One element as a combination of base values: constant + sum scale*weight[i]*base[index[i]]. */
+/* One element as a combination of n base values: constant + sum over i of
+ * scale * rep_row_weight(i) * value rep_row_base(i). */
 struct rep_row {
     size_t n;
-    const uint32_t *index;
+    uint32_t base;
+    const uint32_t *index, *column;
     const float *weight;
     float scale;
     double constant;
 };
+static inline uint32_t rep_row_base(const struct rep_row *row, size_t i)
+{
+    return row->base + row->index[i];
+}
+static inline float rep_row_weight(const struct rep_row *row, size_t i)
+{
+    return row->weight[row->column[i]];
+}
 
 struct lower {
     const struct graph *graph;
@@ -133,8 +143,9 @@ MUST_CHECK mp2ml_status lower_max_windows(struct lower *lw, struct mpc_windows *
 /* merge.c */
 /* Products of map(in) when multiplied out; SIZE_MAX-like large when memory is short. */
 uint64_t merge_products(const struct linear *map, const struct rep *in);
-MUST_CHECK mp2ml_status merge_apply(const struct plan *plan, struct rep *out,
-                                    const struct linear *map, const struct rep *in);
+/* map(in); the weights of *map may move to *out. */
+MUST_CHECK mp2ml_status merge_apply(const struct plan *plan, struct rep *out, struct linear *map,
+                                    const struct rep *in);
 /* out[i] = a[map_a[i]] + sign*b[map_b[i]]; the bases of both together must fit. */
 MUST_CHECK mp2ml_status merge_add(const struct plan *plan, struct rep *out, const struct rep *a,
                                   const uint32_t *map_a, const struct rep *b, const uint32_t *map_b,

@@ -66,16 +66,17 @@ static mp2ml_status stack_maps(const struct parts *p, struct linear *out, size_t
         memcpy(b.lin.b + first[i], lin->b, lin->n_out * sizeof *lin->b);
         for (size_t g = 0; g < lin->n_groups && !b.failed; g++) {
             const struct linear_group *group = &lin->groups[g];
-            size_t n = (size_t)group->rows * group->cols, at;
+            size_t n = (size_t)group->rows * group->stride, at;
             const uint64_t key[2] = {i, group->weights_at};
             if (!linear_builder_block(&b, key, sizeof key, NULL, n, &at))
                 memcpy(b.lin.w + at, lin->w + group->weights_at, n * sizeof *lin->w);
             linear_builder_begin(&b);
             for (size_t c = 0; c < group->cols; c++)
-                linear_builder_in(&b, p->moved[i][lin->in_index[group->in_at + c]]);
+                linear_builder_column(&b, p->moved[i][linear_in(lin, group, c)],
+                                      lin->index[group->col_at + c]);
             for (size_t r = 0; r < group->rows; r++)
-                linear_builder_out(&b, (uint32_t)(first[i] + lin->out_index[group->out_at + r]));
-            linear_builder_end(&b, at);
+                linear_builder_out(&b, (uint32_t)(first[i] + linear_out(lin, group, r)));
+            linear_builder_end(&b, at, group->stride);
         }
     }
     return linear_builder_take(&b, out);

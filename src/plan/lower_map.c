@@ -48,8 +48,7 @@ static size_t window_taps(struct tap *taps, const struct graph_window *w, const 
     return n;
 }
 
-/* Checks rank and window and allocates room for one window's taps (and as many int32 behind, and
- * one more). */
+/* Checks rank and window and allocates room for one window's taps. */
 static mp2ml_status window_begin(struct lower *lw, struct tap **taps, struct plane *in,
                                  struct plane *out)
 {
@@ -66,7 +65,7 @@ static mp2ml_status window_begin(struct lower *lw, struct tap **taps, struct pla
     *in = plane_of(operand, w->nchw);
     *out = plane_of(node, w->nchw);
     size_t n = (size_t)(w->kernel[0] * w->kernel[1]);
-    *taps = calloc(n + 1, sizeof **taps + sizeof(int32_t));
+    *taps = calloc(n + 1, sizeof **taps);
     return *taps != NULL ? MP2ML_OK : MP2ML_ERR_MEMORY;
 }
 
@@ -89,30 +88,52 @@ struct conv { /* one convolution; channels of one of its groups */
     struct plane in, out;
     size_t ci, co; /* of a group */
     size_t groups;
+    const struct tap *used; /* [n_used]: taps that lie inside of the operand at some position */
+    size_t n_used;
+    const int32_t *column; /* [taps of the kernel]: which of them it is */
 };
 
-/* All groups of channels of the output at one position. */
+/* All groups of channels of the output at one position. A block has the columns of all taps, a
+ * position at the border those that it reads. */
 static void conv_position(struct linear_builder *b, const struct conv *c, struct tap *taps,
-                          int32_t *key, int64_t y, int64_t x)
+                          int64_t y, int64_t x)
 {
     size_t n = window_taps(taps, c->window, &c->in, y, x), weights_at;
-    for (size_t t = 0; t < n; t++)
-        key[t] = taps[t].k;
     for (size_t q = 0; q < c->groups; q++) {
-        key[n] = (int32_t)q;
-        if (!linear_builder_block(b, key, (n + 1) * sizeof *key, NULL, n * c->ci * c->co,
-                                  &weights_at))
-            fill_conv(b->lin.w + weights_at, c->kernel, taps, n, c->ci, c->co * c->groups,
-                      q * c->co, c->co);
+        if (!linear_builder_block(b, &q, sizeof q, NULL, c->n_used * c->ci * c->co, &weights_at))
+            fill_conv(b->lin.w + weights_at, c->kernel, c->used, c->n_used, c->ci,
+                      c->co * c->groups, q * c->co, c->co);
         linear_builder_begin(b);
         for (size_t t = 0; t < n; t++)
             for (size_t i = 0; i < c->ci; i++)
-                linear_builder_in(b,
-                                  plane_at(&c->in, taps[t].y, taps[t].x, (int64_t)(q * c->ci + i)));
+                linear_builder_column(
+                    b, plane_at(&c->in, taps[t].y, taps[t].x, (int64_t)(q * c->ci + i)),
+                    (uint32_t)((size_t)c->column[taps[t].k] * c->ci + i));
         for (size_t o = 0; o < c->co; o++)
             linear_builder_out(b, plane_at(&c->out, y, x, (int64_t)(q * c->co + o)));
-        linear_builder_end(b, weights_at);
+        linear_builder_end(b, weights_at, c->n_used * c->ci);
     }
+}
+
+/* Fills used, n_used and column from what every window reads; NULL when memory is short. */
+static int32_t *conv_taps(struct conv *c, struct tap *taps)
+{
+    const size_t all = (size_t)(c->window->kernel[0] * c->window->kernel[1]);
+    int32_t *column = calloc(all + 1, sizeof *column + sizeof(struct tap));
+    if (column == NULL)
+        return NULL;
+    for (int64_t at = 0; at < c->out.h * c->out.w; at++)
+        for (size_t n = window_taps(taps, c->window, &c->in, at / c->out.w, at % c->out.w); n > 0;)
+            column[taps[--n].k] = 1;
+    struct tap *used = (struct tap *)(column + all + 1);
+    for (size_t k = 0; k < all; k++)
+        if (column[k] != 0) {
+            column[k] = (int32_t)c->n_used;
+            used[c->n_used++] = (struct tap){(int32_t)k, 0, 0};
+        }
+    c->used = used;
+    c->column = column;
+    return column;
 }
 
 mp2ml_status lower_conv_map(struct lower *lw, struct linear *map)
@@ -133,11 +154,16 @@ mp2ml_status lower_conv_map(struct lower *lw, struct linear *map)
     c.groups = (size_t)groups;
     c.ci = (size_t)(c.in.c / groups);
     c.co = (size_t)(c.out.c / groups);
-    int32_t *key = (int32_t *)(taps + node->window.kernel[0] * node->window.kernel[1]);
+    int32_t *column = conv_taps(&c, taps);
+    if (column == NULL) {
+        free(taps);
+        return MP2ML_ERR_MEMORY;
+    }
     struct linear_builder b;
     linear_builder_init(&b, graph_sample_count(lower_input(lw, 0)), graph_sample_count(node));
     for (int64_t at = 0; at < c.out.h * c.out.w && !b.failed; at++)
-        conv_position(&b, &c, taps, key, at / c.out.w, at % c.out.w);
+        conv_position(&b, &c, taps, at / c.out.w, at % c.out.w);
+    free(column);
     free(taps);
     return linear_builder_take(&b, map);
 }
@@ -160,7 +186,7 @@ mp2ml_status lower_pool_map(struct lower *lw, struct linear *map)
             for (size_t t = 0; t < n; t++)
                 linear_builder_in(&b, plane_at(&in, taps[t].y, taps[t].x, c));
             linear_builder_out(&b, plane_at(&out, at / out.w, at % out.w, c));
-            linear_builder_end(&b, weights_at);
+            linear_builder_end(&b, weights_at, 0);
         }
     }
     free(taps);
@@ -230,7 +256,7 @@ mp2ml_status lower_matmul_map(struct lower *lw, struct linear *map)
             linear_builder_in(&b, (uint32_t)(p * n + c));
         for (size_t r = 0; r < m; r++)
             linear_builder_out(&b, (uint32_t)(p * m + r));
-        linear_builder_end(&b, weights_at);
+        linear_builder_end(&b, weights_at, 0);
     }
     return linear_builder_take(&b, map);
 }

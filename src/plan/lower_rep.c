@@ -67,7 +67,7 @@ mp2ml_status rep_of_linear(struct rep *rep, const struct rep *bases, struct line
     for (size_t g = 0; g < shared->lin.n_groups; g++) {
         const struct linear_group *group = &shared->lin.groups[g];
         for (uint32_t r = 0; r < group->rows; r++) {
-            uint32_t o = shared->lin.out_index[group->out_at + r];
+            uint32_t o = linear_out(&shared->lin, group, r);
             shared->group_of[o] = (uint32_t)g;
             shared->row_of[o] = r;
         }
@@ -108,16 +108,21 @@ mp2ml_status rep_copy(struct rep *out, const struct rep *in)
 struct rep_row rep_row(const struct rep *rep, size_t element)
 {
     static const float one = 1.0f;
+    static const uint32_t zero = 0;
     const struct rep_value *v = &rep->values[element];
     if (v->src == REP_CONSTANT)
-        return (struct rep_row){0, NULL, NULL, 0.0f, v->offset};
+        return (struct rep_row){0, 0, NULL, NULL, NULL, 0.0f, v->offset};
     if (rep->lin == NULL)
-        return (struct rep_row){1, &v->src, &one, v->scale, v->offset};
+        return (struct rep_row){1, v->src, &zero, &zero, &one, v->scale, v->offset};
     const struct linear *lin = &rep->lin->lin;
     const struct linear_group *g = &lin->groups[rep->lin->group_of[v->src]];
-    return (struct rep_row){g->cols, lin->in_index + g->in_at,
-                            lin->w + g->weights_at + (size_t)rep->lin->row_of[v->src] * g->cols,
-                            v->scale, (double)v->scale * lin->b[v->src] + v->offset};
+    return (struct rep_row){g->cols,
+                            g->in_base,
+                            lin->index + g->in_at,
+                            lin->index + g->col_at,
+                            lin->w + g->weights_at + (size_t)rep->lin->row_of[v->src] * g->stride,
+                            v->scale,
+                            (double)v->scale * lin->b[v->src] + v->offset};
 }
 
 bool rep_is_pick(const struct rep *rep)

@@ -120,10 +120,11 @@ uint64_t merge_products(const struct linear *map, const struct rep *in)
         const struct linear_group *group = &map->groups[g];
         uint64_t cols = 0;
         for (size_t c = 0; c < group->cols; c++) {
-            struct rep_row row = rep_row(in, map->in_index[group->in_at + c]);
+            struct rep_row row = rep_row(in, linear_in(map, group, c));
             for (size_t i = 0; i < row.n; i++) {
-                cols += stamp[row.index[i]] != (uint32_t)g + 1;
-                stamp[row.index[i]] = (uint32_t)g + 1;
+                uint32_t *seen = &stamp[rep_row_base(&row, i)];
+                cols += *seen != (uint32_t)g + 1;
+                *seen = (uint32_t)g + 1;
             }
         }
         sum += cols * group->rows;
@@ -132,100 +133,152 @@ uint64_t merge_products(const struct linear *map, const struct rep *in)
     return sum;
 }
 
-/* Columns and key of one group; true when every column is one base value, unscaled. */
-static bool meet(struct merge *m, const struct linear *map, const struct linear_group *group,
+/* Columns and key of one group. */
+static void meet(struct merge *m, const struct linear *map, const struct linear_group *group,
                  const struct rep *in)
 {
-    bool plain = true;
     group_begin(m);
     key_push(m, (uint32_t)group->weights_at);
     key_push(m, (uint32_t)((uint64_t)group->weights_at >> 32));
+    key_push(m, (uint32_t)group->col_at);
     key_push(m, group->rows);
     for (size_t c = 0; c < group->cols && !m->b.failed; c++) {
-        struct rep_row row = rep_row(in, map->in_index[group->in_at + c]);
+        struct rep_row row = rep_row(in, linear_in(map, group, c));
         key_push(m, (uint32_t)row.n);
         key_push_float(m, row.scale);
         if (row.n != 0 && in->lin != NULL) {
             uint64_t at = (uint64_t)(row.weight - in->lin->lin.w);
             key_push(m, (uint32_t)at);
             key_push(m, (uint32_t)(at >> 32));
+            key_push(m, (uint32_t)(row.column - in->lin->lin.index));
         }
         for (size_t i = 0; i < row.n; i++)
-            key_push(m, column(m, row.index[i]));
-        plain = plain && in->lin == NULL && row.n == 1 && row.scale >= 1.0f && row.scale <= 1.0f &&
-                m->n_cols == c + 1;
+            key_push(m, column(m, rep_row_base(&row, i)));
     }
     key_push_operands(m);
-    return plain;
 }
 
 static void fill_product(struct merge *m, const struct linear *map,
                          const struct linear_group *group, const struct rep *in, float *out)
 {
-    const float *w = map->w + group->weights_at;
     double *block = block_begin(m, group->rows);
     if (block == NULL)
         return;
     for (size_t c = 0; c < group->cols; c++) {
-        struct rep_row row = rep_row(in, map->in_index[group->in_at + c]);
+        struct rep_row row = rep_row(in, linear_in(map, group, c));
         for (size_t r = 0; r < group->rows; r++) {
-            double f = (double)w[r * group->cols + c] * (double)row.scale;
+            double f = (double)map->w[linear_weight(map, group, r, c)] * (double)row.scale;
             double *sum = block + r * m->n_cols;
             for (size_t i = 0; i < row.n; i++)
-                sum[m->pos[row.index[i]]] += f * (double)row.weight[i];
+                sum[m->pos[rep_row_base(&row, i)]] += f * (double)rep_row_weight(&row, i);
         }
     }
     for (size_t i = 0; i < group->rows * m->n_cols; i++)
         out[i] = (float)block[i];
 }
 
+/* w: the map's weights, wherever they are. */
 static void add_constants(struct merge *m, const struct linear *map,
-                          const struct linear_group *group, const struct rep *in)
+                          const struct linear_group *group, const struct rep *in, const float *w)
 {
     for (size_t r = 0; r < group->rows; r++) {
-        uint32_t o = map->out_index[group->out_at + r];
+        uint32_t o = linear_out(map, group, r);
         m->b.lin.b[o] = map->b[o];
     }
-    const float *w = map->w + group->weights_at;
     for (size_t c = 0; c < group->cols; c++) {
-        double constant = rep_row(in, map->in_index[group->in_at + c]).constant;
+        double constant = rep_row(in, linear_in(map, group, c)).constant;
         if (!(constant < 0 || constant > 0))
             continue;
         for (size_t r = 0; r < group->rows; r++)
-            m->b.lin.b[map->out_index[group->out_at + r]] +=
-                constant * (double)w[r * group->cols + c];
+            m->b.lin.b[linear_out(map, group, r)] +=
+                constant * (double)w[linear_weight(map, group, r, c)];
     }
 }
 
-mp2ml_status merge_apply(const struct plan *plan, struct rep *out, const struct linear *map,
+/* Whether every column of every group is one base value, as it is and once, or none, and those of
+ * a column of a block belong to one operand: then the blocks stay as they are. */
+static bool keeps_blocks(struct merge *m, const struct linear *map, const struct rep *in)
+{
+    bool keeps = in->lin == NULL;
+    uint8_t *operand = /* of the columns of blocks, plus 1, at their first weights */
+        keeps && m->n_bases > 1 ? calloc(map->n_weights + 1, 1) : NULL;
+    keeps = keeps && (m->n_bases == 1 || operand != NULL);
+    for (const struct linear_group *g = map->groups; keeps && g < map->groups + map->n_groups;
+         g++) {
+        m->epoch++;
+        for (size_t c = 0; keeps && c < g->cols; c++) {
+            const struct rep_value *v = &in->values[linear_in(map, g, c)];
+            if (v->src == REP_CONSTANT)
+                continue;
+            keeps = v->scale >= 1.0f && v->scale <= 1.0f && m->stamp[v->src] != m->epoch;
+            m->stamp[v->src] = m->epoch;
+            uint8_t op = 0;
+            while (operand != NULL && v->src >= m->ends[op])
+                op++;
+            uint8_t *known = operand != NULL ? operand + linear_weight(map, g, 0, c) : NULL;
+            keeps = keeps && (known == NULL || *known == 0 || *known == op + 1);
+            if (known != NULL)
+                *known = (uint8_t)(op + 1);
+        }
+    }
+    free(operand);
+    return keeps;
+}
+
+static void apply_to_values(struct merge *m, struct linear *map, const struct rep *in)
+{
+    m->b.lin.w = map->w;
+    m->b.lin.n_weights = m->b.cap_w = map->n_weights;
+    map->w = NULL;
+    for (size_t g = 0; g < map->n_groups && !m->b.failed; g++) {
+        const struct linear_group *group = &map->groups[g];
+        linear_builder_begin(&m->b);
+        for (size_t c = 0; c < group->cols; c++) {
+            const struct rep_value *v = &in->values[linear_in(map, group, c)];
+            if (v->src != REP_CONSTANT)
+                linear_builder_column(&m->b, v->src, map->index[group->col_at + c]);
+        }
+        for (size_t r = 0; r < group->rows; r++)
+            linear_builder_out(&m->b, linear_out(map, group, r));
+        linear_builder_end(&m->b, group->weights_at, group->stride);
+        if (!m->b.failed)
+            add_constants(m, map, group, in, m->b.lin.w);
+    }
+}
+
+static void apply_to_rows(struct merge *m, const struct linear *map, const struct rep *in)
+{
+    for (size_t g = 0; g < map->n_groups && !m->b.failed; g++) {
+        const struct linear_group *group = &map->groups[g];
+        meet(m, map, group, in);
+        size_t n, at = 0;
+        if (!size_mul(&n, group->rows, m->n_cols))
+            m->b.failed = true;
+        if (m->b.failed)
+            break;
+        if (!linear_builder_block(&m->b, m->key, m->n_key * sizeof *m->key, NULL, n, &at))
+            fill_product(m, map, group, in, m->b.lin.w + at);
+        linear_builder_begin(&m->b);
+        for (size_t c = 0; c < m->n_cols; c++)
+            linear_builder_in(&m->b, m->cols[c]);
+        for (size_t r = 0; r < group->rows; r++)
+            linear_builder_out(&m->b, linear_out(map, group, r));
+        linear_builder_end(&m->b, at, 0);
+        if (!m->b.failed)
+            add_constants(m, map, group, in, map->w);
+    }
+}
+
+mp2ml_status merge_apply(const struct plan *plan, struct rep *out, struct linear *map,
                          const struct rep *in)
 {
     struct merge m;
     struct linear lin = {0};
     mp2ml_status status = merge_init(&m, plan, in, map->n_out);
-    for (size_t g = 0; status == MP2ML_OK && g < map->n_groups && !m.b.failed; g++) {
-        const struct linear_group *group = &map->groups[g];
-        bool plain = meet(&m, map, group, in);
-        size_t n, at = 0;
-        if (!size_mul(&n, group->rows, m.n_cols))
-            m.b.failed = true;
-        if (m.b.failed)
-            break;
-        if (!linear_builder_block(&m.b, m.key, m.n_key * sizeof *m.key, NULL, n, &at)) {
-            if (plain && n != 0)
-                memcpy(m.b.lin.w + at, map->w + group->weights_at, n * sizeof *map->w);
-            else if (!plain)
-                fill_product(&m, map, group, in, m.b.lin.w + at);
-        }
-        linear_builder_begin(&m.b);
-        for (size_t c = 0; c < m.n_cols; c++)
-            linear_builder_in(&m.b, m.cols[c]);
-        for (size_t r = 0; r < group->rows; r++)
-            linear_builder_out(&m.b, map->out_index[group->out_at + r]);
-        linear_builder_end(&m.b, at);
-        if (!m.b.failed)
-            add_constants(&m, map, group, in);
-    }
+    if (status == MP2ML_OK && keeps_blocks(&m, map, in))
+        apply_to_values(&m, map, in);
+    else if (status == MP2ML_OK)
+        apply_to_rows(&m, map, in);
     if (status == MP2ML_OK)
         status = linear_builder_take(&m.b, &lin);
     if (status == MP2ML_OK)
@@ -264,7 +317,7 @@ static void explicit_group(struct merge *m, const struct term *terms, unsigned n
             struct rep_row row = term_row(&terms[t], elements[r]);
             constant += terms[t].sign * row.constant;
             for (size_t i = 0; i < row.n; i++)
-                (void)column(m, term_base(&terms[t], row.index[i]));
+                (void)column(m, term_base(&terms[t], rep_row_base(&row, i)));
         }
         m->b.lin.b[elements[r]] = constant;
     }
@@ -279,8 +332,8 @@ static void explicit_group(struct merge *m, const struct term *terms, unsigned n
             struct rep_row row = term_row(&terms[t], elements[r]);
             double f = terms[t].sign * (double)row.scale;
             for (size_t i = 0; i < row.n; i++)
-                block[r * m->n_cols + m->pos[term_base(&terms[t], row.index[i])]] +=
-                    f * (double)row.weight[i];
+                block[r * m->n_cols + m->pos[term_base(&terms[t], rep_row_base(&row, i))]] +=
+                    f * (double)rep_row_weight(&row, i);
         }
     }
     for (size_t i = 0; i < n; i++)
@@ -293,7 +346,7 @@ static void explicit_group(struct merge *m, const struct term *terms, unsigned n
         linear_builder_in(&m->b, m->cols[c]);
     for (size_t r = 0; r < rows; r++)
         linear_builder_out(&m->b, elements[r]);
-    linear_builder_end(&m->b, at);
+    linear_builder_end(&m->b, at, 0);
 }
 
 /* inverse[output of the term's map] = element, when every output is read exactly once; else NULL
@@ -339,7 +392,7 @@ static mp2ml_status explicit_all(struct merge *m, const struct term *terms, unsi
     for (size_t g = 0; elements != NULL && g < lead->n_groups && !m->b.failed; g++) {
         const struct linear_group *group = &lead->groups[g];
         for (size_t r = 0; r < group->rows; r++)
-            elements[r] = inverse[lead->out_index[group->out_at + r]];
+            elements[r] = inverse[linear_out(lead, group, r)];
         explicit_group(m, terms, n_terms, elements, group->rows);
     }
     status = elements != NULL ? MP2ML_OK : MP2ML_ERR_MEMORY;
@@ -443,19 +496,22 @@ static mp2ml_status renumber(struct linear *out, struct rep *in, const uint32_t 
         memset(from, 0, sizeof *from);
     } else {
         made.groups = copy_of(from->groups, from->n_groups, sizeof *made.groups);
-        made.in_index = copy_of(from->in_index, from->n_in_index, sizeof *made.in_index);
-        made.out_index = copy_of(from->out_index, from->n_out_index, sizeof *made.out_index);
+        made.index = copy_of(from->index, from->n_index, sizeof *made.index);
         made.w = copy_of(from->w, from->n_weights, sizeof *made.w);
-        if (made.groups == NULL || made.in_index == NULL || made.out_index == NULL ||
-            made.w == NULL) {
+        if (made.groups == NULL || made.index == NULL || made.w == NULL) {
             linear_wipe(&made);
             return MP2ML_ERR_MEMORY;
         }
     }
-    for (size_t i = 0; i < made.n_out_index; i++)
-        made.out_index[i] = inverse[made.out_index[i]];
-    *out = made;
-    return MP2ML_OK;
+    bool same = true;
+    for (size_t o = 0; o < in->count; o++)
+        same = same && inverse[o] == o;
+    mp2ml_status status = same ? MP2ML_OK : linear_renumber(&made, inverse);
+    if (status != MP2ML_OK)
+        linear_wipe(&made);
+    else
+        *out = made;
+    return status;
 }
 
 mp2ml_status merge_finish(const struct plan *plan, struct linear *out, struct rep *in)

@@ -115,10 +115,10 @@ static bool survey(struct conv *k, uint32_t *stamp)
     const struct linear *lin = k->lin;
     for (size_t g = 0; g < lin->n_groups; g++) {
         const struct linear_group *group = &lin->groups[g];
-        const struct conv_place to = k->out[lin->out_index[group->out_at]];
+        const struct conv_place to = k->out[linear_out(lin, group, 0)];
         uint32_t first = UINT32_MAX, last = 0;
         for (size_t c = 0; c < group->cols; c++) {
-            uint32_t v = lin->in_index[group->in_at + c];
+            uint32_t v = linear_in(lin, group, c);
             const struct conv_place *from = &k->in[v];
             const size_t o = k->operand[from->channel];
             if (stamp[v] == (uint32_t)g + 1)
@@ -130,7 +130,7 @@ static bool survey(struct conv *k, uint32_t *stamp)
             last = from->channel > last ? from->channel : last;
         }
         for (size_t r = 0; r < group->rows; r++) {
-            const struct conv_place *row = &k->out[lin->out_index[group->out_at + r]];
+            const struct conv_place *row = &k->out[linear_out(lin, group, r)];
             if (row->y != to.y || row->x != to.x)
                 return false;
             k->first_q[row->channel] =
@@ -215,20 +215,19 @@ static bool set_strides(struct conv *k, bool by_size)
 
 /* ---- weights --------------------------------------------------------------------------------- */
 
-/* Whether group g is group o moved: with the same block, then nothing else need be compared. */
+/* Whether group g is group o moved: with the same weights, then nothing else need be compared. */
 static bool is_moved(const struct conv *k, const struct linear_group *g,
                      const struct linear_group *o)
 {
     const struct linear *lin = k->lin;
-    const struct conv_place to = k->out[lin->out_index[g->out_at]];
-    const struct conv_place to_o = k->out[lin->out_index[o->out_at]];
+    const struct conv_place to = k->out[linear_out(lin, g, 0)];
+    const struct conv_place to_o = k->out[linear_out(lin, o, 0)];
     for (size_t r = 0; r < g->rows; r++)
-        if (k->out[lin->out_index[g->out_at + r]].channel !=
-            k->out[lin->out_index[o->out_at + r]].channel)
+        if (k->out[linear_out(lin, g, r)].channel != k->out[linear_out(lin, o, r)].channel)
             return false;
     for (size_t c = 0; c < g->cols; c++) {
-        const struct conv_place *a = &k->in[lin->in_index[g->in_at + c]];
-        const struct conv_place *b = &k->in[lin->in_index[o->in_at + c]];
+        const struct conv_place *a = &k->in[linear_in(lin, g, c)];
+        const struct conv_place *b = &k->in[linear_in(lin, o, c)];
         const struct conv_picture *p = &k->from[k->operand[a->channel]];
         if (a->channel != b->channel || a->y - b->y != p->stride_y * (to.y - to_o.y) ||
             a->x - b->x != p->stride_x * (to.x - to_o.x))
@@ -243,15 +242,15 @@ static bool enter(struct conv *k, const struct linear_group *group, uint32_t tim
     const struct linear *lin = k->lin;
     k->work += (uint64_t)group->rows * group->cols;
     for (size_t r = 0; r < group->rows && k->work <= MOST_WORK; r++) {
-        const struct conv_place to = k->out[lin->out_index[group->out_at + r]];
+        const struct conv_place to = k->out[linear_out(lin, group, r)];
         for (size_t c = 0; c < group->cols; c++) {
-            const struct conv_place *v = &k->in[lin->in_index[group->in_at + c]];
+            const struct conv_place *v = &k->in[linear_in(lin, group, c)];
             const struct conv_picture *p = &k->from[k->operand[v->channel]];
             int32_t y = v->y - p->stride_y * to.y - p->low_y;
             int32_t x = v->x - p->stride_x * to.x - p->low_x;
             size_t at = conv_entry(k, to.channel, v->channel) +
                         (size_t)y * (size_t)(p->high_x - p->low_x + 1) + (size_t)x;
-            uint32_t w = (uint32_t)(group->weights_at + r * group->cols + c);
+            uint32_t w = (uint32_t)linear_weight(lin, group, r, c);
             if (k->weight[at] == NO_WEIGHT)
                 k->weight[at] = w;
             else if (!k->known && lin->wi[k->weight[at]] != lin->wi[w])

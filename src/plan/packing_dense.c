@@ -26,8 +26,9 @@ static uint32_t *number_planes(const struct linear *lin, uint32_t *n_planes)
     if (plane == NULL)
         return NULL;
     memset(plane, 0xff, (lin->n_in + 1) * sizeof *plane);
-    for (size_t i = 0; i < lin->n_in_index; i++)
-        plane[lin->in_index[i]] = 0;
+    for (const struct linear_group *g = lin->groups; g < lin->groups + lin->n_groups; g++)
+        for (size_t c = 0; c < g->cols; c++)
+            plane[linear_in(lin, g, c)] = 0;
     *n_planes = 0;
     for (size_t v = 0; v < lin->n_in; v++)
         if (plane[v] != NOT_READ)
@@ -57,12 +58,12 @@ mp2ml_status packing_dense(struct packing_map *map, const struct linear *lin)
         const struct linear_group *group = &lin->groups[g];
         struct packing_row range = {.first = UINT32_MAX, .n_taps = group->cols};
         for (size_t c = 0; c < group->cols; c++) {
-            uint32_t p = plane[lin->in_index[group->in_at + c]];
+            uint32_t p = plane[linear_in(lin, group, c)];
             range.first = p < range.first ? p : range.first;
             range.last = p > range.last ? p : range.last;
         }
         for (size_t r = 0; r < group->rows; r++) {
-            uint32_t u = lin->out_index[group->out_at + r];
+            uint32_t u = linear_out(lin, group, r);
             map->out_value[u] = u;
             map->rows[u] = range;
             map->rows[u].square = (double)lin->norm2[u] * (double)lin->norm2[u];
@@ -80,27 +81,29 @@ static int by_plane(const void *a, const void *b)
     return x->weight < y->weight ? -1 : x->weight > y->weight;
 }
 
-/* The columns of a group as taps, and its rows. */
+/* The columns of a group as taps from taps_at on, and its rows. */
 static void fill_group(struct packing_map *map, const struct linear *lin,
-                       const struct linear_group *group, const uint32_t *plane)
+                       const struct linear_group *group, const uint32_t *plane, size_t taps_at)
 {
-    struct packing_tap *taps = map->taps + group->in_at;
+    struct packing_tap *taps = map->taps + taps_at;
     bool sorted = true;
     for (uint32_t c = 0; c < group->cols; c++) {
-        taps[c] = (struct packing_tap){plane[lin->in_index[group->in_at + c]], c, 0, 0};
+        taps[c] = (struct packing_tap){plane[linear_in(lin, group, c)],
+                                       lin->index[group->col_at + c], 0, 0};
         sorted = sorted && (c == 0 || taps[c - 1].plane <= taps[c].plane);
     }
     if (!sorted)
         qsort(taps, group->cols, sizeof *taps, by_plane);
     for (size_t r = 0; r < group->rows; r++) {
-        struct packing_row *row = &map->rows[lin->out_index[group->out_at + r]];
-        const int16_t *w = lin->wi + group->weights_at + r * group->cols;
+        struct packing_row *row = &map->rows[linear_out(lin, group, r)];
         int64_t square = 0;
-        for (uint32_t c = 0; c < group->cols; c++)
-            square += (int32_t)w[c] * w[c];
+        for (uint32_t c = 0; c < group->cols; c++) {
+            const int32_t w = lin->wi[linear_weight(lin, group, r, c)];
+            square += w * w;
+        }
         row->n_taps = group->cols;
-        row->taps_at = group->in_at;
-        row->weights = (uint32_t)(group->weights_at + r * group->cols);
+        row->taps_at = taps_at;
+        row->weights = (uint32_t)(group->weights_at + r * group->stride);
         row->square = (double)square;
     }
 }
@@ -108,10 +111,13 @@ static void fill_group(struct packing_map *map, const struct linear *lin,
 mp2ml_status packing_dense_fill(struct packing_map *map, const struct linear *lin)
 {
     uint32_t *plane = number_planes(lin, &map->n_planes);
-    map->taps = malloc((lin->n_in_index + 1) * sizeof *map->taps);
+    size_t cols = 0, at = 0;
+    for (size_t g = 0; g < lin->n_groups; g++)
+        cols += lin->groups[g].cols;
+    map->taps = malloc((cols + 1) * sizeof *map->taps);
     bool ok = plane != NULL && map->taps != NULL;
-    for (size_t g = 0; ok && g < lin->n_groups; g++)
-        fill_group(map, lin, &lin->groups[g], plane);
+    for (size_t g = 0; ok && g < lin->n_groups; at += lin->groups[g++].cols)
+        fill_group(map, lin, &lin->groups[g], plane, at);
     free(plane);
     return ok ? MP2ML_OK : MP2ML_ERR_MEMORY;
 }

@@ -46,11 +46,11 @@ static void squares_of_row(const void *context, double *a, double *b,
                            const struct linear_group *group, size_t row)
 {
     const struct variance_rows *rows = context;
-    const size_t at = group->weights_at + row * group->cols;
-    const uint32_t *index = rows->lin->in_index + group->in_at;
+    const struct linear *lin = rows->lin;
     for (size_t c = 0; c < group->cols; c++) {
-        double w = (double)rows->lin->w[at + c];
-        double lost = w - rows->lin->wi[at + c] * rows->unit[index[c]];
+        const size_t at = linear_weight(lin, group, row, c);
+        double w = (double)lin->w[at];
+        double lost = w - lin->wi[at] * rows->unit[linear_in(lin, group, c)];
         a[c] = w * w;
         b[c] = lost * lost;
     }
@@ -156,13 +156,12 @@ static void block_sizes(struct sizes *sizes, double *column, const struct linear
 {
     memset(column, 0, group->cols * sizeof *column);
     for (size_t r = 0; r < group->rows; r++) {
-        const float *w = lin->w + group->weights_at + r * group->cols;
         double row = 0;
         for (size_t c = 0; c < group->cols; c++) {
-            const size_t i = lin->in_index[group->in_at + c];
+            const size_t i = linear_in(lin, group, c);
             if (i < from || i >= to)
                 continue;
-            const double square = (double)w[c] * (double)w[c];
+            const double w = (double)lin->w[linear_weight(lin, group, r, c)], square = w * w;
             row += square;
             column[c] += square;
             sizes->weight = square > sizes->weight ? square : sizes->weight;
@@ -202,7 +201,7 @@ static mp2ml_status weight_sizes(struct sizes *sizes, const struct linear *lin, 
             block_sizes(sizes, column, lin, &lin->groups[g], from, to);
         for (size_t h = owner[g] == g ? g : SIZE_MAX; h != SIZE_MAX; h = next[h])
             for (size_t c = 0; c < lin->groups[h].cols; c++) {
-                const size_t i = lin->in_index[lin->groups[h].in_at + c];
+                const size_t i = linear_in(lin, &lin->groups[h], c);
                 if (i >= from && i < to)
                     columns[i - from] += column[c];
             }

@@ -339,10 +339,12 @@ static void parts_of_row(const void *context, double *a, double *b,
                          const struct linear_group *group, size_t row)
 {
     const struct linear *lin = context;
-    const float *w = lin->w + group->weights_at + row * group->cols;
+    const float *w = lin->w + group->weights_at + row * group->stride;
+    const uint32_t *col = lin->index + group->col_at;
     for (size_t c = 0; c < group->cols; c++) {
-        a[c] = w[c] > 0 ? (double)w[c] : 0;
-        b[c] = w[c] > 0 ? 0 : (double)w[c];
+        const double v = (double)w[col[c]];
+        a[c] = v > 0 ? v : 0;
+        b[c] = v > 0 ? 0 : v;
     }
 }
 

@@ -88,9 +88,8 @@ double *scales_constants(const struct plan *plan, unsigned s)
         const struct linear_group *group = &lin->groups[g];
         for (size_t r = 0; r < group->rows; r++)
             for (size_t c = 0; c < group->cols; c++)
-                out[lin->out_index[group->out_at + r]] +=
-                    (double)lin->w[group->weights_at + r * group->cols + c] *
-                    lost[lin->in_index[group->in_at + c]];
+                out[linear_out(lin, group, r)] += (double)lin->w[linear_weight(lin, group, r, c)] *
+                                                  lost[linear_in(lin, group, c)];
     }
     free(lost);
     return out;

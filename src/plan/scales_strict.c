@@ -15,14 +15,14 @@ static void sum_intervals(const struct linear *lin, const double *constants, dou
     for (size_t g = 0; g < lin->n_groups; g++) {
         const struct linear_group *group = &lin->groups[g];
         for (size_t r = 0; r < group->rows; r++) {
-            size_t o = lin->out_index[group->out_at + r];
-            const int16_t *w = lin->wi + group->weights_at + r * group->cols;
+            size_t o = linear_out(lin, group, r);
             double bias = round_half_up(constants[o] * sum_scale);
             struct interval sum = {bias, bias};
             for (size_t c = 0; c < group->cols; c++) {
-                const struct interval *x = &in[lin->in_index[group->in_at + c]];
-                sum.low += w[c] * (w[c] > 0 ? x->low : x->high);
-                sum.high += w[c] * (w[c] > 0 ? x->high : x->low);
+                const struct interval *x = &in[linear_in(lin, group, c)];
+                const int16_t w = lin->wi[linear_weight(lin, group, r, c)];
+                sum.low += w * (w > 0 ? x->low : x->high);
+                sum.high += w * (w > 0 ? x->high : x->low);
             }
             out[o] = sum;
         }

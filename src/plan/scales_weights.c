@@ -18,6 +18,7 @@
 #include "plan/linear_build.h"
 #include "plan/scales.h"
 
+#define PARALLEL 16384   /* weights of a block from which on threads are worth it */
 #define ROUNDING_LSB 0.2 /* rounding of an operand's weights may add this much to a result */
 
 double *plan_inverse_scales(const struct plan *plan, const struct plan_step *step)
@@ -78,16 +79,15 @@ static void note_size(struct operand_spread *s, double a)
         s->size[i] = a;
 }
 
-/* Weights of one block; the columns of `group`. */
+/* Weights of one block that `group` has. */
 static void block_spread(struct operand_spread *spread, const struct linear *lin,
                          const struct linear_group *group, const struct columns *columns)
 {
-    const uint32_t *index = lin->in_index + group->in_at;
     for (size_t r = 0; r < group->rows; r++) {
-        const float *w = lin->w + group->weights_at + r * group->cols;
         for (size_t c = 0; c < group->cols; c++) {
-            struct operand_spread *s = &spread[columns->operand[index[c]]];
-            double a = fabs((double)w[c]) * columns->inverse[index[c]];
+            const size_t i = linear_in(lin, group, c);
+            struct operand_spread *s = &spread[columns->operand[i]];
+            double a = fabs((double)lin->w[linear_weight(lin, group, r, c)]) * columns->inverse[i];
             s->most = a > s->most ? a : s->most;
             s->least = a > 0 && a < s->least ? a : s->least;
             if (a > 0 && s->n_sizes <= SCALES_FEW)
@@ -109,7 +109,7 @@ mp2ml_status scales_spread(struct operand_spread *spread, const struct plan *pla
         const struct linear_group *group = &lin->groups[g];
         double square[PLAN_MAX_OPERANDS] = {0};
         for (size_t c = 0; c < group->cols; c++) {
-            uint32_t i = lin->in_index[group->in_at + c];
+            uint32_t i = linear_in(lin, group, c);
             square[columns.operand[i]] += (double)columns.square[i];
         }
         for (unsigned i = 0; i < step->n_operands; i++)
@@ -236,20 +236,24 @@ bool scales_choose(double *sum_scale, uint8_t *shift, const struct operand_sprea
     return true;
 }
 
+/* Weights that several groups have become the same integers with each. */
 static void quantise_block(struct linear *lin, const struct linear_group *group,
                            const double *inverse, double sum_scale, double limit)
 {
-    const uint32_t *index = lin->in_index + group->in_at;
+    const uint32_t *col = lin->index + group->col_at;
+#pragma omp parallel for schedule(static) if ((uint64_t)group->rows * group->cols > PARALLEL)
     for (size_t r = 0; r < group->rows; r++) {
-        size_t at = group->weights_at + r * group->cols;
+        const float *w = lin->w + group->weights_at + r * group->stride;
+        int16_t *wi = lin->wi + group->weights_at + r * group->stride;
         double squares = 0;
         for (size_t c = 0; c < group->cols; c++) {
-            double v = round_half_up((double)lin->w[at + c] * sum_scale * inverse[index[c]]);
+            double v = (double)w[col[c]] * sum_scale * inverse[linear_in(lin, group, c)];
+            v = round_half_up(v);
             v = v > limit ? limit : v < -limit ? -limit : v;
-            lin->wi[at + c] = (int16_t)v;
+            wi[col[c]] = (int16_t)v;
             squares += v * v;
         }
-        lin->norm2[lin->out_index[group->out_at + r]] = (float)sqrt(squares);
+        lin->norm2[linear_out(lin, group, r)] = (float)sqrt(squares);
     }
 }
 
@@ -261,15 +265,13 @@ mp2ml_status scales_quantise(struct linear *lin, const double *inverse, double s
     uint32_t *owner = linear_owners(lin);
     if (owner == NULL)
         return MP2ML_ERR_MEMORY;
-#pragma omp parallel for schedule(dynamic, 16)
     for (size_t g = 0; g < lin->n_groups; g++)
         if (owner[g] == g)
             quantise_block(lin, &lin->groups[g], inverse, sum_scale, limit);
     for (size_t g = 0; g < lin->n_groups; g++) {
-        const uint32_t *to = lin->out_index + lin->groups[g].out_at;
-        const uint32_t *from = lin->out_index + lin->groups[owner[g]].out_at;
-        for (size_t r = 0; r < lin->groups[g].rows; r++)
-            lin->norm2[to[r]] = lin->norm2[from[r]];
+        const struct linear_group *to = &lin->groups[g], *from = &lin->groups[owner[g]];
+        for (size_t r = 0; r < to->rows; r++)
+            lin->norm2[linear_out(lin, to, r)] = lin->norm2[linear_out(lin, from, r)];
     }
     free(owner);
     return MP2ML_OK;

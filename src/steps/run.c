@@ -310,25 +310,6 @@ mp2ml_status run_block(struct run *run, size_t images, const float *const *input
     return status;
 }
 
-/* Frees the value sets that no later step reads. */
-static void clear_release(struct clear_run *run, const uint32_t *last_use, unsigned done)
-{
-    for (unsigned s = 0; s <= done; s++)
-        if (last_use[s] <= done) {
-            free(run->values[s]);
-            run->values[s] = NULL;
-        }
-}
-
-static mp2ml_status clear_step(struct clear_run *run, unsigned s)
-{
-    const struct plan_step *step = &run->plan->pub.steps[s];
-    run->values[s] = calloc((size_t)step->count * run->images + 1, sizeof(uint64_t));
-    if (!run->values[s])
-        return MP2ML_ERR_MEMORY;
-    return step_table[step->kind].clear(run, s);
-}
-
 mp2ml_status run_clear(const struct plan *plan, size_t images, const float *const *inputs,
                        float *const *outputs, bool noise, uint64_t seed, run_visit visit,
                        void *context)
@@ -340,22 +321,25 @@ mp2ml_status run_clear(const struct plan *plan, size_t images, const float *cons
     size_t *offset = calloc(pub->n_steps + 1, sizeof(*offset));
     uint32_t *last_use = calloc(pub->n_steps + 1, sizeof(*last_use));
     run.values = calloc(pub->n_steps + 1, sizeof(*run.values));
+    uint8_t *region = NULL; /* of all value sets, as a party lays them out */
     mp2ml_status status = MP2ML_ERR_MEMORY;
-    if (!offset || !last_use || !run.values ||
-        value_memory_layout(offset, last_use, pub, images) == SIZE_MAX)
+    if (!offset || !last_use || !run.values)
+        goto out;
+    const size_t bytes = value_memory_layout(offset, last_use, pub, images);
+    region = bytes != SIZE_MAX ? malloc(bytes + 1) : NULL;
+    if (!region)
         goto out;
     status = MP2ML_OK;
     for (unsigned s = 0; s < pub->n_steps; s++) {
-        TRY_OUT(clear_step(&run, s));
+        run.values[s] = (uint64_t *)(void *)(region + offset[s]);
+        TRY_OUT(step_table[pub->steps[s].kind].clear(&run, s));
         if (visit && visit(context, s, run.values[s], images) != 0) {
             status = MP2ML_ERR_CANCELLED;
             goto out;
         }
-        clear_release(&run, last_use, s);
     }
 out:
-    for (unsigned s = 0; run.values && s < pub->n_steps; s++)
-        free(run.values[s]);
+    free(region);
     free(run.values);
     free(offset);
     free(last_use);

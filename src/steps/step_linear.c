@@ -128,11 +128,16 @@ mp2ml_status row_map_new(struct row_map *map, const struct linear *lin)
 {
     map->group = calloc(lin->n_out + 1, sizeof(*map->group));
     map->row = calloc(lin->n_out + 1, sizeof(*map->row));
-    if (!map->group || !map->row)
+    size_t cols = 0; /* most of a group that has not all of its block's */
+    for (size_t g = 0; g < lin->n_groups; g++)
+        if (lin->groups[g].cols < lin->groups[g].stride && lin->groups[g].cols > cols)
+            cols = lin->groups[g].cols;
+    map->some = calloc(ROW_MAP_ROWS * cols + 1, sizeof(*map->some));
+    if (!map->group || !map->row || !map->some)
         return MP2ML_ERR_MEMORY;
     for (size_t g = 0; g < lin->n_groups; g++)
         for (uint32_t r = 0; r < lin->groups[g].rows; r++) {
-            uint32_t out = lin->out_index[lin->groups[g].out_at + r];
+            uint32_t out = linear_out(lin, &lin->groups[g], r);
             map->group[out] = (uint32_t)g;
             map->row[out] = r;
         }
@@ -143,8 +148,8 @@ void row_map_wipe(struct row_map *map)
 {
     free(map->group);
     free(map->row);
-    map->group = NULL;
-    map->row = NULL;
+    free(map->some);
+    memset(map, 0, sizeof(*map));
 }
 
 /* c0 of all inputs, plus E(this party's share). */
@@ -174,6 +179,19 @@ static mp2ml_status recv_inputs(struct run *run, unsigned s, const struct ckks *
     return MP2ML_OK;
 }
 
+/* Integers of `rows` rows of a group, of all its columns and no others, one row behind the other. */
+static const int16_t *rows_of(const struct linear *lin, const struct row_map *map,
+                              const struct linear_group *g, size_t row, size_t rows)
+{
+    const int16_t *w = lin->wi + g->weights_at + row * g->stride;
+    if (g->cols == g->stride)
+        return w;
+    for (size_t r = 0; r < rows; r++)
+        for (size_t c = 0; c < g->cols; c++)
+            map->some[r * g->cols + c] = w[r * g->stride + lin->index[g->col_at + c]];
+    return map->some;
+}
+
 /* Rows [first, first + count) of the matrix times `in` of the given width. Outputs that stand next
  * to each other and belong to consecutive rows of one group go through the kernel together. */
 static void multiply_rows(const struct ckks *ck, const struct linear *lin,
@@ -183,13 +201,14 @@ static void multiply_rows(const struct ckks *ck, const struct linear *lin,
     const size_t stride = ckks_params_of(ck)->primes * width;
     for (size_t o = first; o < first + count;) {
         const struct linear_group *g = &lin->groups[map->group[o]];
+        const size_t most = g->cols == g->stride ? count : ROW_MAP_ROWS;
         size_t rows = 1;
-        while (o + rows < first + count && map->group[o + rows] == map->group[o] &&
+        while (rows < most && o + rows < first + count && map->group[o + rows] == map->group[o] &&
                map->row[o + rows] == map->row[o] + rows)
             rows++;
-        ckks_matrix_product(ck, out + (o - first) * stride, in, lin->in_index + g->in_at,
-                            lin->wi + g->weights_at + (size_t)map->row[o] * g->cols, rows, g->cols,
-                            width);
+        ckks_matrix_product(ck, out + (o - first) * stride, in + g->in_base * stride,
+                            lin->index + g->in_at, rows_of(lin, map, g, map->row[o], rows), rows,
+                            g->cols, width);
         o += rows;
     }
 }
@@ -322,14 +341,13 @@ void step_linear_multiply(uint64_t *out, const struct linear *lin, const struct 
     for (size_t g = 0; g < lin->n_groups; g++) {
         const struct linear_group *group = &lin->groups[g];
         for (uint32_t r = 0; r < group->rows; r++) {
-            uint32_t o = lin->out_index[group->out_at + r];
+            uint32_t o = linear_out(lin, group, r);
             uint64_t *row = out + (size_t)o * images;
             for (size_t b = 0; b < images; b++)
                 row[b] = (with_bias ? lin->bi[o] : 0) + half;
             for (uint32_t c = 0; c < group->cols; c++) {
-                const uint64_t *in = x + (size_t)lin->in_index[group->in_at + c] * images;
-                uint64_t w =
-                    (uint64_t)(int64_t)lin->wi[group->weights_at + (size_t)r * group->cols + c];
+                const uint64_t *in = x + (size_t)linear_in(lin, group, c) * images;
+                uint64_t w = (uint64_t)(int64_t)lin->wi[linear_weight(lin, group, r, c)];
                 for (size_t b = 0; b < images; b++)
                     row[b] += w * in[b];
             }

@@ -5,6 +5,8 @@
 
 #include <stdlib.h>
 
+#define CLEAR_VALUES ((size_t)1 << 18) /* that the twin treats together; a multiple of 64 */
+
 static size_t values_of(const struct plan_step *step, size_t images)
 {
     return (size_t)step->count * images;
@@ -95,12 +97,19 @@ static mp2ml_status clear_signs(struct clear_run *run, unsigned s, sign_twin twi
     const uint64_t *in = with_constants(run->values[s], run->values[step->operands[0]],
                                         &run->plan->linear[s], step, run->images);
     const size_t n = values_of(step, run->images);
-    uint64_t *low = NULL, *plane = calloc(plane_words(step, run->images) + 1, sizeof(*plane));
-    mp2ml_status status = plane ? client_low_bits(&low, run, step, n) : MP2ML_ERR_MEMORY;
-    if (status == MP2ML_OK)
-        twin(run->values[s], in, negative_plane(plane, &run->plan->linear[s], step, run->images),
-             low, n, step->k, step->l, step->blind);
-    free(low);
+    uint64_t *plane = calloc(plane_words(step, run->images) + 1, sizeof(*plane));
+    mp2ml_status status = plane ? MP2ML_OK : MP2ML_ERR_MEMORY;
+    const uint64_t *negative =
+        plane ? negative_plane(plane, &run->plan->linear[s], step, run->images) : NULL;
+    for (size_t at = 0; status == MP2ML_OK && at < n; at += CLEAR_VALUES) {
+        const size_t count = n - at < CLEAR_VALUES ? n - at : CLEAR_VALUES;
+        uint64_t *low;
+        status = client_low_bits(&low, run, step, count);
+        if (status == MP2ML_OK)
+            twin(run->values[s] + at, in + at, negative ? negative + at / 64 : NULL, low, count,
+                 step->k, step->l, step->blind);
+        free(low);
+    }
     free(plane);
     return status;
 }
@@ -159,20 +168,53 @@ mp2ml_status step_max(struct run *run, unsigned s)
                    &step->windows, run->images, step->k, step->blind, scratch);
 }
 
+/* The low bits of `some`, which are windows w.. of the step, as if they were drawn for all windows
+ * together, round by round. Freed by the caller; NULL where signs are exact. */
+static mp2ml_status piece_low_bits(uint64_t **low, const struct clear_run *run,
+                                   const struct plan_step *step, const struct mpc_windows *some,
+                                   size_t w)
+{
+    const struct mpc_windows before = {w, step->windows.first, step->windows.member};
+    *low = NULL;
+    if (step->blind == 0 || !run->with_noise)
+        return MP2ML_OK;
+    uint64_t *to = *low = malloc(mpc_max_pairs(some) * run->images * sizeof **low + 1);
+    if (*low == NULL)
+        return MP2ML_ERR_MEMORY;
+    struct ckks_noise_model round_begin = run->noise;
+    for (unsigned round = 0; mpc_max_round_pairs(&step->windows, round) > 0; round++) {
+        struct ckks_noise_model noise = round_begin;
+        ckks_noise_model_skip(&noise, mpc_max_round_pairs(&before, round) * run->images);
+        for (size_t i = mpc_max_round_pairs(some, round) * run->images; i > 0; i--)
+            *to++ = ckks_noise_model_next(&noise);
+        ckks_noise_model_skip(&round_begin,
+                              mpc_max_round_pairs(&step->windows, round) * run->images);
+    }
+    return MP2ML_OK;
+}
+
 mp2ml_status step_max_clear(struct clear_run *run, unsigned s)
 {
     const struct plan_step *step = &run->plan->pub.steps[s];
     const size_t images = run->images;
-    const size_t need = step->blind > 0 ? mpc_max_scratch(&step->windows, images) : 0;
-    uint64_t *low = NULL, *scratch = calloc(need + 1, sizeof(*scratch));
-    mp2ml_status status = scratch != NULL ? MP2ML_OK : MP2ML_ERR_MEMORY;
-    if (status == MP2ML_OK)
-        status = client_low_bits(&low, run, step, mpc_max_pairs(&step->windows) * images);
-    if (status == MP2ML_OK)
-        mpc_max_clear(run->values[s], run->values[step->operands[0]], low, &step->windows, images,
-                      step->k, step->blind, scratch);
-    free(low);
-    free(scratch);
+    const size_t pieces = mpc_max_pairs(&step->windows) * images / CLEAR_VALUES + 1;
+    const size_t most = (step->windows.count + pieces - 1) / pieces;
+    mp2ml_status status = MP2ML_OK;
+    for (size_t w = 0; status == MP2ML_OK && w < step->windows.count; w += most) {
+        const size_t left = step->windows.count - w;
+        const struct mpc_windows some = {left < most ? left : most, step->windows.first + w,
+                                         step->windows.member};
+        uint64_t *low = NULL,
+                 *scratch = calloc((step->blind > 0 ? mpc_max_scratch(&some, images) : 0) + 1, 8);
+        status = scratch != NULL ? piece_low_bits(&low, run, step, &some, w) : MP2ML_ERR_MEMORY;
+        if (status == MP2ML_OK)
+            mpc_max_clear(run->values[s] + w * images, run->values[step->operands[0]], low, &some,
+                          images, step->k, step->blind, scratch);
+        free(low);
+        free(scratch);
+    }
+    if (step->blind > 0 && run->with_noise)
+        ckks_noise_model_skip(&run->noise, mpc_max_pairs(&step->windows) * images);
     return status;
 }
 

@@ -154,8 +154,10 @@ MUST_CHECK mp2ml_status input_check(const struct plan_tensor *tensor, const floa
 
 /* ---- inside the folder --------------------------------------------------------------------- */
 
+#define ROW_MAP_ROWS 64u
 struct row_map { /* output -> group and row */
     uint32_t *group, *row;
+    int16_t *some; /* room for so many rows of a group that has not all columns of its block */
 };
 
 /* The places of a packing by ciphertext: those of ciphertext c of an image are first[c] to
