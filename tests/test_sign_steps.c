@@ -216,6 +216,27 @@ static void one_wrong_sign_is_covered(void **state)
     net_done(&net, plan);
 }
 
+/* A convolution spreads one wrong sign over all places that read it. */
+static void spread_by_convolution(void **state)
+{
+    (void)state;
+    struct net net;
+    net_init(&net, 17);
+    int x = net_conv(&net, net_input(&net, DIMS(6, 6, 1)), 1, same);
+    x = net_conv(&net, sign(&net, x), 1, same);
+    const struct graph_node *w = net_node(&net, net_node(&net, x)->inputs[1]);
+    double square = 0;
+    for (size_t i = 0; i < w->value.count; i++)
+        square += (double)w->value.f[i] * (double)w->value.f[i];
+    net_output(&net, x);
+    struct plan_options o = net_logits();
+    struct plan *plan = net_plan(&net, &o);
+    net_scaled(plan, 16, 20);
+    const double all = plan->notes[plan->pub.n_steps - 2].flip.all;
+    assert_true(all > 1.999 * sqrt(square) && all < 2.001 * sqrt(square));
+    net_done(&net, plan);
+}
+
 /* The twin on the samples of a deep binary network without training, whose values crowd around 0:
  * outputs within the stated error, most labels as in floats, and signs wrong no more often than the
  * error model thinks, nor much less. */
@@ -268,6 +289,7 @@ int main(void)
         cmocka_unit_test(zero_is_covered),
         cmocka_unit_test(sums_of_signs),
         cmocka_unit_test(one_wrong_sign_is_covered),
+        cmocka_unit_test(spread_by_convolution),
         cmocka_unit_test(deep_binary_network),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
