@@ -341,6 +341,50 @@ static void test_gather(void **state)
     onnx_fails(&w, 13, MP2ML_ERR_MODEL, "'y' (Gather)");
 }
 
+/* A batch of any size must not be mixed; one of a fixed size may, whole tensors are samples then. */
+static void test_mixed_batch(void **state)
+{
+    (void)state;
+    for (int64_t batch = -1; batch < 3; batch += 3) {
+        struct onnx_writer w;
+        begin(&w, SHAPE(batch, 2));
+        ow_node(&w, "Concat", "x x", "y");
+        ow_attr_int(&w, "axis", 0);
+        if (batch < 0)
+            onnx_fails(&w, 13, MP2ML_ERR_UNSUPPORTED, "'y' (Concat)");
+        else
+            onnx_gives(&w, 13, FLOATS(1, 2, 3, 4), FLOATS(1, 2, 3, 4, 1, 2, 3, 4));
+    }
+}
+
+static void test_resize_to_one(void **state)
+{
+    (void)state;
+    static const char *const modes[] = {"half_pixel", "pytorch_half_pixel"};
+    for (unsigned k = 0; k < 2; k++) {
+        struct onnx_writer w;
+        begin(&w, SHAPE(1, 1, 1, 5));
+        ow_int_list(&w, "s", INTS(1, 1, 1, 1));
+        ow_node(&w, "Resize", "x - - s", "y");
+        ow_attr_text(&w, "coordinate_transformation_mode", modes[k]);
+        ow_attr_text(&w, "nearest_mode", "floor");
+        onnx_gives(&w, 13, FLOATS(1, 2, 3, 4, 5), k == 0 ? FLOATS(3) : FLOATS(1));
+    }
+}
+
+/* Runtimes do not agree about the size. */
+static void test_small_kernel_with_auto_pad(void **state)
+{
+    (void)state;
+    struct onnx_writer w;
+    begin(&w, SHAPE(1, 1, 2, 2));
+    ow_floats(&w, "k", (const float[]){5}, SHAPE(1, 1, 1, 1));
+    ow_node(&w, "ConvTranspose", "x k", "y");
+    ow_attr_ints(&w, "strides", INTS(2, 2));
+    ow_attr_text(&w, "auto_pad", "SAME_UPPER");
+    onnx_fails(&w, 13, MP2ML_ERR_UNSUPPORTED, "auto_pad");
+}
+
 /* Rows of a table by the data: an embedding. */
 static void test_lookup(void **state)
 {
@@ -718,6 +762,9 @@ int main(void)
         cmocka_unit_test(test_flatten_and_transpose),
         cmocka_unit_test(test_gather),
         cmocka_unit_test(test_lookup),
+        cmocka_unit_test(test_mixed_batch),
+        cmocka_unit_test(test_resize_to_one),
+        cmocka_unit_test(test_small_kernel_with_auto_pad),
         cmocka_unit_test(test_concat_with_a_constant),
         cmocka_unit_test(test_split),
         cmocka_unit_test(test_expand),

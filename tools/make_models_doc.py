@@ -83,7 +83,7 @@ NOTES = """
 
 TensorFlow and TensorFlow Lite: the first axis of every input is the batch, whatever number the file has there; the same
 number in front of a shape that an operator asks for means the batch. ONNX: the first axis is the batch where all
-inputs have it and no operator mixes samples; otherwise whole tensors of the file are one sample.
+inputs have it and no operator mixes samples; otherwise, where the file fixes all sizes, whole tensors are one sample.
 
 Quantised networks run as the real numbers that they stand for: constants are scale * (value - zero point), inputs
 and outputs of TensorFlow Lite are real numbers, and rounding is not imitated. What a type cannot hold is clipped only

@@ -78,8 +78,6 @@ static mp2ml_status input_shape(const struct walk *w, const struct onnx_value *v
     for (unsigned d = 0; d < s->rank; d++)
         if (d != 0 || hidden != 0)
             n->dims[d + hidden] = s->dims[d];
-    if (hidden != 0 && s->rank != 0 && s->dims[0] == ONNX_UNKNOWN)
-        n->dims[1] = 1; /* as for one sample */
     for (unsigned d = 1; d < n->rank; d++)
         if (n->dims[d] < 1)
             return input_fail(w, v, MP2ML_ERR_UNSUPPORTED,

@@ -5,9 +5,9 @@
  *
  * The batch. An ONNX file knows no batch axis. Where each input's first axis may be taken for it,
  * and no operator mixes samples, axes are those of the file: the first one of data is the batch
- * (`whole` is false). Otherwise the whole tensors of the file are one sample (`whole` is true), and
- * the graph's axis 0 is one that the file does not have. The helpers below speak of the file's
- * axes; onnx_axis turns one into the graph's. */
+ * (`whole` is false). Otherwise, if the file fixes all sizes, its whole tensors are one sample (`whole`
+ * is true), and the graph's axis 0 is one that the file does not have. The helpers below speak of
+ * the file's axes; onnx_axis turns one into the graph's. */
 #ifndef MODEL_IMPORT_ONNX_INTERNAL_H
 #define MODEL_IMPORT_ONNX_INTERNAL_H
 
@@ -183,7 +183,9 @@ struct onnx_text onnx_attr_text(const struct onnx_call *c, const char *key);
     X(unsqueeze)                                                                                   \
     X(expand)                                                                                      \
     X(tile)                                                                                        \
-    X(concat) X(split) X(slice) X(gather_op) X(pad) X(resize) X(depth_to_space)                    \
+    X(concat)                                                                                      \
+    X(split)                                                                                       \
+    X(slice) X(gather_op) X(pad) X(resize) X(depth_to_space)                                       \
         X(space_to_depth)                                              /* import_onnx_windows.c */ \
         X(conv) X(conv_transpose) X(pool) X(global_pool) X(batch_norm) /* import_onnx_matrix.c */  \
         X(matmul) X(gemm) /* import_onnx_quantised.c */                                            \

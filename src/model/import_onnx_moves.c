@@ -521,7 +521,7 @@ static mp2ml_status resize_modes(const struct onnx_call *c, enum compose_place *
         const char *name;
         enum compose_place place;
     } places[] = {{"half_pixel", COMPOSE_HALF_PIXEL},
-                  {"pytorch_half_pixel", COMPOSE_HALF_PIXEL}, /* but for an output of one */
+                  {"pytorch_half_pixel", COMPOSE_HALF_PIXEL}, /* of one value: the first */
                   {"asymmetric", COMPOSE_ASYMMETRIC},
                   {"align_corners", COMPOSE_ALIGN_CORNERS}};
     static const struct {
@@ -613,7 +613,10 @@ mp2ml_status onnx_resize(struct onnx_call *c, enum graph_op op)
         if (size == s.dims[d] && (by <= 0 || (by >= 1 && by <= 1)))
             continue;
         TRY(onnx_axis(c, a, d, &at));
-        TRY(compose_resize_nearest(&c->x, &a, a, at, size, by, place, round));
+        const bool first = size == 1 && onnx_attr_is(c, "coordinate_transformation_mode",
+                                                     "pytorch_half_pixel", false);
+        TRY(compose_resize_nearest(&c->x, &a, a, at, size, by, first ? COMPOSE_ASYMMETRIC : place,
+                                   round));
     }
     c->out[0] = a;
     return MP2ML_OK;

@@ -397,7 +397,7 @@ bool onnx_bounds_batch(const struct onnx_bounds *bounds, const struct onnx_model
         how->batch = first != 0 ? first : ONNX_UNKNOWN;
         any = true;
         whole = whole && start->known && start->shape.rank < GRAPH_MAX_RANK;
-        for (unsigned d = 1; d < start->shape.rank; d++)
+        for (unsigned d = 0; d < start->shape.rank; d++) /* what mixes samples, mixes any number */
             whole = whole && start->shape.dims[d] != ONNX_UNKNOWN;
     }
     return whole;

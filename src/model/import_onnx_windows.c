@@ -346,6 +346,11 @@ static mp2ml_status transposed_sizes(const struct onnx_call *c, struct slide *s,
         } else {
             size[d] = n != 0 ? shape[n - s->axes + d] : s->in[d] * s->stride[d];
             const int64_t pad = all - size[d]; /* negative: zeros behind */
+            if (pad < 0 && n == 0)
+                return ONNX_FAIL(
+                    c, MP2ML_ERR_UNSUPPORTED,
+                    "auto_pad with a kernel smaller than its stride, of which runtimes "
+                    "make outputs of different sizes: give pads and output_padding");
             s->before[d] = pad <= 0 ? 0 : upper ? pad / 2 : pad - pad / 2;
         }
         if (size[d] < 1 || size[d] > (int64_t)GRAPH_MAX_COUNT)
