@@ -368,7 +368,10 @@ static void test_resize_to_one(void **state)
         ow_node(&w, "Resize", "x - - s", "y");
         ow_attr_text(&w, "coordinate_transformation_mode", modes[k]);
         ow_attr_text(&w, "nearest_mode", "floor");
-        onnx_gives(&w, 13, FLOATS(1, 2, 3, 4, 5), k == 0 ? FLOATS(3) : FLOATS(1));
+        if (k == 0)
+            onnx_gives(&w, 13, FLOATS(1, 2, 3, 4, 5), FLOATS(3));
+        else
+            onnx_gives(&w, 13, FLOATS(1, 2, 3, 4, 5), FLOATS(1));
     }
 }
 
