@@ -174,8 +174,8 @@ struct onnx_text onnx_attr_text(const struct onnx_call *c, const char *key);
 
 /* The operators ------------------------------------------------------------------------------- */
 
+/* import_onnx_moves.c, import_onnx_windows.c, import_onnx_matrix.c, import_onnx_quantised.c */
 #define ONNX_IMPORTS(X)                                                                            \
-    /* import_onnx_moves.c */                                                                      \
     X(reshape_op)                                                                                  \
     X(flatten)                                                                                     \
     X(transpose_op)                                                                                \
@@ -185,12 +185,27 @@ struct onnx_text onnx_attr_text(const struct onnx_call *c, const char *key);
     X(tile)                                                                                        \
     X(concat)                                                                                      \
     X(split)                                                                                       \
-    X(slice) X(gather_op) X(pad) X(resize) X(depth_to_space)                                       \
-        X(space_to_depth)                                              /* import_onnx_windows.c */ \
-        X(conv) X(conv_transpose) X(pool) X(global_pool) X(batch_norm) /* import_onnx_matrix.c */  \
-        X(matmul) X(gemm) /* import_onnx_quantised.c */                                            \
-        X(quantize) X(dequantize) X(qlinear_conv) X(qlinear_matmul) X(qlinear_binary)              \
-            X(dynamic_quantize) X(integer_conv) X(integer_matmul)
+    X(slice)                                                                                       \
+    X(gather_op)                                                                                   \
+    X(pad)                                                                                         \
+    X(resize)                                                                                      \
+    X(depth_to_space)                                                                              \
+    X(space_to_depth)                                                                              \
+    X(conv)                                                                                        \
+    X(conv_transpose)                                                                              \
+    X(pool)                                                                                        \
+    X(global_pool)                                                                                 \
+    X(batch_norm)                                                                                  \
+    X(matmul)                                                                                      \
+    X(gemm)                                                                                        \
+    X(quantize)                                                                                    \
+    X(dequantize)                                                                                  \
+    X(qlinear_conv)                                                                                \
+    X(qlinear_matmul)                                                                              \
+    X(qlinear_binary)                                                                              \
+    X(dynamic_quantize)                                                                            \
+    X(integer_conv)                                                                                \
+    X(integer_matmul)
 #define ONNX_DECLARE(name)                                                                         \
     MUST_CHECK mp2ml_status onnx_##name(struct onnx_call *c, enum graph_op op);
 ONNX_IMPORTS(ONNX_DECLARE)
