@@ -99,6 +99,21 @@ mp2ml_status expand_reshape(struct graph_expand *x, int *out, const char *suffix
     return expand_binary(x, out, GRAPH_RESHAPE, suffix, a, shape);
 }
 
+mp2ml_status expand_transpose(struct graph_expand *x, int *out, const char *suffix, int a,
+                              const int64_t *order, unsigned rank)
+{
+    int list;
+    int64_t *values;
+    TRY(expand_integers(x, &list, "order", (const int64_t[]){rank}, 1, &values));
+    memcpy(values, order, rank * sizeof *order);
+    return expand_binary(x, out, GRAPH_TRANSPOSE, suffix, a, list);
+}
+
+mp2ml_status expand_real(struct graph_expand *x, int *out, int a)
+{
+    return expand_unary(x, out, GRAPH_CAST, "real", a); /* a CAST is to real numbers, unless set */
+}
+
 /* A copy of the struct owns what the old node owned; the old one is left with a name and inputs. */
 mp2ml_status expand_keep(struct graph_expand *x, int *out)
 {

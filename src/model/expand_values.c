@@ -176,16 +176,6 @@ struct pooled {
     int64_t kernel[2];
 };
 
-static mp2ml_status transposed(struct graph_expand *x, int *out, int a, const int64_t *order,
-                               unsigned rank)
-{
-    int list;
-    int64_t *values;
-    TRY(expand_integers(x, &list, "order", (const int64_t[]){rank}, 1, &values));
-    memcpy(values, order, rank * sizeof *order);
-    return expand_binary(x, out, GRAPH_TRANSPOSE, "transposed", a, list);
-}
-
 /* (?, before, reduced, behind), where the reduced axes are neighbours or are brought together. */
 static mp2ml_status as_picture(struct graph_expand *x, struct pooled *p, int a)
 {
@@ -207,7 +197,7 @@ static mp2ml_status as_picture(struct graph_expand *x, struct pooled *p, int a)
     p->kernel[0] = 1;
     p->kernel[1] = sizes[2];
     if (!together)
-        TRY(transposed(x, &p->node, a, order, rank));
+        TRY(expand_transpose(x, &p->node, "transposed", a, order, rank));
     return expand_reshape(x, &p->node, "flat", p->node, sizes, 4);
 }
 

@@ -404,6 +404,11 @@ MUST_CHECK mp2ml_status expand_scalar(struct graph_expand *x, int *out, const ch
                                       float value);
 MUST_CHECK mp2ml_status expand_reshape(struct graph_expand *x, int *out, const char *suffix, int a,
                                        const int64_t *dims, unsigned rank);
+/* Axis d of the result is axis order[d]. */
+MUST_CHECK mp2ml_status expand_transpose(struct graph_expand *x, int *out, const char *suffix,
+                                         int a, const int64_t *order, unsigned rank);
+/* A constant of integers as one of real numbers. */
+MUST_CHECK mp2ml_status expand_real(struct graph_expand *x, int *out, int a);
 /* A GATHER of data with the given shape, its list zeroed, to be filled before expand_settle. */
 MUST_CHECK mp2ml_status expand_gather(struct graph_expand *x, const char *suffix, int a,
                                       const int64_t *dims, unsigned rank, int64_t **list);

@@ -93,9 +93,7 @@ mp2ml_status onnx_want_reals(struct onnx_call *c, unsigned k)
     TRY(onnx_want_constant(c, k));
     if (!onnx_in(c, k)->integers)
         return MP2ML_OK;
-    struct graph_node *n;
-    TRY(expand_node(&c->x, GRAPH_CAST, "real", (const int[]){c->in[k]}, 1, &n));
-    return expand_settle(&c->x, &c->in[k]);
+    return expand_real(&c->x, &c->in[k], c->in[k]);
 }
 
 mp2ml_status onnx_ints(const struct onnx_call *c, unsigned k, const char *key, const int64_t **list,
@@ -187,12 +185,10 @@ mp2ml_status onnx_transpose(struct onnx_call *c, int *out, const char *suffix, i
 {
     const unsigned hidden = c->t->whole && onnx_at(c, a)->batched ? 1 : 0;
     const unsigned rank = onnx_at(c, a)->rank;
-    int list;
-    int64_t *values;
-    TRY(expand_integers(&c->x, &list, "order", (const int64_t[]){rank}, 1, &values));
+    int64_t ours[GRAPH_MAX_RANK] = {0};
     for (unsigned d = hidden; d < rank; d++)
-        values[d] = order[d - hidden] + hidden;
-    return expand_binary(&c->x, out, GRAPH_TRANSPOSE, suffix, a, list);
+        ours[d] = order[d - hidden] + hidden;
+    return expand_transpose(&c->x, out, suffix, a, ours, rank);
 }
 
 mp2ml_status onnx_gather(struct onnx_call *c, int *out, const char *suffix, int a,
@@ -232,22 +228,15 @@ static mp2ml_status add_axes(struct onnx_call *c, int *a, unsigned rank)
     return expand_reshape(&c->x, a, "axes", *a, dims, n->rank + more);
 }
 
-static mp2ml_status as_real(struct onnx_call *c, int *a)
-{
-    struct graph_node *n;
-    TRY(expand_node(&c->x, GRAPH_CAST, "real", a, 1, &n));
-    return expand_settle(&c->x, a);
-}
-
 mp2ml_status onnx_align(struct onnx_call *c, int *a, int *b)
 {
     const struct graph_node *x = onnx_at(c, *a), *y = onnx_at(c, *b);
     if (!x->batched && !y->batched)
         return MP2ML_OK;
     if (!x->batched && x->integers && !y->integers) /* numbers beside data of a type of integers */
-        TRY(as_real(c, a));
+        TRY(expand_real(&c->x, a, *a));
     else if (!y->batched && y->integers && !x->integers)
-        TRY(as_real(c, b));
+        TRY(expand_real(&c->x, b, *b));
     const unsigned p = onnx_shape_of(c, *a).rank, q = onnx_shape_of(c, *b).rank;
     TRY(add_axes(c, a, q));
     return add_axes(c, b, p);

@@ -67,12 +67,8 @@ static mp2ml_status products(struct onnx_call *c, int *out, int a, int w)
     struct graph_node *conv;
     TRY(expand_reshape(&c->x, &x, "rows", a, (const int64_t[]){GRAPH_BATCH, before, groups, m, k},
                        5));
-    int order;
-    int64_t *list;
     static const int64_t swap[5] = {0, 1, 3, 2, 4};
-    TRY(expand_integers(&c->x, &order, "order", (const int64_t[]){5}, 1, &list));
-    memcpy(list, swap, sizeof swap);
-    TRY(expand_binary(&c->x, &x, GRAPH_TRANSPOSE, "groups", x, order));
+    TRY(expand_transpose(&c->x, &x, "groups", x, swap, 5));
     TRY(expand_reshape(&c->x, &x, "picture", x,
                        (const int64_t[]){GRAPH_BATCH, before, m, groups * k}, 4));
     TRY(kernel_of(c, &kernel, w, groups));
@@ -82,7 +78,7 @@ static mp2ml_status products(struct onnx_call *c, int *out, int a, int w)
     TRY(expand_settle(&c->x, &x));
     TRY(expand_reshape(&c->x, &x, "products", x,
                        (const int64_t[]){GRAPH_BATCH, before, m, groups, n}, 5));
-    TRY(expand_binary(&c->x, &x, GRAPH_TRANSPOSE, "back", x, order));
+    TRY(expand_transpose(&c->x, &x, "back", x, swap, 5));
     struct onnx_shape to = s;
     to.dims[to.rank - 1] = n;
     return onnx_reshape(c, out, NULL, x, &to);

@@ -52,11 +52,8 @@ static mp2ml_status real_of(struct onnx_call *c, int *out, const char *suffix, i
                             const struct quantised *q)
 {
     int shifted;
-    struct graph_node *n;
-    if (!onnx_at(c, a)->batched && onnx_at(c, a)->integers) {
-        TRY(expand_node(&c->x, GRAPH_CAST, "real", &a, 1, &n));
-        TRY(expand_settle(&c->x, &a));
-    }
+    if (!onnx_at(c, a)->batched && onnx_at(c, a)->integers)
+        TRY(expand_real(&c->x, &a, a));
     TRY(onnx_binary(c, &shifted, GRAPH_SUB, "shifted", a, q->zero));
     return onnx_binary(c, out, GRAPH_MUL, suffix, shifted, q->scale);
 }

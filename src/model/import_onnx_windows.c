@@ -212,14 +212,10 @@ static mp2ml_status fold_depth(struct onnx_call *c, int *out, int a, const struc
                                int64_t o)
 {
     const int64_t count = out_size(s, 0), area = out_size(s, 1) * out_size(s, 2);
-    int order;
-    int64_t *list;
     static const int64_t swap[5] = {0, 1, 3, 2, 4};
     TRY(expand_reshape(&c->x, &a, "apart", a,
                        (const int64_t[]){GRAPH_BATCH, s->times, count, o, area}, 5));
-    TRY(expand_integers(&c->x, &order, "order", (const int64_t[]){5}, 1, &list));
-    memcpy(list, swap, sizeof swap);
-    TRY(expand_binary(&c->x, &a, GRAPH_TRANSPOSE, "channels", a, order));
+    TRY(expand_transpose(&c->x, &a, "channels", a, swap, 5));
     const int64_t sizes[3] = {count, out_size(s, 1), out_size(s, 2)};
     return from_pictures(c, out, a, s, o, sizes);
 }

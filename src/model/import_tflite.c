@@ -208,8 +208,7 @@ bool tflite_constant_input(const struct tflite_import *t, const struct tflite_op
 mp2ml_status tflite_weights(struct tflite_import *t, const struct tflite_op *op, size_t k,
                             const unsigned *order, unsigned rank, int *node)
 {
-    int tensor, list;
-    int64_t *values;
+    int tensor;
     if (tflite_constant_input(t, op, k, &tensor))
         return tflite_constant_turned(t, tensor, order, rank, node);
     TRY(tflite_input(t, op, k, node)); /* computed from constants */
@@ -218,10 +217,10 @@ mp2ml_status tflite_weights(struct tflite_import *t, const struct tflite_op *op,
         return tflite_fail(t, op, MP2ML_ERR_UNSUPPORTED,
                            "input %zu ('%.200s') must be constant weights with %u axes", k, n->name,
                            rank);
-    TRY(expand_integers(&t->expand, &list, "order", (const int64_t[]){rank}, 1, &values));
+    int64_t axes[GRAPH_MAX_RANK];
     for (unsigned d = 0; d < rank; d++)
-        values[d] = order[d];
-    return expand_binary(&t->expand, node, GRAPH_TRANSPOSE, "weights", *node, list);
+        axes[d] = order[d];
+    return expand_transpose(&t->expand, node, "weights", *node, axes, rank);
 }
 
 mp2ml_status tflite_integers(struct tflite_import *t, const struct tflite_op *op, size_t k,

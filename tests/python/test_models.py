@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Networks that others trained, run privately: TensorFlow files and weights as text.
+"""Networks that others trained, run privately: TensorFlow and ONNX files, and weights as text.
 
 Data: the collection of models (MP2ML_MODELS, or shared/models beside the project) and MNIST.
 """
@@ -26,6 +26,22 @@ def test_golden_outputs(name: str, mnist: Mnist) -> None:
     golden = np.load(model_file(f"golden/{name}.pb.npy"))
     model = mp2ml.Model(model_file(f"tf/{name}.pb"), reveal="logits")
     images = mnist[0][:100]
+    assert np.abs(model.eval_float(images) - golden).max() < 1e-4 * np.abs(golden).max()
+    compare(name, model, images, [golden])
+
+
+@pytest.mark.parametrize("layout", ("batch", "image"))
+@pytest.mark.parametrize(("name", "mean", "deviation"), (
+    ("cnn_max_mninst2", 0, 1), ("mnist-8_onnxmodelzoo", 0, 1 / 255), ("mnist2x10", 0, 1),
+    ("mnist5x20_leaky_relu", 0, 1), ("mnist_onnxmlir", 0.1307, 0.3081)))
+def test_golden_outputs_of_onnx_files(name: str, mean: float, deviation: float, layout: str,
+                                      mnist: Mnist) -> None:
+    """The same of ONNX files; each was trained on pixels scaled in its own way."""
+    golden = np.load(model_file(f"golden/{name}.onnx.npy"))
+    images = ((mnist[0][:100].astype(np.float32) - mean) / deviation).astype(np.float32)
+    model = mp2ml.Model(model_file(f"onnx/{name}.onnx"), reveal="logits", layout=layout,
+                        input_range=(float(images.min()), float(images.max())))
+    images = images.reshape(100, *model.inputs[0].shape)
     assert np.abs(model.eval_float(images) - golden).max() < 1e-4 * np.abs(golden).max()
     compare(name, model, images, [golden])
 
