@@ -51,7 +51,10 @@ static const struct {
       "leave it out, or export the network in floats; the planner chooses the fixed-point bits"}},
     {" qlinearconv qlinearmatmul convinteger matmulinteger dequantizelinear dequantize "
      "quantizedconv2d quantizedmatmul ",
-     {"quantized networks are not read where data are quantized", "export the network in floats"}},
+     {"quantized tensors are read with constant scales, of 8 or 16 bits, one for all values or one "
+      "a "
+      "channel",
+      "quantize it so, or export the network in floats"}},
     {" equal notequal less lessequal lessorequal greater greaterequal greaterorequal not and or "
      "xor "
      "logicalnot logicaland logicalor where select selectv2 nonzero compress ",
@@ -85,7 +88,7 @@ static const struct {
       "resize in mode nearest, or with a ConvTranspose"}},
     {" conv convtranspose conv2d conv2dbackpropinput conv3d conv3dbackpropinputv2 averagepool3d "
      "avgpool3d maxpool3d maxunpool lppool globallppool deformconv ",
-     {"windows are those of one or two dimensions, with constant weights",
+     {"windows slide along one to three axes, with constant weights",
       "write it as a convolution or pooling over two axes"}},
     {" randomnormal randomuniform randomnormallike randomuniformlike randomstandardnormal "
      "truncatednormal multinomial bernoulli dropout statelessrandomnormalv2 ",

@@ -11,34 +11,29 @@
 
 /* Shapes -------------------------------------------------------------------------------------- */
 
-/* Replaces the one -1 behind the first axis; that on the first one may mean the batch. */
+/* Replaces the one -1. Of a batch whose size is not known the first axis is the same before and
+ * behind, or what is asked for is no function of one sample. */
 static bool fill_open(struct onnx_shape *to, const struct onnx_shape *from)
 {
     int64_t all = 1, known = 1;
-    unsigned open = GRAPH_MAX_RANK, n_open = 0;
-    const bool unknown = from->rank != 0 && from->dims[0] < 0;
-    const unsigned first = unknown ? 1 : 0;
+    unsigned open = GRAPH_MAX_RANK;
+    const unsigned first = from->rank != 0 && from->dims[0] < 0 ? 1 : 0;
     for (unsigned d = first; d < from->rank; d++)
         all *= from->dims[d]; /* below 2^31 */
-    for (unsigned d = 0; d < to->rank; d++) {
-        if (to->dims[d] == -1 && (d >= first || !unknown)) {
+    for (unsigned d = first; d < to->rank; d++) {
+        if (to->dims[d] == -1 && open != GRAPH_MAX_RANK)
+            return false;
+        if (to->dims[d] == -1)
             open = d;
-            n_open++;
-        } else if (!(d == 0 && unknown && to->dims[0] < 0) &&
-                   __builtin_mul_overflow(known, to->dims[d], &known))
+        else if (__builtin_mul_overflow(known, to->dims[d], &known))
             return false;
     }
-    if (n_open == 0)
+    if (open == GRAPH_MAX_RANK)
         return true; /* what does not fit is found later */
-    if (n_open > 1 || known <= 0)
-        return false;
-    if (unknown && to->dims[0] > 0) { /* one sample's */
-        if (all % known != 0)
-            return false;
-    } else if (unknown && from->dims[0] != to->dims[0])
+    if (known <= 0 || all % known != 0 || (first != 0 && from->dims[0] != to->dims[0]))
         return false;
     to->dims[open] = all / known;
-    return all % known == 0;
+    return true;
 }
 
 mp2ml_status onnx_reshape_op(struct onnx_call *c, enum graph_op op)
