@@ -410,6 +410,8 @@ static mp2ml_status walk(struct lower *lw)
         struct rep rep = {0};
         if (!reads_refused(lw)) {
             const mp2ml_status status = walk_node(lw, &rep);
+            if (status != MP2ML_OK)
+                rep_wipe(&rep); /* what was made before it failed */
             if (status != MP2ML_OK && (status != MP2ML_ERR_UNSUPPORTED || lw->refusals == NULL))
                 return point_to_listing(lw, status);
             lw->refused[lw->node] = status != MP2ML_OK;
