@@ -137,6 +137,8 @@ def rewritten() -> Iterator[tuple[list[str], str]]:
 
 def class_of(form: str) -> str:
     """The most expensive classes that the form of an operator needs."""
+    if "ARGMAX" in form:
+        return "end"
     if "MAX_POOL" in form:
         return "maximum"
     product = re.search(r"MUL (with itself|of x with)", form) is not None
@@ -173,7 +175,7 @@ def document() -> str:
         tail += f"{FORMATS[key]}: {wrapped(constant)}.\n\n"
     counts = [f"{sum(len(by.get(key, [])) for by in names.values())} operators of {FORMATS[key]}"
               for key in formats]
-    head = HEAD.format(counts=" and ".join(counts), classes=CLASSES, rules="---|" * len(formats),
+    head = HEAD.format(counts=", ".join(counts[:-1]) + " and " + counts[-1], classes=CLASSES, rules="---|" * len(formats),
                        formats=" | ".join(FORMATS[key] for key in formats))
     return head + "\n".join(lines) + "\n" + TAIL + tail.rstrip("\n") + "\n" + NOTES
 
