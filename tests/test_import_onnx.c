@@ -468,6 +468,7 @@ static void test_shapes_of_inputs(void **state)
     } cases[] = {{{-1, 2}, 2, NULL},          {{-2, 2}, 2, NULL},
                  {{-1, -1}, 2, "'x'"},        {{0}, -1, "'x'"},
                  {{-1, INT64_MAX}, 2, "'x'"}, {{-1, 1 << 16, 1 << 16}, 3, "'x'"},
+                 {{INT64_MAX, 2}, 2, "'x'"},  {{1 << 20, 2}, 2, NULL},
                  {{-1, 0}, 2, "'x'"},         {{-1, 1, 1, 1, 1, 1, 1, 1, 1}, 9, "'x'"}};
     for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
         struct onnx_writer w = {0};

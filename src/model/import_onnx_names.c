@@ -393,7 +393,8 @@ bool onnx_bounds_batch(const struct onnx_bounds *bounds, const struct onnx_model
         if (!m->values[start->value].needed)
             continue;
         const int64_t first = start->shape.rank != 0 ? start->shape.dims[0] : 0;
-        how->may_be_batch = how->may_be_batch && first != 0 && (!any || first == how->batch);
+        how->may_be_batch = how->may_be_batch && first != 0 && first <= (int64_t)GRAPH_MAX_COUNT &&
+                            (!any || first == how->batch);
         how->batch = first != 0 ? first : ONNX_UNKNOWN;
         any = true;
         whole = whole && start->known && start->shape.rank < GRAPH_MAX_RANK;

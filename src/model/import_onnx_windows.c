@@ -183,11 +183,12 @@ static mp2ml_status unfold_depth(struct onnx_call *c, int *out, int a, const str
                                  int64_t groups)
 {
     const int64_t count = out_size(s, 0), taps = s->kernel[0], area = s->in[1] * s->in[2];
-    const int64_t each = s->channels / groups, all = s->times * count * taps * s->channels;
-    const int64_t dims[4] = {GRAPH_BATCH, all, s->in[1], s->in[2]};
+    const int64_t each = s->channels / groups;
+    const int64_t parts[6] = {s->times, count, taps, s->channels, s->in[1], s->in[2]};
     size_t values;
-    if (!graph_count(&values, dims + 1, 3) || values > GRAPH_MAX_SAMPLE)
+    if (!graph_count(&values, parts, 6) || values > GRAPH_MAX_SAMPLE)
         return ONNX_FAIL(c, MP2ML_ERR_UNSUPPORTED, "has too many windows");
+    const int64_t dims[4] = {GRAPH_BATCH, (int64_t)values / area, s->in[1], s->in[2]};
     int64_t *list = malloc(values * sizeof *list), *at = list;
     if (list == NULL)
         return status_fail(c->t->build.err, MP2ML_ERR_MEMORY, "out of memory");
