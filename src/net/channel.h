@@ -49,7 +49,7 @@ const struct network *channel_simulated(const struct channel *c);
 bool channel_is_loopback(const struct channel *c);
 
 /* How long the handshake of TCP took where this party connected, a simulated link's included: one
- * round trip. 0 for pairs and where the peer connected. */
+ * round trip. 0 for pairs, on one machine but for what is simulated, and where the peer connected. */
 double channel_connect_seconds(const struct channel *c);
 
 /* From now on, calls fail with ERR_TIMEOUT when total_ms have passed, whatever moves; 0 = never. */

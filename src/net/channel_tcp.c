@@ -202,6 +202,7 @@ mp2ml_status channel_tcp_connect(struct channel **out, const char *host, uint16_
         return status_fail(err, status, "no connection to %s port %s within %d ms: %s", host,
                            service, timeout_ms, a.reason);
     channel_set_tick(*out, tick, tick_context);
-    (*out)->connect_seconds = a.seconds;
+    /* On one machine it is the scheduler's time, no link's. */
+    (*out)->connect_seconds = channel_is_loopback(*out) ? 0 : a.seconds;
     return MP2ML_OK;
 }
