@@ -76,7 +76,7 @@ static void evaluates_as_defined(void **state)
         float x[11 * 100], y[9 * 100];
         for (size_t i = 0; i < 11 * images; i++)
             x[i] = (float)net_random(&net);
-        linear_eval_float(&lin, y, x, images);
+        assert_int_equal(linear_eval_float(&lin, y, x, images), MP2ML_OK);
         for (size_t i = 0; i < images; i++) {
             for (uint32_t r = 0; r < 8; r++) {
                 uint32_t o = (r * 5 + 1) % 9;

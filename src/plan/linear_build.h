@@ -67,7 +67,8 @@ MUST_CHECK mp2ml_status linear_renumber(struct linear *lin, const uint32_t *numb
 uint32_t *linear_owners(const struct linear *lin);
 
 /* out[value][image] of in[value][image], in floats. */
-void linear_eval_float(const struct linear *lin, float *out, const float *in, size_t images);
+MUST_CHECK mp2ml_status linear_eval_float(const struct linear *lin, float *out, const float *in,
+                                          size_t images);
 
 /* Of one row of a group, for each column the factors of x and y. The same for all groups that share
  * the block and its columns. */

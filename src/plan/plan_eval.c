@@ -43,9 +43,9 @@ static mp2ml_status eval_linear(struct eval *e, const struct plan_step *step, fl
         }
         in = joined;
     }
-    linear_eval_float(lin, out, in, e->images);
+    mp2ml_status status = linear_eval_float(lin, out, in, e->images);
     free(joined);
-    return MP2ML_OK;
+    return status;
 }
 
 static void eval_relu(const struct eval *e, const struct plan_step *step, float *out,

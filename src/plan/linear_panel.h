@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Products of a linear map with many vectors: its blocks as matrices. Groups that share a block of
+ * weights stand side by side with their images as the *lanes* of a panel; what they read is gathered
+ * once, some columns at a time, and all rows of the block go over it. Words of 32 bits, whose type
+ * only the kernel knows: floats of the model, or integers mod 2^32 of its twin. Sums run over the
+ * columns in order. */
+#ifndef PLAN_LINEAR_PANEL_H
+#define PLAN_LINEAR_PANEL_H
+
+#include "base/status.h"
+#include "plan/linear.h"
+
+#define PANEL_LANES 64u /* and as many words from one column, or row, to the next */
+
+struct linear_panel { /* lane g*width + i is image `at` + i of groups[g] */
+    const struct linear *lin;
+    const struct linear_group *const *groups; /* with the weights of the first */
+    size_t n_groups, at, width;
+    size_t row, rows; /* of the block */
+    size_t lanes;     /* n_groups * width <= PANEL_LANES */
+};
+
+struct linear_product {
+    const struct linear *lin;
+    size_t images;
+    void *context;
+    /* out[i] = image at + i of value v of the operand, `width` of them. */
+    void (*gather)(void *context, uint32_t *out, size_t v, size_t at, size_t width);
+    /* sum[r*PANEL_LANES + lane] += the weights of row r, columns first.. first+cols-1, times
+     * x[c*PANEL_LANES + lane]; both are 64-byte aligned and lanes beyond the panel's are 0. */
+    void (*kernel)(uint32_t *sum, const uint32_t *x, const struct linear_panel *panel, size_t first,
+                   size_t cols);
+    /* The sums of a panel are complete; panels come from several threads, in any order. */
+    void (*finish)(void *context, const struct linear_panel *panel, const uint32_t *sum);
+};
+
+MUST_CHECK mp2ml_status linear_multiply(const struct linear_product *product);
+
+/* Defines the kernel NAME for an instruction set: ROWS rows of weights, an array of the map, and
+ * VECTORS vectors of BYTES each stay in registers. No product is fused with its sum. */
+#define PANEL_KERNEL(NAME, TARGET, WORD, WEIGHTS, BYTES, VECTORS, ROWS)                            \
+    typedef WORD NAME##_lanes __attribute__((vector_size(BYTES), may_alias));                      \
+    /* `rows` is a constant at every call. */                                                      \
+    TARGET static inline __attribute__((always_inline)) void NAME##_tile(                          \
+        uint32_t *to, const uint32_t *x, const struct linear_panel *p, size_t row, size_t rows,    \
+        size_t first, size_t cols)                                                                 \
+    {                                                                                              \
+        NAME##_lanes sum[ROWS][VECTORS];                                                           \
+        const struct linear_group *group = p->groups[0];                                           \
+        const size_t stride = group->stride;                                                       \
+        const uint32_t *col = p->lin->index + group->col_at + first;                               \
+        const __typeof__(p->lin->WEIGHTS) w =                                                      \
+            p->lin->WEIGHTS + group->weights_at + (p->row + row) * stride;                         \
+        for (size_t r = 0; r < rows; r++)                                                          \
+            for (size_t v = 0; v < VECTORS; v++)                                                   \
+                sum[r][v] = ((const NAME##_lanes *)(to + (row + r) * PANEL_LANES))[v];             \
+        for (size_t c = 0; c < cols; c++, x += PANEL_LANES)                                        \
+            for (size_t r = 0; r < rows; r++)                                                      \
+                for (size_t v = 0; v < VECTORS; v++) {                                             \
+                    const NAME##_lanes product =                                                   \
+                        ((const NAME##_lanes *)x)[v] * (WORD)w[r * stride + col[c]];               \
+                    sum[r][v] += product;                                                          \
+                }                                                                                  \
+        for (size_t r = 0; r < rows; r++)                                                          \
+            for (size_t v = 0; v < VECTORS; v++)                                                   \
+                ((NAME##_lanes *)(to + (row + r) * PANEL_LANES))[v] = sum[r][v];                   \
+    }                                                                                              \
+    TARGET static void NAME(uint32_t *sum, const uint32_t *x, const struct linear_panel *p,        \
+                            size_t first, size_t cols)                                             \
+    {                                                                                              \
+        const size_t step = (VECTORS) * (BYTES) / sizeof(WORD);                                    \
+        size_t row = 0;                                                                            \
+        for (; row + (ROWS) <= p->rows; row += (ROWS))                                             \
+            for (size_t at = 0; at < p->lanes; at += step)                                         \
+                NAME##_tile(sum + at, x + at, p, row, ROWS, first, cols);                          \
+        for (; row < p->rows; row++)                                                               \
+            for (size_t at = 0; at < p->lanes; at += step)                                         \
+                NAME##_tile(sum + at, x + at, p, row, 1, first, cols);                             \
+    }
+
+#endif
