@@ -9,10 +9,12 @@
 #include "base/cpu.h"
 #include "plan/linear_build.h"
 
-#define TILE 8 /* groups side by side */
-#define ROWS 4 /* of the block at a time */
+#define LANES 4 /* of a vector: wider ones than the machine's are slow */
+#define VECTORS 2
+#define TILE (VECTORS * LANES) /* groups side by side */
+#define ROWS 4                 /* of the block at a time */
 
-typedef double lanes __attribute__((vector_size(TILE * sizeof(double))));
+typedef double lanes __attribute__((vector_size(LANES * sizeof(double))));
 
 struct sums_job { /* `width` <= TILE groups with the weights of the first */
     const struct linear *lin;
@@ -20,7 +22,7 @@ struct sums_job { /* `width` <= TILE groups with the weights of the first */
     size_t width;
     const struct linear_sums *sums;
     double *out;
-    lanes *x, *y;  /* [cols]: what the groups read */
+    lanes *x, *y;  /* [cols][VECTORS]: what the groups read */
     double *a, *b; /* [ROWS][cols]: the block's factors */
 };
 
@@ -33,8 +35,8 @@ static inline __attribute__((always_inline)) void gather(const struct sums_job *
         const struct linear_group *group = j->groups[t < j->width ? t : 0];
         for (size_t c = 0; c < cols; c++) {
             const size_t i = linear_in(j->lin, group, c);
-            j->x[c][t] = j->sums->x[i];
-            j->y[c][t] = j->sums->y[i];
+            j->x[c * VECTORS + t / LANES][t % LANES] = j->sums->x[i];
+            j->y[c * VECTORS + t / LANES][t % LANES] = j->sums->y[i];
         }
     }
 }
@@ -43,19 +45,22 @@ static inline __attribute__((always_inline)) void gather(const struct sums_job *
 static inline __attribute__((always_inline)) void tile_rows(const struct sums_job *j, size_t row,
                                                             size_t rows)
 {
-    lanes sum[ROWS];
+    lanes sum[ROWS][VECTORS];
     const size_t cols = j->groups[0]->cols;
     for (size_t r = 0; r < rows; r++) {
         j->sums->factors(j->sums->context, j->a + r * cols, j->b + r * cols, j->groups[0], row + r);
         for (size_t t = 0; t < TILE; t++)
-            sum[r][t] = t < j->width ? j->out[linear_out(j->lin, j->groups[t], row + r)] : 0;
+            sum[r][t / LANES][t % LANES] =
+                t < j->width ? j->out[linear_out(j->lin, j->groups[t], row + r)] : 0;
     }
     for (size_t c = 0; c < cols; c++)
         for (size_t r = 0; r < rows; r++)
-            sum[r] += j->x[c] * j->a[r * cols + c] + j->y[c] * j->b[r * cols + c];
+            for (size_t v = 0; v < VECTORS; v++)
+                sum[r][v] += j->x[c * VECTORS + v] * j->a[r * cols + c] +
+                             j->y[c * VECTORS + v] * j->b[r * cols + c];
     for (size_t r = 0; r < rows; r++)
         for (size_t t = 0; t < j->width; t++)
-            j->out[linear_out(j->lin, j->groups[t], row + r)] = sum[r][t];
+            j->out[linear_out(j->lin, j->groups[t], row + r)] = sum[r][t / LANES][t % LANES];
 }
 
 static inline __attribute__((always_inline)) void tile(const struct sums_job *j)
@@ -140,7 +145,7 @@ mp2ml_status linear_sums(const struct linear *lin, double *out, const struct lin
     int short_of_memory = 0;
 #pragma omp parallel if (status == MP2ML_OK)
     {
-        lanes *x = aligned_alloc(sizeof *x, 2 * cols * sizeof *x);
+        lanes *x = aligned_alloc(sizeof *x, 2 * cols * VECTORS * sizeof *x);
         double *a = malloc(2 * ROWS * cols * sizeof *a);
         if (x == NULL || a == NULL) {
 #pragma omp atomic write
@@ -149,7 +154,7 @@ mp2ml_status linear_sums(const struct linear *lin, double *out, const struct lin
 #pragma omp for schedule(dynamic, 4)
         for (size_t i = 0; i < n_tiles; i++) {
             const struct sums_job job = {
-                lin, sorted + first[i], first[i + 1] - first[i], sums, out, x, x + cols,
+                lin, sorted + first[i], first[i + 1] - first[i], sums, out, x, x + cols * VECTORS,
                 a,   a + ROWS * cols};
             if (x != NULL && a != NULL)
                 kernel(&job);

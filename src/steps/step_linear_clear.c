@@ -5,108 +5,61 @@
 #include <stdlib.h>
 
 #include "base/cpu.h"
+#include "plan/linear_panel.h"
 #include "steps/steps.h"
 
-#define TILE 16 /* images that stay in registers */
-
-typedef uint32_t lanes __attribute__((vector_size(TILE * sizeof(uint32_t))));
-
-struct clear_job { /* rows of a group for some images */
-    const struct linear *lin;
-    const struct linear_group *group;
-    uint64_t *out;      /* [value][image]: the sums without bias, mod 2^32 */
-    const uint32_t *in; /* [value][image] */
-    size_t images, at, width;
+struct sums {
+    const struct clear_run *run;
+    const struct plan_step *step;
+    uint64_t *out;
+    size_t count[PLAN_MAX_OPERANDS];
 };
 
-typedef void (*clear_kernel)(const struct clear_job *job);
-
-/* `rows` and `full` are constants at every call: the sums stay in registers. */
-static inline __attribute__((always_inline)) void tile_rows(const struct clear_job *j, size_t row,
-                                                            size_t rows, bool full)
-{
-    lanes sum[8];
-    const size_t cols = j->group->cols, width = full ? TILE : j->width;
-    const size_t stride = j->group->stride;
-    const uint32_t *index = j->lin->index + j->group->in_at;
-    const uint32_t *col = j->lin->index + j->group->col_at;
-    const uint32_t *in = j->in + (size_t)j->group->in_base * j->images + j->at;
-    const int16_t *w = j->lin->wi + j->group->weights_at + row * stride;
-    for (size_t r = 0; r < rows; r++)
-        sum[r] = (lanes){0};
-    for (size_t c = 0; c < cols; c++) {
-        lanes x = {0};
-        memcpy(&x, in + (size_t)index[c] * j->images, width * sizeof(*in));
-        for (size_t r = 0; r < rows; r++)
-            sum[r] += x * (uint32_t)(int32_t)w[r * stride + col[c]];
-    }
-    for (size_t r = 0; r < rows; r++) {
-        size_t o = linear_out(j->lin, j->group, row + r);
-        for (size_t b = 0; b < width; b++)
-            j->out[o * j->images + j->at + b] = sum[r][b];
-    }
-}
-
-static inline __attribute__((always_inline)) void tile(const struct clear_job *j, size_t step)
-{
-    const size_t end = j->group->rows;
-    size_t row = 0;
-    for (; j->width == TILE && row + step <= end; row += step)
-        tile_rows(j, row, step, true);
-    for (; row + step <= end; row += step)
-        tile_rows(j, row, step, false);
-    for (; row < end; row++)
-        tile_rows(j, row, 1, false);
-}
-
-static void tile_portable(const struct clear_job *j)
-{
-    tile(j, 1);
-}
-
+PANEL_KERNEL(kernel_portable, , uint32_t, wi, 16, 2, 4)
 #if defined(__x86_64__)
-__attribute__((target("avx2"))) static void tile_avx2(const struct clear_job *j)
-{
-    tile(j, 2);
-}
-
-__attribute__((target("avx512f"))) static void tile_avx512(const struct clear_job *j)
-{
-    tile(j, 8);
-}
+PANEL_KERNEL(kernel_avx2, __attribute__((target("avx2"))), uint32_t, wi, 32, 2, 4)
+PANEL_KERNEL(kernel_avx512, __attribute__((target("avx512f"))), uint32_t, wi, 64, 2, 8)
 #endif
 
-static clear_kernel pick(void)
+/* An operand's values times 2^shift, mod 2^32: what is beyond l bits is cut off at the end. */
+static void gather(void *context, uint32_t *out, size_t v, size_t at, size_t width)
 {
-#if defined(__x86_64__)
-    switch (cpu_level()) {
-    case CPU_AVX512:
-        return tile_avx512;
-    case CPU_AVX2:
-        return tile_avx2;
-    case CPU_PORTABLE:
-        break;
-    }
-#endif
-    return tile_portable;
+    const struct sums *s = context;
+    unsigned o = 0;
+    while (v >= s->count[o])
+        v -= s->count[o++];
+    const uint64_t *from = s->run->values[s->step->operands[o]] + v * s->run->images + at;
+    for (size_t i = 0; i < width; i++)
+        out[i] = (uint32_t)(from[i] << s->step->shift[o]);
 }
 
-static void sums_32(const struct linear *lin, uint64_t *out, const uint32_t *in, size_t images)
+static void finish(void *context, const struct linear_panel *p, const uint32_t *sum)
 {
-    const clear_kernel kernel = pick();
-    const size_t tiles = (images + TILE - 1) / TILE;
-#pragma omp parallel for schedule(dynamic, 4)
-    for (size_t i = 0; i < lin->n_groups * tiles; i++) {
-        size_t at = i % tiles * TILE;
-        const struct clear_job job = {lin,
-                                      &lin->groups[i / tiles],
-                                      out,
-                                      in,
-                                      images,
-                                      at,
-                                      images - at < TILE ? images - at : TILE};
-        kernel(&job);
-    }
+    const struct sums *s = context;
+    for (size_t r = 0; r < p->rows; r++)
+        for (size_t g = 0; g < p->n_groups; g++) {
+            const size_t o = linear_out(p->lin, p->groups[g], p->row + r);
+            for (size_t i = 0; i < p->width; i++)
+                s->out[o * s->run->images + p->at + i] = sum[r * PANEL_LANES + g * p->width + i];
+        }
+}
+
+/* Sums without bias, mod 2^32. */
+static mp2ml_status sums_32(const struct clear_run *run, unsigned step)
+{
+    const struct plan_public *pub = &run->plan->pub;
+    struct sums s = {.run = run, .step = &pub->steps[step], .out = run->values[step]};
+    struct linear_product product = {&run->plan->linear[step], run->images, &s, gather,
+                                     kernel_portable,          finish};
+    for (unsigned o = 0; o < s.step->n_operands; o++)
+        s.count[o] = pub->steps[s.step->operands[o]].count;
+#if defined(__x86_64__)
+    if (cpu_level() >= CPU_AVX2)
+        product.kernel = kernel_avx2;
+    if (cpu_level() >= CPU_AVX512)
+        product.kernel = kernel_avx512;
+#endif
+    return linear_multiply(&product);
 }
 
 static void sums_64(const struct linear *lin, uint64_t *out, const uint64_t *in, size_t images)
@@ -127,44 +80,13 @@ static void sums_64(const struct linear *lin, uint64_t *out, const uint64_t *in,
     }
 }
 
-#define PIECE 16384 /* words that are gathered together */
-
-/* The operands' values mod 2^l, l <= 32, in half the memory; freed by the caller, NULL when memory is
- * short. */
-static uint32_t *gather_32(const struct clear_run *run, const struct plan_step *step)
-{
-    const struct plan_public *pub = &run->plan->pub;
-    const size_t inputs = plan_step_inputs(pub, step), images = run->images;
-    const size_t per = images < PIECE ? PIECE / images : 1;
-    uint32_t *x = malloc((inputs * images + 1) * sizeof(*x));
-    uint64_t *piece = malloc(per * images * sizeof(*piece));
-    for (size_t first = 0; x && piece && first < inputs; first += per) {
-        const size_t count = inputs - first < per ? inputs - first : per;
-        gather_operands(piece, pub, step, run->values, first, count, images, step->l);
-        for (size_t i = 0; i < count * images; i++)
-            x[first * images + i] = (uint32_t)piece[i];
-    }
-    if (!piece) {
-        free(x);
-        x = NULL;
-    }
-    free(piece);
-    return x;
-}
-
 static mp2ml_status sums_of(const struct clear_run *run, unsigned s)
 {
     const struct plan_public *pub = &run->plan->pub;
     const struct plan_step *step = &pub->steps[s];
     const struct linear *lin = &run->plan->linear[s];
-    if (step->l <= 32) {
-        uint32_t *x = gather_32(run, step);
-        if (!x)
-            return MP2ML_ERR_MEMORY;
-        sums_32(lin, run->values[s], x, run->images);
-        free(x);
-        return MP2ML_OK;
-    }
+    if (step->l <= 32)
+        return sums_32(run, s);
     const size_t inputs = plan_step_inputs(pub, step);
     uint64_t *x = malloc((inputs * run->images + 1) * sizeof(*x));
     if (!x)
