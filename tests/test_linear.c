@@ -93,22 +93,23 @@ static void evaluates_as_defined(void **state)
     assert_null(lin.w);
 }
 
-static void weight_and_square(const void *context, double *a, double *b,
-                              const struct linear_group *group, size_t row)
+static void squares(const void *context, float *out, const struct linear_group *group, size_t row,
+                    size_t first, size_t cols)
 {
     const struct linear *lin = context;
-    for (size_t c = 0; c < group->cols; c++) {
-        a[c] = (double)lin->w[linear_weight(lin, group, row, c)];
-        b[c] = a[c] * a[c];
+    for (size_t c = 0; c < cols; c++) {
+        const float w = lin->w[linear_weight(lin, group, row, first + c)];
+        out[c] = w * w;
     }
 }
 
-/* 11 groups with one block, more than a tile of them, and 2 with another between them; rows beside
- * a multiple of those that are taken at a time. The same bits as one row after the other. */
+/* 125 groups with one block, more than a panel of them, and 25 with another between them; rows and
+ * columns beside a multiple of those that are taken at a time. The same bits as one row after the
+ * other. */
 static void sums_of_shared_blocks(void **state)
 {
     (void)state;
-    enum { GROUPS = 13, ROWS = 7, COLS = 5, IN = 17, OUT = GROUPS * ROWS };
+    enum { GROUPS = 150, ROWS = 67, COLS = 131, IN = 197, OUT = GROUPS * ROWS };
     struct net net = {NULL, 6};
     struct linear_builder b;
     linear_builder_init(&b, IN, OUT);
@@ -122,31 +123,30 @@ static void sums_of_shared_blocks(void **state)
         for (uint32_t c = 0; c < COLS; c++)
             linear_builder_in(&b, (g * 3 + c * 7) % IN);
         for (uint32_t r = 0; r < ROWS; r++)
-            linear_builder_out(&b, (g * ROWS + r) * 10 % OUT); /* 10 and 91 have no common factor */
+            linear_builder_out(&b, (g * ROWS + r) * 7 % OUT); /* without common factors */
         linear_builder_end(&b, at, 0);
     }
     struct linear lin;
     assert_int_equal(linear_builder_take(&b, &lin), MP2ML_OK);
     assert_int_equal(lin.n_weights, 2 * ROWS * COLS);
-    double x[IN], y[IN], out[OUT];
-    for (size_t i = 0; i < IN; i++) {
+    static double x[IN], out[OUT];
+    for (size_t i = 0; i < IN; i++)
         x[i] = net_random(&net);
-        y[i] = net_random(&net);
-    }
     for (size_t o = 0; o < OUT; o++)
         out[o] = (double)o;
-    const struct linear_sums sums = {weight_and_square, &lin, x, y};
+    const struct linear_sums sums = {squares, &lin, x};
     assert_int_equal(linear_sums(&lin, out, &sums), MP2ML_OK);
     for (size_t g = 0; g < GROUPS; g++)
         for (size_t r = 0; r < ROWS; r++) {
             size_t o = linear_out(&lin, &lin.groups[g], r);
-            double sum = (double)o;
+            float sum = 0;
             for (size_t c = 0; c < COLS; c++) {
-                double w = (double)lin.w[linear_weight(&lin, &lin.groups[g], r, c)];
-                size_t i = linear_in(&lin, &lin.groups[g], c);
-                sum += x[i] * w + y[i] * (w * w);
+                const float w = lin.w[linear_weight(&lin, &lin.groups[g], r, c)];
+                const float product = (float)x[linear_in(&lin, &lin.groups[g], c)] * (w * w);
+                sum += product;
             }
-            assert_memory_equal(&sum, &out[o], sizeof sum);
+            const double expected = (double)o + (double)sum;
+            assert_memory_equal(&expected, &out[o], sizeof expected);
         }
     linear_wipe(&lin);
 }

@@ -177,6 +177,36 @@ static bool slots_grow(struct linear_builder *b)
     return true;
 }
 
+/* The block, or NULL and the slot where it belongs. */
+static const struct linear_block *find_block(const struct linear_builder *b, size_t *slot,
+                                             uint64_t hash, const void *key, size_t key_bytes,
+                                             const float *content, size_t n)
+{
+    *slot = hash & (b->n_slots - 1);
+    for (; b->slots[*slot] != 0; *slot = (*slot + 1) & (b->n_slots - 1)) {
+        const struct linear_block *block = &b->blocks[b->slots[*slot] - 1];
+        if (block_is(b, block, hash, key, key_bytes, content, n))
+            return block;
+    }
+    return NULL;
+}
+
+/* Notes a block in a free slot. */
+static bool add_block(struct linear_builder *b, size_t slot, struct linear_block block,
+                      const void *key)
+{
+    if (!linear_grow(&b->blocks, &b->cap_blocks, b->n_blocks + 1, sizeof *b->blocks) ||
+        !linear_grow(&b->keys, &b->cap_keys, b->n_keys + block.key_bytes, 1))
+        return false;
+    block.key_at = b->n_keys;
+    if (block.key_bytes != 0)
+        memcpy(b->keys + b->n_keys, key, block.key_bytes);
+    b->n_keys += block.key_bytes;
+    b->blocks[b->n_blocks] = block;
+    b->slots[slot] = (uint32_t)++b->n_blocks;
+    return true;
+}
+
 bool linear_builder_block(struct linear_builder *b, const void *key, size_t key_bytes,
                           const float *content, size_t n, size_t *weights_at)
 {
@@ -188,31 +218,50 @@ bool linear_builder_block(struct linear_builder *b, const void *key, size_t key_
     uint64_t hash = hash_bytes(n, key, key_bytes);
     if (content != NULL)
         hash = hash_bytes(hash, content, n * sizeof *content);
-    size_t at = hash & (b->n_slots - 1);
-    for (; b->slots[at] != 0; at = (at + 1) & (b->n_slots - 1)) {
-        const struct linear_block *block = &b->blocks[b->slots[at] - 1];
-        if (block_is(b, block, hash, key, key_bytes, content, n)) {
-            *weights_at = block->weights_at;
-            return true;
-        }
+    size_t slot;
+    const struct linear_block *old = find_block(b, &slot, hash, key, key_bytes, content, n);
+    if (old != NULL) {
+        *weights_at = old->weights_at;
+        return true;
     }
-    if (!linear_grow(&b->blocks, &b->cap_blocks, b->n_blocks + 1, sizeof *b->blocks) ||
-        !linear_grow(&b->keys, &b->cap_keys, b->n_keys + key_bytes, 1) ||
-        !linear_grow(&b->lin.w, &b->cap_w, b->lin.n_weights + n, sizeof *b->lin.w)) {
+    const struct linear_block block = {hash, 0, key_bytes, b->lin.n_weights, n, content != NULL};
+    if (!linear_grow(&b->lin.w, &b->cap_w, b->lin.n_weights + n, sizeof *b->lin.w) ||
+        !add_block(b, slot, block, key)) {
         b->failed = true;
         return true;
     }
-    b->blocks[b->n_blocks] =
-        (struct linear_block){hash, b->n_keys, key_bytes, b->lin.n_weights, n, content != NULL};
-    b->slots[at] = (uint32_t)++b->n_blocks;
-    if (key_bytes != 0)
-        memcpy(b->keys + b->n_keys, key, key_bytes);
-    b->n_keys += key_bytes;
     *weights_at = b->lin.n_weights;
     b->lin.n_weights += n;
     if (content != NULL && n != 0)
         memcpy(b->lin.w + *weights_at, content, n * sizeof *content);
     return false;
+}
+
+bool linear_builder_known(const struct linear_builder *b, const void *key, size_t key_bytes,
+                          size_t n, size_t *weights_at)
+{
+    size_t slot;
+    const struct linear_block *block =
+        b->n_slots != 0
+            ? find_block(b, &slot, hash_bytes(n, key, key_bytes), key, key_bytes, NULL, n)
+            : NULL;
+    if (block != NULL)
+        *weights_at = block->weights_at;
+    return block != NULL;
+}
+
+void linear_builder_also(struct linear_builder *b, const void *key, size_t key_bytes, size_t n,
+                         size_t weights_at)
+{
+    if (b->failed || !slots_grow(b)) {
+        b->failed = true;
+        return;
+    }
+    const uint64_t hash = hash_bytes(n, key, key_bytes);
+    size_t slot;
+    const struct linear_block block = {hash, 0, key_bytes, weights_at, n, false};
+    if (find_block(b, &slot, hash, key, key_bytes, NULL, n) == NULL)
+        b->failed = !add_block(b, slot, block, key);
 }
 
 /* ---- lists ----------------------------------------------------------------------------------- */

@@ -50,6 +50,12 @@ MUST_CHECK mp2ml_status linear_builder_take(struct linear_builder *b, struct lin
  * it was made; with content it is filled, without the caller fills lin.w[*weights_at .. + n). */
 bool linear_builder_block(struct linear_builder *b, const void *key, size_t key_bytes,
                           const float *content, size_t n, size_t *weights_at);
+/* Whether a block of n weights has this key; nothing is made. */
+bool linear_builder_known(const struct linear_builder *b, const void *key, size_t key_bytes,
+                          size_t n, size_t *weights_at);
+/* The block of n weights at weights_at has this key, too. */
+void linear_builder_also(struct linear_builder *b, const void *key, size_t key_bytes, size_t n,
+                         size_t weights_at);
 /* Begins a group; columns and rows follow by linear_builder_in (or _column, where it has not all of
  * its block's) and _out, then _end. */
 void linear_builder_begin(struct linear_builder *b);
@@ -70,16 +76,16 @@ uint32_t *linear_owners(const struct linear *lin);
 MUST_CHECK mp2ml_status linear_eval_float(const struct linear *lin, float *out, const float *in,
                                           size_t images);
 
-/* Of one row of a group, for each column the factors of x and y. The same for all groups that share
- * the block and its columns. */
-typedef void (*linear_factors)(const void *context, double *a, double *b,
-                               const struct linear_group *group, size_t row);
+/* Of one row of a group, for columns first.. first+cols-1 what the sum multiplies x with; out[0] is
+ * the first's. The same for all groups that share the block and its columns. */
+typedef void (*linear_factors)(const void *context, float *out, const struct linear_group *group,
+                               size_t row, size_t first, size_t cols);
 struct linear_sums {
     linear_factors factors;
     const void *context;
-    const double *x, *y; /* [n_in] */
+    const double *x; /* [n_in] */
 };
-/* out[o] += sum over the columns c of o's row of a[c] * x[c] + b[c] * y[c]. */
+/* out[o] += sum over the columns c of o's row of factor[c] * x[c], in floats. */
 MUST_CHECK mp2ml_status linear_sums(const struct linear *lin, double *out,
                                     const struct linear_sums *sums);
 

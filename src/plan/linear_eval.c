@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A linear map in floats. Products are never fused with their sums, so that all instruction sets give
+ * A linear map in floats, and sums over what follows from its weights. Products are never fused with their sums, so that all instruction sets give
  * the same bits and a plan does not depend on the machine that made it. */
 #include <string.h>
 
@@ -40,15 +40,71 @@ static void finish(void *context, const struct linear_panel *p, const uint32_t *
         }
 }
 
+linear_kernel linear_kernel_float(void)
+{
+#if defined(__x86_64__)
+    if (cpu_level() >= CPU_AVX512)
+        return kernel_avx512;
+    if (cpu_level() >= CPU_AVX2)
+        return kernel_avx2;
+#endif
+    return kernel_portable;
+}
+
 mp2ml_status linear_eval_float(const struct linear *lin, float *out, const float *in, size_t images)
 {
     struct eval e = {lin, out, in, images};
-    struct linear_product product = {lin, images, &e, gather, kernel_portable, finish};
-#if defined(__x86_64__)
-    if (cpu_level() >= CPU_AVX2)
-        product.kernel = kernel_avx2;
-    if (cpu_level() >= CPU_AVX512)
-        product.kernel = kernel_avx512;
-#endif
+    const struct linear_product product = {.lin = lin,
+                                           .images = images,
+                                           .context = &e,
+                                           .gather = gather,
+                                           .kernel = linear_kernel_float(),
+                                           .finish = finish};
+    return linear_multiply(&product);
+}
+
+/* ---- sums of factors ------------------------------------------------------------------------- */
+
+struct sums {
+    const struct linear_sums *sums;
+    double *out;
+};
+
+static void gather_sums(void *context, uint32_t *out, size_t v, size_t at, size_t width)
+{
+    const struct sums *s = context;
+    const float x = (float)s->sums->x[v];
+    (void)at, (void)width; /* one vector */
+    memcpy(out, &x, sizeof x);
+}
+
+static void factors_of(void *context, float *out, const struct linear_panel *p, size_t row,
+                       size_t first, size_t cols)
+{
+    const struct sums *s = context;
+    s->sums->factors(s->sums->context, out, p->groups[0], p->row + row, first, cols);
+}
+
+static void finish_sums(void *context, const struct linear_panel *p, const uint32_t *sum)
+{
+    const struct sums *s = context;
+    for (size_t r = 0; r < p->rows; r++)
+        for (size_t g = 0; g < p->n_groups; g++) {
+            float v;
+            memcpy(&v, sum + r * PANEL_LANES + g, sizeof v);
+            s->out[linear_out(p->lin, p->groups[g], p->row + r)] += (double)v;
+        }
+}
+
+mp2ml_status linear_sums(const struct linear *lin, double *out, const struct linear_sums *sums)
+{
+    struct sums s = {sums, out};
+    const struct linear_product product = {.lin = lin,
+                                           .images = 1,
+                                           .context = &s,
+                                           .factors = factors_of,
+                                           .gather = gather_sums,
+                                           .kernel = linear_kernel_float(),
+                                           .finish = finish_sums};
     return linear_multiply(&product);
 }

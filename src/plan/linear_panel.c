@@ -112,23 +112,50 @@ static struct linear_panel panel_of(const struct walk *w, size_t item)
     return p;
 }
 
+struct scratch { /* of one thread */
+    _Alignas(64) uint32_t x[COLUMNS * PANEL_LANES];
+    uint32_t sum[ROWS * PANEL_LANES];
+    float factors[ROWS * COLUMNS]; /* as the block of a map */
+    uint32_t column[COLUMNS];      /* 0, 1, ... */
+};
+
+/* The kernel on factors instead of weights. */
+static void multiply_factors(const struct linear_product *product, const struct linear_panel *p,
+                             struct scratch *scratch, size_t first, size_t cols)
+{
+    const struct linear lin = {.w = scratch->factors, .index = scratch->column};
+    const struct linear_group group = {.stride = COLUMNS}, *block = &group;
+    struct linear_panel panel = *p;
+    panel.lin = &lin;
+    panel.groups = &block;
+    panel.row = 0;
+    for (size_t r = 0; r < p->rows; r++)
+        product->factors(product->context, scratch->factors + r * COLUMNS, p, r, first, cols);
+    for (size_t c = 0; c < cols; c++)
+        scratch->column[c] = (uint32_t)c;
+    product->kernel(scratch->sum, scratch->x, &panel, 0, cols);
+}
+
 static void multiply_panel(const struct linear_product *product, const struct linear_panel *p,
-                           uint32_t *x, uint32_t *sum)
+                           struct scratch *scratch)
 {
     const size_t all = p->groups[0]->cols;
-    memset(sum, 0, p->rows * PANEL_LANES * sizeof *sum);
+    memset(scratch->sum, 0, p->rows * PANEL_LANES * sizeof *scratch->sum);
     for (size_t first = 0; first < all; first += COLUMNS) {
         const size_t cols = all - first < COLUMNS ? all - first : COLUMNS;
         for (size_t c = 0; c < cols; c++) {
-            uint32_t *to = x + c * PANEL_LANES;
+            uint32_t *to = scratch->x + c * PANEL_LANES;
             for (size_t g = 0; g < p->n_groups; g++, to += p->width)
                 product->gather(product->context, to, linear_in(p->lin, p->groups[g], first + c),
                                 p->at, p->width);
             memset(to, 0, (PANEL_LANES - p->lanes) * sizeof *to);
         }
-        product->kernel(sum, x, p, first, cols);
+        if (product->factors != NULL)
+            multiply_factors(product, p, scratch, first, cols);
+        else
+            product->kernel(scratch->sum, scratch->x, p, first, cols);
     }
-    product->finish(product->context, p, sum);
+    product->finish(product->context, p, scratch->sum);
 }
 
 mp2ml_status linear_multiply(const struct linear_product *product)
@@ -141,18 +168,18 @@ mp2ml_status linear_multiply(const struct linear_product *product)
     int short_of_memory = 0;
 #pragma omp parallel if (items > 1)
     {
-        uint32_t *x = aligned_alloc(64, (COLUMNS + ROWS) * PANEL_LANES * sizeof *x);
-        if (x == NULL) {
+        struct scratch *scratch = aligned_alloc(64, sizeof *scratch);
+        if (scratch == NULL) {
 #pragma omp atomic write
             short_of_memory = 1;
         }
 #pragma omp for schedule(dynamic, 4)
         for (size_t i = 0; i < items; i++) {
             const struct linear_panel panel = panel_of(&w, i);
-            if (x != NULL)
-                multiply_panel(product, &panel, x, x + (size_t)COLUMNS * PANEL_LANES);
+            if (scratch != NULL)
+                multiply_panel(product, &panel, scratch);
         }
-        free(x);
+        free(scratch);
     }
     walk_wipe(&w);
     return status == MP2ML_OK && short_of_memory ? MP2ML_ERR_MEMORY : status;

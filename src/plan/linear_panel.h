@@ -21,21 +21,29 @@ struct linear_panel { /* lane g*width + i is image `at` + i of groups[g] */
     size_t lanes;     /* n_groups * width <= PANEL_LANES */
 };
 
+/* sum[r*PANEL_LANES + lane] += the weights of row r, columns first.. first+cols-1, times
+ * x[c*PANEL_LANES + lane]; both are 64-byte aligned and lanes beyond the panel's are 0. */
+typedef void (*linear_kernel)(uint32_t *sum, const uint32_t *x, const struct linear_panel *panel,
+                              size_t first, size_t cols);
+
 struct linear_product {
     const struct linear *lin;
     size_t images;
     void *context;
+    /* NULL, or what stands for the weights, as floats: out[c] for columns first.. of row `row` of the
+     * panel. */
+    void (*factors)(void *context, float *out, const struct linear_panel *panel, size_t row,
+                    size_t first, size_t cols);
     /* out[i] = image at + i of value v of the operand, `width` of them. */
     void (*gather)(void *context, uint32_t *out, size_t v, size_t at, size_t width);
-    /* sum[r*PANEL_LANES + lane] += the weights of row r, columns first.. first+cols-1, times
-     * x[c*PANEL_LANES + lane]; both are 64-byte aligned and lanes beyond the panel's are 0. */
-    void (*kernel)(uint32_t *sum, const uint32_t *x, const struct linear_panel *panel, size_t first,
-                   size_t cols);
+    linear_kernel kernel;
     /* The sums of a panel are complete; panels come from several threads, in any order. */
     void (*finish)(void *context, const struct linear_panel *panel, const uint32_t *sum);
 };
 
 MUST_CHECK mp2ml_status linear_multiply(const struct linear_product *product);
+/* The kernel for floats on this machine. */
+linear_kernel linear_kernel_float(void);
 
 /* Defines the kernel NAME for an instruction set: ROWS rows of weights, an array of the map, and
  * VECTORS vectors of BYTES each stay in registers. No product is fused with its sum. */

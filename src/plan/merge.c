@@ -18,6 +18,7 @@ struct merge { /* scratch of one product or sum */
     size_t n_cols, cap_cols;
     uint32_t *key;
     size_t n_key, cap_key;
+    size_t tail; /* of the key: rows and operands alone, for blocks that are known by content */
     double *block;
     float *rounded;
     size_t cap_block, cap_rounded;
@@ -306,26 +307,56 @@ static uint32_t term_base(const struct term *t, uint32_t base)
     return t->moved != NULL ? t->moved[base] : base;
 }
 
-/* One group whose rows are these elements, each the sum of the terms. */
-static void explicit_group(struct merge *m, const struct term *terms, unsigned n_terms,
-                           const uint32_t *elements, size_t rows)
+static bool same_list(const struct rep_row *a, const struct rep_row *b)
+{
+    return a->n == b->n && a->base == b->base && a->index == b->index && a->column == b->column;
+}
+
+/* Columns, constants and key of a group: blocks of rows that take the same weights to the same
+ * columns are the same. */
+static void meet_terms(struct merge *m, const struct term *terms, unsigned n_terms,
+                       const uint32_t *elements, size_t rows)
 {
     group_begin(m);
-    for (size_t r = 0; r < rows; r++) {
-        double constant = 0;
-        for (unsigned t = 0; t < n_terms; t++) {
-            struct rep_row row = term_row(&terms[t], elements[r]);
-            constant += terms[t].sign * row.constant;
+    for (unsigned t = 0; t < n_terms; t++) {
+        const struct rep *rep = terms[t].rep;
+        struct rep_row last = {.n = SIZE_MAX};
+        for (size_t r = 0; r < rows && !m->b.failed; r++) {
+            const struct rep_row row = term_row(&terms[t], elements[r]);
+            const bool known = same_list(&row, &last);
+            const uint64_t at =
+                row.n != 0 && rep->lin != NULL ? (uint64_t)(row.weight - rep->lin->lin.w) : 0;
+            m->b.lin.b[elements[r]] =
+                (t > 0 ? m->b.lin.b[elements[r]] : 0) + terms[t].sign * row.constant;
+            key_push_float(m, row.scale);
+            key_push(m, (uint32_t)at);
+            key_push(m, (uint32_t)(at >> 32));
+            key_push(m, known);
+            last = row;
+            if (known)
+                continue;
+            key_push(m, (uint32_t)row.n);
+            key_push(m, row.n != 0 && rep->lin != NULL
+                            ? (uint32_t)(row.column - rep->lin->lin.index)
+                            : 0);
             for (size_t i = 0; i < row.n; i++)
-                (void)column(m, term_base(&terms[t], rep_row_base(&row, i)));
+                key_push(m, column(m, term_base(&terms[t], rep_row_base(&row, i))));
         }
-        m->b.lin.b[elements[r]] = constant;
     }
+    m->tail = m->n_key;
+    key_push(m, (uint32_t)rows);
+    key_push_operands(m);
+}
+
+/* The sums of the terms' weights, or NULL. */
+static float *fill_terms(struct merge *m, const struct term *terms, unsigned n_terms,
+                         const uint32_t *elements, size_t rows)
+{
     double *block = block_begin(m, rows);
-    size_t n = rows * m->n_cols, at = 0;
+    size_t n = rows * m->n_cols;
     if (block == NULL || !linear_grow(&m->rounded, &m->cap_rounded, n + 1, sizeof *m->rounded)) {
         m->b.failed = true;
-        return;
+        return NULL;
     }
     for (size_t r = 0; r < rows; r++) {
         for (unsigned t = 0; t < n_terms; t++) {
@@ -338,9 +369,25 @@ static void explicit_group(struct merge *m, const struct term *terms, unsigned n
     }
     for (size_t i = 0; i < n; i++)
         m->rounded[i] = (float)block[i];
-    key_push(m, (uint32_t)rows);
-    key_push_operands(m);
-    (void)linear_builder_block(&m->b, m->key, m->n_key * sizeof *m->key, m->rounded, n, &at);
+    return m->rounded;
+}
+
+/* One group whose rows are these elements, each the sum of the terms. Its block is known by the
+ * places of its weights, or else by what they are. */
+static void explicit_group(struct merge *m, const struct term *terms, unsigned n_terms,
+                           const uint32_t *elements, size_t rows)
+{
+    meet_terms(m, terms, n_terms, elements, rows);
+    const size_t n = rows * m->n_cols, word = sizeof *m->key;
+    size_t at = 0;
+    if (!linear_builder_known(&m->b, m->key, m->n_key * word, n, &at)) {
+        const float *content = fill_terms(m, terms, n_terms, elements, rows);
+        if (content == NULL)
+            return;
+        (void)linear_builder_block(&m->b, m->key + m->tail, (m->n_key - m->tail) * word, content, n,
+                                   &at);
+        linear_builder_also(&m->b, m->key, m->n_key * word, n, at);
+    }
     linear_builder_begin(&m->b);
     for (size_t c = 0; c < m->n_cols; c++)
         linear_builder_in(&m->b, m->cols[c]);

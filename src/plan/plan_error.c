@@ -41,18 +41,28 @@ struct variance_rows {
     const double *unit; /* [n_in]: S_i*2^shift/S of the weights of each value that is read */
 };
 
-/* Of each weight its square, of what was carried, and the square of what its rounding lost. */
-static void squares_of_row(const void *context, double *a, double *b,
-                           const struct linear_group *group, size_t row)
+/* Of each weight its square, for what was carried. */
+static void squares_of_row(const void *context, float *out, const struct linear_group *group,
+                           size_t row, size_t first, size_t cols)
+{
+    const struct linear *lin = ((const struct variance_rows *)context)->lin;
+    for (size_t c = 0; c < cols; c++) {
+        const float w = lin->w[linear_weight(lin, group, row, first + c)];
+        out[c] = w * w;
+    }
+}
+
+/* ... and the square of what its rounding lost. */
+static void losses_of_row(const void *context, float *out, const struct linear_group *group,
+                          size_t row, size_t first, size_t cols)
 {
     const struct variance_rows *rows = context;
     const struct linear *lin = rows->lin;
-    for (size_t c = 0; c < group->cols; c++) {
-        const size_t at = linear_weight(lin, group, row, c);
-        double w = (double)lin->w[at];
-        double lost = w - lin->wi[at] * rows->unit[linear_in(lin, group, c)];
-        a[c] = w * w;
-        b[c] = lost * lost;
+    for (size_t c = 0; c < cols; c++) {
+        const size_t at = linear_weight(lin, group, row, first + c);
+        double lost =
+            (double)lin->w[at] - lin->wi[at] * rows->unit[linear_in(lin, group, first + c)];
+        out[c] = (float)(lost * lost);
     }
 }
 
@@ -82,8 +92,11 @@ static mp2ml_status linear_variance(const struct error_model *m, unsigned s, dou
                  (params->sigma * params->sigma + noise * noise) / (out_scale * out_scale);
     }
     const struct variance_rows rows = {lin, unit};
-    const struct linear_sums sums = {squares_of_row, &rows, carried, square};
-    mp2ml_status status = linear_sums(lin, out, &sums);
+    const struct linear_sums errors = {squares_of_row, &rows, carried};
+    const struct linear_sums losses = {losses_of_row, &rows, square};
+    mp2ml_status status = linear_sums(lin, out, &errors);
+    if (status == MP2ML_OK)
+        status = linear_sums(lin, out, &losses);
     free(unit);
     return status;
 }

@@ -11,7 +11,7 @@
 #include "plan/plan_internal.h"
 
 #define SAMPLES 640
-#define SAMPLES_LEAST 32                  /* of networks that would take minutes otherwise ... */
+#define SAMPLES_LEAST 12                  /* of networks that would take minutes otherwise ... */
 #define BUDGET ((uint64_t)1 << 35)        /* ... for so many products, or much memory */
 #define BUDGET_VALUES ((uint64_t)1 << 28) /* of all steps, samples together */
 #define CHUNK 64 /* samples that are evaluated together, or half as many, ... */
@@ -334,18 +334,22 @@ struct interval {
     double low, high;
 };
 
-/* Of each weight what is above 0, and what is below. */
-static void parts_of_row(const void *context, double *a, double *b,
-                         const struct linear_group *group, size_t row)
+/* Of each weight what is above 0. */
+static void above_zero(const void *context, float *out, const struct linear_group *group,
+                       size_t row, size_t first, size_t cols)
 {
     const struct linear *lin = context;
-    const float *w = lin->w + group->weights_at + row * group->stride;
-    const uint32_t *col = lin->index + group->col_at;
-    for (size_t c = 0; c < group->cols; c++) {
-        const double v = (double)w[col[c]];
-        a[c] = v > 0 ? v : 0;
-        b[c] = v > 0 ? 0 : v;
-    }
+    for (size_t c = 0; c < cols; c++)
+        out[c] = fmaxf(lin->w[linear_weight(lin, group, row, first + c)], 0);
+}
+
+/* ... and what is below. */
+static void below_zero(const void *context, float *out, const struct linear_group *group,
+                       size_t row, size_t first, size_t cols)
+{
+    const struct linear *lin = context;
+    for (size_t c = 0; c < cols; c++)
+        out[c] = fminf(lin->w[linear_weight(lin, group, row, first + c)], 0);
 }
 
 static mp2ml_status prove_linear(const struct linear *lin, const struct interval *in,
@@ -361,11 +365,14 @@ static mp2ml_status prove_linear(const struct linear *lin, const struct interval
     }
     for (size_t o = 0; o < lin->n_out; o++)
         low_sum[o] = high_sum[o] = lin->b[o];
-    const struct linear_sums low_sums = {parts_of_row, lin, ends, high};
-    const struct linear_sums high_sums = {parts_of_row, lin, high, ends};
-    mp2ml_status status = linear_sums(lin, low_sum, &low_sums);
-    if (status == MP2ML_OK)
-        status = linear_sums(lin, high_sum, &high_sums);
+    mp2ml_status status = MP2ML_OK;
+    for (unsigned end = 0; status == MP2ML_OK && end < 2; end++) {
+        const struct linear_sums above = {above_zero, lin, end == 0 ? ends : high};
+        const struct linear_sums below = {below_zero, lin, end == 0 ? high : ends};
+        status = linear_sums(lin, end == 0 ? low_sum : high_sum, &above);
+        if (status == MP2ML_OK)
+            status = linear_sums(lin, end == 0 ? low_sum : high_sum, &below);
+    }
     for (size_t o = 0; status == MP2ML_OK && o < lin->n_out; o++)
         out[o] = (struct interval){low_sum[o], high_sum[o]};
     free(ends);
@@ -460,9 +467,14 @@ static mp2ml_status prove_step(struct plan *plan, unsigned s, struct interval **
                                              : (struct interval){fmax(low, 0), fmax(high, 0)};
         }
     }
-    for (size_t i = 0; i < step->count; i++)
-        plan->range[s].proven =
-            fmax(plan->range[s].proven, fmax(fabs(out[i].low), fabs(out[i].high)));
+    double top = 0;
+    for (size_t i = 0; i < step->count; i++) { /* sums that leave the floats' range prove nothing */
+        const bool numbers = isfinite(out[i].low) && isfinite(out[i].high);
+        top = numbers ? fmax(top, fmax(fabs(out[i].low), fabs(out[i].high))) : INFINITY;
+        if (!numbers)
+            break;
+    }
+    plan->range[s].proven = top;
     return MP2ML_OK;
 }
 

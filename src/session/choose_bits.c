@@ -28,7 +28,8 @@
 #define PROGRESS_FROM 0.3                 /* of all work is done before the search, */
 #define PROGRESS_TO 0.9                   /* and so much after it */
 #define TRIALS_ALL 5                      /* without those of single steps */
-#define SEARCH_SAMPLES 16                 /* in all, for a search */
+#define SEARCH_SAMPLES 16                 /* in all, for a search, */
+#define SEARCH_VALUES 1024                /* or outputs of all samples together */
 #define SQUARE_FACTOR 2.0                 /* of the mean square error of values that are opened */
 #define BOUND_FACTOR 2.0                  /* of the error that is stated for them, */
 #define BOUND_SHARE 1e-3                  /* or so much of their range if that is more */
@@ -209,7 +210,8 @@ static mp2ml_status search_sign_bits(struct plan *plan)
     mp2ml_status status = trial_run(&search->exact, plan, 1);
     if (status == MP2ML_OK)
         status = set_bounds(search);
-    bool enough = status == MP2ML_OK && search->exact.samples >= SEARCH_SAMPLES;
+    bool enough = status == MP2ML_OK && (search->exact.samples >= SEARCH_SAMPLES ||
+                                         search->exact.values >= SEARCH_VALUES);
     memset(search->bits, (int)plan->k, sizeof(search->bits));
     if (enough)
         status = search_all(search);

@@ -130,8 +130,8 @@ struct mp2ml_model {
 MUST_CHECK mp2ml_status choose_bits(struct plan *plan, unsigned bits, unsigned sign_bits,
                                     mp2ml_error *err);
 #define TRIAL_CLASSES 4
-struct trial_result { /* the twin against the float model, on the plan's samples */
-    size_t samples;
+struct trial_result {       /* the twin against the float model, on the plan's samples */
+    size_t samples, values; /* of all outputs and samples */
     unsigned classes; /* of samples, from faint inputs to strong ones; 1 where samples are few */
     double lost[TRIAL_CLASSES]; /* estimated share of lost labels of output 0; 0 with policy top */
     double mean_square[TRIAL_CLASSES][PLAN_MAX_TENSORS]; /* error of each output */

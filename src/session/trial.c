@@ -13,8 +13,10 @@
 #include "session/session.h"
 
 #define TRIAL_PRODUCTS ((uint64_t)1 << 30)
-#define TRIAL_LEAST 16
-#define CLASS_LEAST 32 /* samples that say something about a class */
+#define TRIAL_LEAST 16                 /* in spite of that, */
+#define TRIAL_MOST ((uint64_t)1 << 34) /* unless they are more than these; */
+#define TRIAL_FEWEST 4                 /* then so many: that large networks have many values */
+#define CLASS_LEAST 32                 /* samples that say something about a class */
 
 size_t first_largest(const float *v, size_t n)
 {
@@ -64,11 +66,13 @@ static uint64_t image_products(const struct plan *plan)
 }
 
 /* How many samples a run of the twin takes: all, but for large networks no more than keep it within
- * TRIAL_PRODUCTS multiply-adds, and never fewer than TRIAL_LEAST. */
+ * TRIAL_PRODUCTS multiply-adds, or TRIAL_LEAST; for very large ones TRIAL_FEWEST. */
 static size_t trial_samples(const struct plan *plan)
 {
-    uint64_t most = TRIAL_PRODUCTS / image_products(plan);
-    most = most < TRIAL_LEAST ? TRIAL_LEAST : most;
+    const uint64_t products = image_products(plan);
+    uint64_t most = TRIAL_PRODUCTS / products, least = TRIAL_MOST / products;
+    least = least > TRIAL_LEAST ? TRIAL_LEAST : least < TRIAL_FEWEST ? TRIAL_FEWEST : least;
+    most = most < least ? least : most;
     return plan->n_samples < most ? plan->n_samples : (size_t)most;
 }
 
@@ -226,6 +230,7 @@ static mp2ml_status judge(struct trial_result *result, struct trial *trial, size
 {
     order_samples(trial, images);
     result->samples = images;
+    result->values = images * trial->stride;
     result->classes = images >= (size_t)TRIAL_CLASSES * CLASS_LEAST ? TRIAL_CLASSES : 1;
     for (unsigned c = 0; c < result->classes; c++) {
         size_t from = c * images / result->classes, to = (c + 1) * images / result->classes;

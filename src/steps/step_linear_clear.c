@@ -49,8 +49,12 @@ static mp2ml_status sums_32(const struct clear_run *run, unsigned step)
 {
     const struct plan_public *pub = &run->plan->pub;
     struct sums s = {.run = run, .step = &pub->steps[step], .out = run->values[step]};
-    struct linear_product product = {&run->plan->linear[step], run->images, &s, gather,
-                                     kernel_portable,          finish};
+    struct linear_product product = {.lin = &run->plan->linear[step],
+                                     .images = run->images,
+                                     .context = &s,
+                                     .gather = gather,
+                                     .kernel = kernel_portable,
+                                     .finish = finish};
     for (unsigned o = 0; o < s.step->n_operands; o++)
         s.count[o] = pub->steps[s.step->operands[o]].count;
 #if defined(__x86_64__)
