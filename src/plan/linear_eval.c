@@ -21,10 +21,12 @@ PANEL_KERNEL(kernel_avx2, __attribute__((target("avx2"))), float, w, 32, 2, 4)
 PANEL_KERNEL(kernel_avx512, __attribute__((target("avx512f"))), float, w, 64, 2, 8)
 #endif
 
-static void gather(void *context, uint32_t *out, size_t v, size_t at, size_t width)
+static void gather(void *context, uint32_t *out, const struct linear_panel *p, size_t c)
 {
     const struct eval *e = context;
-    memcpy(out, e->in + v * e->images + at, width * sizeof *out);
+    for (size_t g = 0; g < p->n_groups; g++, out += p->width)
+        memcpy(out, e->in + linear_in(p->lin, p->groups[g], c) * e->images + p->at,
+               p->width * sizeof *out);
 }
 
 static void finish(void *context, const struct linear_panel *p, const uint32_t *sum)
@@ -70,12 +72,13 @@ struct sums {
     double *out;
 };
 
-static void gather_sums(void *context, uint32_t *out, size_t v, size_t at, size_t width)
+static void gather_sums(void *context, uint32_t *out, const struct linear_panel *p, size_t c)
 {
     const struct sums *s = context;
-    const float x = (float)s->sums->x[v];
-    (void)at, (void)width; /* one vector */
-    memcpy(out, &x, sizeof x);
+    for (size_t g = 0; g < p->n_groups; g++) {
+        const float x = (float)s->sums->x[linear_in(p->lin, p->groups[g], c)];
+        memcpy(out + g, &x, sizeof x);
+    }
 }
 
 static void factors_of(void *context, float *out, const struct linear_panel *p, size_t row,

@@ -145,10 +145,8 @@ static void multiply_panel(const struct linear_product *product, const struct li
         const size_t cols = all - first < COLUMNS ? all - first : COLUMNS;
         for (size_t c = 0; c < cols; c++) {
             uint32_t *to = scratch->x + c * PANEL_LANES;
-            for (size_t g = 0; g < p->n_groups; g++, to += p->width)
-                product->gather(product->context, to, linear_in(p->lin, p->groups[g], first + c),
-                                p->at, p->width);
-            memset(to, 0, (PANEL_LANES - p->lanes) * sizeof *to);
+            product->gather(product->context, to, p, first + c);
+            memset(to + p->lanes, 0, (PANEL_LANES - p->lanes) * sizeof *to);
         }
         if (product->factors != NULL)
             multiply_factors(product, p, scratch, first, cols);

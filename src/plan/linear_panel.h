@@ -34,8 +34,8 @@ struct linear_product {
      * panel. */
     void (*factors)(void *context, float *out, const struct linear_panel *panel, size_t row,
                     size_t first, size_t cols);
-    /* out[i] = image at + i of value v of the operand, `width` of them. */
-    void (*gather)(void *context, uint32_t *out, size_t v, size_t at, size_t width);
+    /* out[lane] = what the panel's groups read as column c of their block, one image after the other. */
+    void (*gather)(void *context, uint32_t *out, const struct linear_panel *panel, size_t c);
     linear_kernel kernel;
     /* The sums of a panel are complete; panels come from several threads, in any order. */
     void (*finish)(void *context, const struct linear_panel *panel, const uint32_t *sum);

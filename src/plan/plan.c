@@ -182,6 +182,15 @@ void plan_free(struct plan *plan)
     free(plan);
 }
 
+bool plan_is_read_after(const struct plan_public *pub, unsigned o, unsigned s)
+{
+    for (unsigned t = s + 1; t < pub->n_steps; t++)
+        for (unsigned i = 0; i < pub->steps[t].n_operands; i++)
+            if (pub->steps[t].operands[i] == o)
+                return true;
+    return false;
+}
+
 size_t plan_step_inputs(const struct plan_public *pub, const struct plan_step *step)
 {
     size_t sum = 0;

@@ -14,7 +14,6 @@ struct eval {
     const float *const *inputs;
     float *const *outputs;
     float **values; /* [n_steps], while a later step needs them */
-    unsigned *last; /* [n_steps] last reader */
 };
 
 /* [image][value] <-> [value][image] */
@@ -189,16 +188,13 @@ static mp2ml_status eval_step(struct eval *e, unsigned s)
 static mp2ml_status eval_all(struct eval *e, plan_visit visit, void *context)
 {
     const struct plan_public *pub = &e->plan->pub;
-    for (unsigned s = 0; s < pub->n_steps; s++)
-        for (unsigned i = 0; i < pub->steps[s].n_operands; i++)
-            e->last[pub->steps[s].operands[i]] = s;
     for (unsigned s = 0; s < pub->n_steps; s++) {
         TRY(eval_step(e, s));
         if (visit != NULL && visit(context, s, e->values[s], e->images) != 0)
             return MP2ML_OK;
         for (unsigned i = 0; i < pub->steps[s].n_operands; i++) {
             unsigned o = pub->steps[s].operands[i];
-            if (e->last[o] == s) {
+            if (!plan_is_read_after(pub, o, s)) {
                 free(e->values[o]);
                 e->values[o] = NULL;
             }
@@ -211,18 +207,10 @@ mp2ml_status plan_eval_float(const struct plan *plan, size_t images, const float
                              float *const *outputs, plan_visit visit, void *context)
 {
     unsigned n = plan->pub.n_steps;
-    struct eval e = {plan,
-                     images,
-                     inputs,
-                     outputs,
-                     calloc(n + 1, sizeof(float *)),
-                     calloc(n + 1, sizeof(unsigned))};
-    mp2ml_status status = MP2ML_ERR_MEMORY;
-    if (e.values != NULL && e.last != NULL)
-        status = eval_all(&e, visit, context);
+    struct eval e = {plan, images, inputs, outputs, calloc(n + 1, sizeof(float *))};
+    mp2ml_status status = e.values != NULL ? eval_all(&e, visit, context) : MP2ML_ERR_MEMORY;
     for (unsigned s = 0; e.values != NULL && s < n; s++)
         free(e.values[s]);
     free(e.values);
-    free(e.last);
     return status;
 }

@@ -43,6 +43,8 @@ struct plan_notes {   /* one a step */
 MUST_CHECK mp2ml_status plan_add_step(struct plan *plan, enum step_kind kind,
                                       const uint16_t *operands, unsigned n_operands, size_t count,
                                       const char *nodes, unsigned *at, mp2ml_error *err);
+/* Whether a step behind s reads the values of step o. */
+bool plan_is_read_after(const struct plan_public *pub, unsigned o, unsigned s);
 void plan_windows_wipe(struct mpc_windows *windows);
 
 /* lower.c: fills pub (but for scales and rings) and linear (the float form). */

@@ -339,8 +339,10 @@ static void above_zero(const void *context, float *out, const struct linear_grou
                        size_t row, size_t first, size_t cols)
 {
     const struct linear *lin = context;
-    for (size_t c = 0; c < cols; c++)
-        out[c] = fmaxf(lin->w[linear_weight(lin, group, row, first + c)], 0);
+    for (size_t c = 0; c < cols; c++) {
+        const float w = lin->w[linear_weight(lin, group, row, first + c)];
+        out[c] = w > 0 ? w : 0;
+    }
 }
 
 /* ... and what is below. */
@@ -348,8 +350,10 @@ static void below_zero(const void *context, float *out, const struct linear_grou
                        size_t row, size_t first, size_t cols)
 {
     const struct linear *lin = context;
-    for (size_t c = 0; c < cols; c++)
-        out[c] = fminf(lin->w[linear_weight(lin, group, row, first + c)], 0);
+    for (size_t c = 0; c < cols; c++) {
+        const float w = lin->w[linear_weight(lin, group, row, first + c)];
+        out[c] = w < 0 ? w : 0;
+    }
 }
 
 static mp2ml_status prove_linear(const struct linear *lin, const struct interval *in,
@@ -483,8 +487,14 @@ static mp2ml_status prove_all(struct plan *plan)
     unsigned n = plan->pub.n_steps;
     struct interval **values = calloc(n + 1, sizeof *values);
     mp2ml_status status = values != NULL ? MP2ML_OK : MP2ML_ERR_MEMORY;
-    for (unsigned s = 0; status == MP2ML_OK && s < n; s++)
+    for (unsigned s = 0; status == MP2ML_OK && s < n; s++) {
         status = prove_step(plan, s, values);
+        for (unsigned o = 0; o <= s; o++)
+            if (!plan_is_read_after(&plan->pub, o, s)) {
+                free(values[o]);
+                values[o] = NULL;
+            }
+    }
     for (unsigned s = 0; values != NULL && s < n; s++)
         free(values[s]);
     free(values);

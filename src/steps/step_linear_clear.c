@@ -22,15 +22,18 @@ PANEL_KERNEL(kernel_avx512, __attribute__((target("avx512f"))), uint32_t, wi, 64
 #endif
 
 /* An operand's values times 2^shift, mod 2^32: what is beyond l bits is cut off at the end. */
-static void gather(void *context, uint32_t *out, size_t v, size_t at, size_t width)
+static void gather(void *context, uint32_t *out, const struct linear_panel *p, size_t c)
 {
     const struct sums *s = context;
-    unsigned o = 0;
-    while (v >= s->count[o])
-        v -= s->count[o++];
-    const uint64_t *from = s->run->values[s->step->operands[o]] + v * s->run->images + at;
-    for (size_t i = 0; i < width; i++)
-        out[i] = (uint32_t)(from[i] << s->step->shift[o]);
+    for (size_t g = 0; g < p->n_groups; g++, out += p->width) {
+        size_t v = linear_in(p->lin, p->groups[g], c);
+        unsigned o = 0;
+        while (v >= s->count[o])
+            v -= s->count[o++];
+        const uint64_t *from = s->run->values[s->step->operands[o]] + v * s->run->images + p->at;
+        for (size_t i = 0; i < p->width; i++)
+            out[i] = (uint32_t)(from[i] << s->step->shift[o]);
+    }
 }
 
 static void finish(void *context, const struct linear_panel *p, const uint32_t *sum)
