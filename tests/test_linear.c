@@ -67,7 +67,7 @@ static void evaluates_as_defined(void **state)
     linear_builder_out(&b, (8 * 5 + 1) % 9);
     linear_builder_end(&b, 0, 0);
     for (size_t o = 0; o < 9; o++)
-        b.lin.b[o] = (double)o;
+        b.constants[o] = (double)o;
     struct linear lin;
     assert_int_equal(linear_builder_take(&b, &lin), MP2ML_OK);
     assert_int_equal(linear_products(&lin), 41);

@@ -653,7 +653,7 @@ static void set_weights(struct linear *lin, struct net *net, int most)
                 const double w = lin->wi[linear_weight(lin, group, r, c)];
                 square += w * w;
             }
-            lin->norm2[linear_out(lin, group, r)] = (float)sqrt(square);
+            lin->norm2[group->rows_at + r] = (float)sqrt(square);
         }
 }
 

@@ -37,8 +37,8 @@ static void fixed_linear(struct fixed *f, unsigned s)
         const struct linear_group *group = &lin->groups[g];
         for (size_t r = 0; r < group->rows; r++) {
             size_t o = linear_out(lin, group, r);
-            int64_t sum = to_signed(lin->bi[o], step->l);
-            uint64_t ring = lin->bi[o];
+            int64_t sum = to_signed(lin->bi[group->rows_at + r], step->l);
+            uint64_t ring = lin->bi[group->rows_at + r];
             for (size_t c = 0; c < group->cols; c++) {
                 int64_t w = lin->wi[linear_weight(lin, group, r, c)];
                 int64_t x = in[linear_in(lin, group, c)];
@@ -125,7 +125,7 @@ static void check_linear(const struct plan *plan, unsigned s)
     assert_true(most <= (1 << (notes->b_w - 1)) - 1 && most > 0);
     for (size_t g = 0; g < lin->n_groups; g++)
         for (size_t r = 0; r < lin->groups[g].rows; r++) {
-            size_t o = linear_out(lin, &lin->groups[g], r);
+            size_t o = lin->groups[g].rows_at + r;
             double squares = 0;
             for (size_t c = 0; c < lin->groups[g].cols; c++) {
                 const int w = lin->wi[linear_weight(lin, &lin->groups[g], r, c)];

@@ -30,6 +30,20 @@ uint64_t linear_products(const struct linear *lin)
     return sum;
 }
 
+static uint64_t hash_bytes(uint64_t h, const void *data, size_t n)
+{
+    const uint8_t *p = data;
+    for (; n >= 8; n -= 8, p += 8) {
+        uint64_t v;
+        memcpy(&v, p, 8);
+        h = (h ^ v) * 0x9e3779b97f4a7c15u;
+        h ^= h >> 29;
+    }
+    for (; n > 0; n--)
+        h = (h ^ *p++) * 0x100000001b3u;
+    return h ^ (h >> 32);
+}
+
 static bool same_weights(const struct linear_group *a, const struct linear_group *b)
 {
     return a->weights_at == b->weights_at && a->col_at == b->col_at && a->cols == b->cols &&
@@ -61,6 +75,122 @@ uint32_t *linear_owners(const struct linear *lin)
     return owner;
 }
 
+/* ---- constants of rows ------------------------------------------------------------------------ */
+
+struct row_table { /* groups that have rows of their own: open addressing, group + 1 */
+    uint32_t *slots;
+    size_t n_slots;
+    double *list; /* constants of the group at hand */
+};
+
+static bool same_rows(const struct linear *lin, const struct linear_group *old,
+                      const struct linear_group *group, const double *list)
+{
+    return same_weights(old, group) &&
+           memcmp(lin->b + old->rows_at, list, group->rows * sizeof *list) == 0;
+}
+
+/* Where the rows of a group are; they are put there when they are new, and room is there. */
+static size_t find_rows(struct linear *lin, struct row_table *table, size_t g)
+{
+    const struct linear_group *group = &lin->groups[g];
+    const uint64_t key[2] = {group->weights_at, group->col_at};
+    uint64_t hash = hash_bytes(group->rows, key, sizeof key);
+    hash = hash_bytes(hash, table->list, group->rows * sizeof *table->list);
+    size_t at = hash & (table->n_slots - 1);
+    for (; table->slots[at] != 0; at = (at + 1) & (table->n_slots - 1)) {
+        const struct linear_group *old = &lin->groups[table->slots[at] - 1];
+        if (same_rows(lin, old, group, table->list))
+            return old->rows_at;
+    }
+    table->slots[at] = (uint32_t)g + 1;
+    if (group->rows != 0)
+        memcpy(lin->b + lin->n_rows, table->list, group->rows * sizeof *table->list);
+    lin->n_rows += group->rows;
+    return lin->n_rows - group->rows;
+}
+
+/* Rows of all groups, each counted. */
+static size_t count_rows(const struct linear *lin)
+{
+    size_t n = 0;
+    for (size_t g = 0; g < lin->n_groups; g++)
+        n += lin->groups[g].rows;
+    return n;
+}
+
+mp2ml_status linear_set_constants(struct linear *lin, const double *constants)
+{
+    const size_t all = count_rows(lin);
+    struct row_table table = {.n_slots = 64};
+    while (table.n_slots < 2 * lin->n_groups)
+        table.n_slots *= 2;
+    free(lin->b);
+    lin->n_rows = 0;
+    lin->b = malloc((all + 1) * sizeof *lin->b);
+    table.slots = calloc(table.n_slots, sizeof *table.slots);
+    table.list = malloc((all + 1) * sizeof *table.list);
+    const bool done = lin->b != NULL && table.slots != NULL && table.list != NULL;
+    for (size_t g = 0; done && g < lin->n_groups; g++) {
+        for (size_t r = 0; r < lin->groups[g].rows; r++)
+            table.list[r] = constants[linear_out(lin, &lin->groups[g], r)];
+        lin->groups[g].rows_at = find_rows(lin, &table, g);
+    }
+    free(table.slots);
+    free(table.list);
+    double *smaller = done ? realloc(lin->b, (lin->n_rows + 1) * sizeof *smaller) : NULL;
+    lin->b = smaller != NULL ? smaller : lin->b;
+    return done ? MP2ML_OK : MP2ML_ERR_MEMORY;
+}
+
+void linear_get_constants(const struct linear *lin, double *constants)
+{
+    for (size_t g = 0; g < lin->n_groups; g++)
+        for (size_t r = 0; r < lin->groups[g].rows; r++)
+            constants[linear_out(lin, &lin->groups[g], r)] = lin->b[lin->groups[g].rows_at + r];
+}
+
+/* A copy of what is kept of rows, with those of all groups one after the other. */
+static void *spread_rows(const struct linear *lin, const void *rows, size_t all, size_t size)
+{
+    uint8_t *out = malloc((all + 1) * size), *to = out;
+    for (size_t g = 0; out != NULL && g < lin->n_groups; g++) {
+        const size_t bytes = lin->groups[g].rows * size;
+        if (bytes != 0)
+            memcpy(to, (const uint8_t *)rows + lin->groups[g].rows_at * size, bytes);
+        to += bytes;
+    }
+    return out;
+}
+
+mp2ml_status linear_own_rows(struct linear *lin)
+{
+    const size_t all = count_rows(lin);
+    if (lin->n_rows == all)
+        return MP2ML_OK;
+    double *b = spread_rows(lin, lin->b, all, sizeof *b);
+    uint64_t *bi = lin->bi != NULL ? spread_rows(lin, lin->bi, all, sizeof *bi) : NULL;
+    float *norm2 = lin->norm2 != NULL ? spread_rows(lin, lin->norm2, all, sizeof *norm2) : NULL;
+    if (b == NULL || (lin->bi != NULL && bi == NULL) || (lin->norm2 != NULL && norm2 == NULL)) {
+        free(b);
+        free(bi);
+        free(norm2);
+        return MP2ML_ERR_MEMORY;
+    }
+    free(lin->b);
+    free(lin->bi);
+    free(lin->norm2);
+    lin->b = b;
+    lin->bi = bi;
+    lin->norm2 = norm2;
+    lin->n_rows = 0;
+    for (size_t g = 0; g < lin->n_groups; g++) {
+        lin->groups[g].rows_at = lin->n_rows;
+        lin->n_rows += lin->groups[g].rows;
+    }
+    return MP2ML_OK;
+}
+
 /* ---- making --------------------------------------------------------------------------------- */
 
 bool linear_grow(void *array, size_t *capacity, size_t need, size_t size)
@@ -88,13 +218,14 @@ void linear_builder_init(struct linear_builder *b, size_t n_in, size_t n_out)
     memset(b, 0, sizeof *b);
     b->lin.n_in = n_in;
     b->lin.n_out = n_out;
-    b->lin.b = calloc(n_out != 0 ? n_out : 1, sizeof *b->lin.b);
-    b->failed = b->lin.b == NULL;
+    b->constants = calloc(n_out != 0 ? n_out : 1, sizeof *b->constants);
+    b->failed = b->constants == NULL;
 }
 
 void linear_builder_wipe(struct linear_builder *b)
 {
     linear_wipe(&b->lin);
+    free(b->constants);
     free(b->in);
     free(b->out);
     free(b->col);
@@ -108,7 +239,7 @@ void linear_builder_wipe(struct linear_builder *b)
 
 mp2ml_status linear_builder_take(struct linear_builder *b, struct linear *out)
 {
-    if (b->failed) {
+    if (b->failed || linear_set_constants(&b->lin, b->constants) != MP2ML_OK) {
         linear_builder_wipe(b);
         return MP2ML_ERR_MEMORY;
     }
@@ -125,20 +256,6 @@ mp2ml_status linear_builder_take(struct linear_builder *b, struct linear *out)
         out->index = index;
     linear_builder_wipe(b);
     return MP2ML_OK;
-}
-
-static uint64_t hash_bytes(uint64_t h, const void *data, size_t n)
-{
-    const uint8_t *p = data;
-    for (; n >= 8; n -= 8, p += 8) {
-        uint64_t v;
-        memcpy(&v, p, 8);
-        h = (h ^ v) * 0x9e3779b97f4a7c15u;
-        h ^= h >> 29;
-    }
-    for (; n > 0; n--)
-        h = (h ^ *p++) * 0x100000001b3u;
-    return h ^ (h >> 32);
 }
 
 static bool block_is(const struct linear_builder *b, const struct linear_block *block,

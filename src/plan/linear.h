@@ -7,7 +7,7 @@
  * block that it has, all but those at the border of a picture. A weight's value never decides
  * anything.
  *
- *   out[out_base + index[out_at + r]] = offset + sum_c weight[weights_at + r*stride + index[col_at + c]]
+ *   out[out_base + index[out_at + r]] = b[rows_at + r] + sum_c weight[weights_at + r*stride + index[col_at + c]]
  *                                                    * in[in_base + index[in_at + c]]
  *
  * `index` holds every list of numbers once: positions of a convolution differ in their bases alone.
@@ -15,7 +15,7 @@
  * The float form (w, b) is what the model says; the integer form (wi, bi) is made from it by
  * scales.c for one choice of rings.
  *
- * A RELU or SIGN with constants of the server's keeps them in one without groups: b and bi are added
+ * A RELU or SIGN with constants of the server's keeps them in one without groups, a row each: b and bi are added
  * first, and where negative says so the smaller of 0 and the sum is taken, not the larger, or the
  * sign turned round. */
 #ifndef PLAN_LINEAR_H
@@ -32,18 +32,20 @@ struct linear_group {
     size_t in_at, out_at,
         col_at; /* lists in `index`; the least of in and out is 0, columns ascend */
     size_t weights_at;
+    size_t rows_at; /* of its rows in what is kept of a row: b, bi, norm2 */
 };
 
 struct linear {
     size_t n_in, n_out; /* values per image */
     size_t n_groups, n_index, n_weights;
+    size_t n_rows; /* groups with one block and the same constants share theirs */
     struct linear_group *groups;
     uint32_t *index; /* [n_index] */
     float *w;        /* [n_weights] */
-    double *b;       /* [n_out] */
+    double *b;       /* [n_rows] */
     int16_t *wi;     /* [n_weights], |wi| <= 2^(b_w-1) - 1; NULL before plan_scale */
-    uint64_t *bi;    /* [n_out], in Z_{2^l} */
-    float *norm2;    /* [n_out], 2-norm of the integer row */
+    uint64_t *bi;    /* [n_rows], in Z_{2^l} */
+    float *norm2;    /* [n_rows], 2-norm of the integer row */
     bool *negative;  /* RELU, SIGN: [n_out] */
     double
         *lost; /* RELU: [n_out], b less what bi holds of it, where the ring is too small for it and

@@ -25,6 +25,7 @@ struct linear_list { /* of lin.index */
 
 struct linear_builder {
     struct linear lin;
+    double *constants; /* [n_out], 0 at first */
     size_t cap_groups, cap_index, cap_w;
     uint32_t *in, *out, *col; /* lists of the group that is being made */
     size_t cap_in, cap_out, cap_col;
@@ -66,6 +67,12 @@ void linear_builder_out(struct linear_builder *b, uint32_t index);
  * weights of zero, since a ciphertext must come from somewhere. */
 void linear_builder_end(struct linear_builder *b, size_t weights_at, size_t stride);
 
+/* The constants of all outputs: groups with one block share those that are the same. */
+MUST_CHECK mp2ml_status linear_set_constants(struct linear *lin, const double *constants);
+/* constants[n_out] of them. */
+void linear_get_constants(const struct linear *lin, double *constants);
+/* Gives every group rows of its own, to have other constants than its like; bi and norm2 with b. */
+MUST_CHECK mp2ml_status linear_own_rows(struct linear *lin);
 /* Output o becomes number[o]. */
 MUST_CHECK mp2ml_status linear_renumber(struct linear *lin, const uint32_t *number);
 

@@ -37,8 +37,9 @@ static void finish(void *context, const struct linear_panel *p, const uint32_t *
             const size_t o = linear_out(p->lin, p->groups[g], p->row + r);
             float *out = e->out + o * e->images + p->at;
             memcpy(out, sum + r * PANEL_LANES + g * p->width, p->width * sizeof *out);
+            const float constant = (float)p->lin->b[p->groups[g]->rows_at + p->row + r];
             for (size_t i = 0; i < p->width; i++)
-                out[i] += (float)p->lin->b[o];
+                out[i] += constant;
         }
 }
 

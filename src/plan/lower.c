@@ -74,7 +74,7 @@ static bool is_finite(const struct linear *lin)
     for (size_t i = 0; i < lin->n_weights; i++)
         if (!isfinite(lin->w[i]))
             return false;
-    for (size_t i = 0; i < lin->n_out; i++)
+    for (size_t i = 0; i < lin->n_rows; i++)
         if (!isfinite(lin->b[i]))
             return false;
     return true;

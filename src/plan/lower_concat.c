@@ -63,7 +63,7 @@ static mp2ml_status stack_maps(const struct parts *p, struct linear *out, size_t
     linear_builder_init(&b, p->joint.n_base, n_out);
     for (unsigned i = 0; i < p->n && !b.failed; i++) {
         const struct linear *lin = &p->rep[i]->lin->lin;
-        memcpy(b.lin.b + first[i], lin->b, lin->n_out * sizeof *lin->b);
+        linear_get_constants(lin, b.constants + first[i]);
         for (size_t g = 0; g < lin->n_groups && !b.failed; g++) {
             const struct linear_group *group = &lin->groups[g];
             size_t n = (size_t)group->rows * group->stride, at;

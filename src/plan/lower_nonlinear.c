@@ -128,6 +128,7 @@ static mp2ml_status sign_of_base(struct lower *lw, enum step_kind kind, unsigned
         lin->n_out = count;
         lin->b = malloc((count + 1) * sizeof *lin->b);
         lin->negative = malloc((count + 1) * sizeof *lin->negative);
+        lin->n_rows = count;
         if (lin->b == NULL || lin->negative == NULL)
             return MP2ML_ERR_MEMORY;
         for (size_t i = 0; i < count; i++) {

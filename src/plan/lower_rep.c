@@ -116,13 +116,14 @@ struct rep_row rep_row(const struct rep *rep, size_t element)
         return (struct rep_row){1, v->src, &zero, &zero, &one, v->scale, v->offset};
     const struct linear *lin = &rep->lin->lin;
     const struct linear_group *g = &lin->groups[rep->lin->group_of[v->src]];
+    const size_t row = rep->lin->row_of[v->src];
     return (struct rep_row){g->cols,
                             g->in_base,
                             lin->index + g->in_at,
                             lin->index + g->col_at,
-                            lin->w + g->weights_at + (size_t)rep->lin->row_of[v->src] * g->stride,
+                            lin->w + g->weights_at + row * g->stride,
                             v->scale,
-                            (double)v->scale * lin->b[v->src] + v->offset};
+                            (double)v->scale * lin->b[g->rows_at + row] + v->offset};
 }
 
 bool rep_is_pick(const struct rep *rep)

@@ -182,16 +182,14 @@ static void fill_product(struct merge *m, const struct linear *map,
 static void add_constants(struct merge *m, const struct linear *map,
                           const struct linear_group *group, const struct rep *in, const float *w)
 {
-    for (size_t r = 0; r < group->rows; r++) {
-        uint32_t o = linear_out(map, group, r);
-        m->b.lin.b[o] = map->b[o];
-    }
+    for (size_t r = 0; r < group->rows; r++)
+        m->b.constants[linear_out(map, group, r)] = map->b[group->rows_at + r];
     for (size_t c = 0; c < group->cols; c++) {
         double constant = rep_row(in, linear_in(map, group, c)).constant;
         if (!(constant < 0 || constant > 0))
             continue;
         for (size_t r = 0; r < group->rows; r++)
-            m->b.lin.b[linear_out(map, group, r)] +=
+            m->b.constants[linear_out(map, group, r)] +=
                 constant * (double)w[linear_weight(map, group, r, c)];
     }
 }
@@ -326,8 +324,8 @@ static void meet_terms(struct merge *m, const struct term *terms, unsigned n_ter
             const bool known = same_list(&row, &last);
             const uint64_t at =
                 row.n != 0 && rep->lin != NULL ? (uint64_t)(row.weight - rep->lin->lin.w) : 0;
-            m->b.lin.b[elements[r]] =
-                (t > 0 ? m->b.lin.b[elements[r]] : 0) + terms[t].sign * row.constant;
+            m->b.constants[elements[r]] =
+                (t > 0 ? m->b.constants[elements[r]] : 0) + terms[t].sign * row.constant;
             key_push_float(m, row.scale);
             key_push(m, (uint32_t)at);
             key_push(m, (uint32_t)(at >> 32));
@@ -528,32 +526,43 @@ static void *copy_of(const void *data, size_t n, size_t size)
     return copy;
 }
 
+/* A copy of the map but for its constants. */
+static mp2ml_status copy_map(struct linear *made, const struct linear *from)
+{
+    *made = *from;
+    made->b = NULL;
+    made->groups = copy_of(from->groups, from->n_groups, sizeof *made->groups);
+    made->index = copy_of(from->index, from->n_index, sizeof *made->index);
+    made->w = copy_of(from->w, from->n_weights, sizeof *made->w);
+    if (made->groups != NULL && made->index != NULL && made->w != NULL)
+        return MP2ML_OK;
+    linear_wipe(made);
+    return MP2ML_ERR_MEMORY;
+}
+
 /* The map itself, moved when nobody else holds it, with its outputs renumbered. */
 static mp2ml_status renumber(struct linear *out, struct rep *in, const uint32_t *inverse)
 {
     struct linear *from = &in->lin->lin, made = *from;
-    double *b = malloc((in->count + 1) * sizeof *b);
-    if (b == NULL)
+    double *own = calloc(2 * in->count + 1, sizeof *own), *b = own + in->count;
+    if (own == NULL)
         return MP2ML_ERR_MEMORY;
+    linear_get_constants(from, own);
     for (size_t o = 0; o < in->count; o++)
-        b[inverse[o]] = from->b[o] + in->values[inverse[o]].offset;
-    made.b = b;
-    if (in->lin->refs == 1) {
-        free(from->b);
+        b[inverse[o]] = own[o] + in->values[inverse[o]].offset;
+    mp2ml_status status = MP2ML_OK;
+    if (in->lin->refs == 1)
         memset(from, 0, sizeof *from);
-    } else {
-        made.groups = copy_of(from->groups, from->n_groups, sizeof *made.groups);
-        made.index = copy_of(from->index, from->n_index, sizeof *made.index);
-        made.w = copy_of(from->w, from->n_weights, sizeof *made.w);
-        if (made.groups == NULL || made.index == NULL || made.w == NULL) {
-            linear_wipe(&made);
-            return MP2ML_ERR_MEMORY;
-        }
-    }
+    else
+        status = copy_map(&made, from);
     bool same = true;
     for (size_t o = 0; o < in->count; o++)
         same = same && inverse[o] == o;
-    mp2ml_status status = same ? MP2ML_OK : linear_renumber(&made, inverse);
+    if (status == MP2ML_OK && !same)
+        status = linear_renumber(&made, inverse);
+    if (status == MP2ML_OK)
+        status = linear_set_constants(&made, b);
+    free(own);
     if (status != MP2ML_OK)
         linear_wipe(&made);
     else

@@ -66,7 +66,8 @@ mp2ml_status packing_dense(struct packing_map *map, const struct linear *lin)
             uint32_t u = linear_out(lin, group, r);
             map->out_value[u] = u;
             map->rows[u] = range;
-            map->rows[u].square = (double)lin->norm2[u] * (double)lin->norm2[u];
+            const double norm = (double)lin->norm2[group->rows_at + r];
+            map->rows[u].square = norm * norm;
         }
     }
     free(plane);

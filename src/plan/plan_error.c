@@ -86,11 +86,13 @@ static mp2ml_status linear_variance(const struct error_model *m, unsigned s, dou
             square[at] = plan_mean_square(plan, o, v);
         }
     }
-    for (size_t o = 0; o < lin->n_out; o++) {
-        double noise = fresh * (double)lin->norm2[o];
-        out[o] = 1 / (12 * scale * scale) +
-                 (params->sigma * params->sigma + noise * noise) / (out_scale * out_scale);
-    }
+    for (size_t g = 0; g < lin->n_groups; g++)
+        for (size_t r = 0; r < lin->groups[g].rows; r++) {
+            double noise = fresh * (double)lin->norm2[lin->groups[g].rows_at + r];
+            out[linear_out(lin, &lin->groups[g], r)] =
+                1 / (12 * scale * scale) +
+                (params->sigma * params->sigma + noise * noise) / (out_scale * out_scale);
+        }
     const struct variance_rows rows = {lin, unit};
     const struct linear_sums errors = {squares_of_row, &rows, carried};
     const struct linear_sums losses = {losses_of_row, &rows, square};

@@ -367,8 +367,8 @@ static mp2ml_status prove_linear(const struct linear *lin, const struct interval
         ends[i] = in[i].low;
         high[i] = in[i].high;
     }
-    for (size_t o = 0; o < lin->n_out; o++)
-        low_sum[o] = high_sum[o] = lin->b[o];
+    linear_get_constants(lin, low_sum);
+    linear_get_constants(lin, high_sum);
     mp2ml_status status = MP2ML_OK;
     for (unsigned end = 0; status == MP2ML_OK && end < 2; end++) {
         const struct linear_sums above = {above_zero, lin, end == 0 ? ends : high};

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "plan/linear_build.h"
 #include "plan/scales.h"
 
 static mp2ml_status make_room(struct linear *lin)
@@ -18,9 +19,9 @@ static mp2ml_status make_room(struct linear *lin)
     if (lin->wi == NULL)
         lin->wi = calloc(lin->n_weights + 1, sizeof *lin->wi);
     if (lin->bi == NULL)
-        lin->bi = calloc(lin->n_out + 1, sizeof *lin->bi);
+        lin->bi = calloc(lin->n_rows + 1, sizeof *lin->bi);
     if (lin->norm2 == NULL)
-        lin->norm2 = calloc(lin->n_out + 1, sizeof *lin->norm2);
+        lin->norm2 = calloc(lin->n_rows + 1, sizeof *lin->norm2);
     return lin->wi != NULL && lin->bi != NULL && lin->norm2 != NULL ? MP2ML_OK : MP2ML_ERR_MEMORY;
 }
 
@@ -36,8 +37,8 @@ static unsigned dropped_bits(double largest_sum, unsigned k)
 
 static bool norms_fit(const struct linear *lin, const struct ckks_params *params, unsigned k)
 {
-    for (size_t o = 0; o < lin->n_out; o++)
-        if (!ckks_norm_fits(params, (double)lin->norm2[o], k))
+    for (size_t r = 0; r < lin->n_rows; r++)
+        if (!ckks_norm_fits(params, (double)lin->norm2[r], k))
             return false;
     return true;
 }
@@ -69,27 +70,36 @@ static double lost_value(const struct plan *plan, unsigned s, size_t i)
     return step->minus ? a - b : a + b;
 }
 
-double *scales_constants(const struct plan *plan, unsigned s)
+/* What is missing from all values that a linear step reads; mostly nothing: *any. */
+static double *lost_inputs(const struct plan *plan, const struct plan_step *step, bool *any)
 {
-    const struct plan_step *step = &plan->pub.steps[s];
-    const struct linear *lin = &plan->linear[s];
     double *lost = calloc(plan_step_inputs(&plan->pub, step) + 1, sizeof *lost);
-    double *out = calloc(lin->n_out + 1, sizeof *out);
     size_t at = 0;
+    *any = false;
     for (unsigned i = 0; lost != NULL && i < step->n_operands; i++)
-        for (size_t v = 0; v < plan->pub.steps[step->operands[i]].count; v++)
-            lost[at++] = lost_value(plan, step->operands[i], v);
-    for (size_t o = 0; lost != NULL && out != NULL && o < lin->n_out; o++)
-        out[o] = lin->b[o];
-    bool any = false; /* mostly nothing is missing */
-    for (size_t i = 0; lost != NULL && i < at; i++)
-        any = any || fabs(lost[i]) > 0;
+        for (size_t v = 0; v < plan->pub.steps[step->operands[i]].count; v++, at++) {
+            lost[at] = lost_value(plan, step->operands[i], v);
+            *any = *any || fabs(lost[at]) > 0;
+        }
+    return lost;
+}
+
+double *scales_constants(struct plan *plan, unsigned s)
+{
+    struct linear *lin = &plan->linear[s];
+    bool any;
+    double *lost = lost_inputs(plan, &plan->pub.steps[s], &any);
+    /* It is not the same at all positions. */
+    const bool done = lost != NULL && (!any || linear_own_rows(lin) == MP2ML_OK);
+    double *out = done ? malloc((lin->n_rows + 1) * sizeof *out) : NULL;
+    for (size_t r = 0; out != NULL && r < lin->n_rows; r++)
+        out[r] = lin->b[r];
     for (size_t g = 0; any && out != NULL && g < lin->n_groups; g++) {
         const struct linear_group *group = &lin->groups[g];
         for (size_t r = 0; r < group->rows; r++)
             for (size_t c = 0; c < group->cols; c++)
-                out[linear_out(lin, group, r)] += (double)lin->w[linear_weight(lin, group, r, c)] *
-                                                  lost[linear_in(lin, group, c)];
+                out[group->rows_at + r] += (double)lin->w[linear_weight(lin, group, r, c)] *
+                                           lost[linear_in(lin, group, c)];
     }
     free(lost);
     return out;
@@ -100,12 +110,12 @@ static mp2ml_status set_biases(struct plan *plan, unsigned s, double sum_scale, 
     struct linear *lin = &plan->linear[s];
     double *constants = scales_constants(plan, s);
     mp2ml_status status = constants != NULL ? MP2ML_OK : MP2ML_ERR_MEMORY;
-    for (size_t o = 0; status == MP2ML_OK && o < lin->n_out; o++) {
-        double v = round_half_up(constants[o] * sum_scale);
+    for (size_t r = 0; status == MP2ML_OK && r < lin->n_rows; r++) {
+        double v = round_half_up(constants[r] * sum_scale);
         if (!(fabs(v) < 0x1p62))
             status = MP2ML_ERR_PLAN;
         else
-            lin->bi[o] = (uint64_t)(int64_t)v & (((uint64_t)1 << l) - 1);
+            lin->bi[r] = (uint64_t)(int64_t)v & (((uint64_t)1 << l) - 1);
     }
     free(constants);
     return status;
@@ -157,8 +167,8 @@ static mp2ml_status check_leak(struct scaling *sc, unsigned s)
     const struct plan_step *step = &sc->plan->pub.steps[s];
     const struct linear *lin = &sc->plan->linear[s];
     notes->norm2 = 0;
-    for (size_t o = 0; o < lin->n_out; o++)
-        notes->norm2 = fmax(notes->norm2, (double)lin->norm2[o]);
+    for (size_t r = 0; r < lin->n_rows; r++)
+        notes->norm2 = fmax(notes->norm2, (double)lin->norm2[r]);
     double leak = ckks_log2_leak(ckks_params(step->set), notes->norm2, step->k);
     if (notes->opened && leak > -40)
         return status_fail(sc->err, MP2ML_ERR_PLAN,

@@ -45,9 +45,9 @@ static inline double scales_beside(const struct plan *plan, unsigned s, size_t i
     return fmax(-most, fmin(most, v));
 }
 
-/* The constants of a linear step, with what is missing from its operands (linear.h, lost); freed by the
- * caller, NULL when memory is short. */
-double *scales_constants(const struct plan *plan, unsigned s);
+/* The constants of a linear step's rows (linear.h, n_rows), with what is missing from its operands
+ * (linear.h, lost); freed by the caller, NULL when memory is short. */
+double *scales_constants(struct plan *plan, unsigned s);
 
 /* ---- scales_weights.c ------------------------------------------------------------------------ */
 

@@ -16,7 +16,7 @@ static void sum_intervals(const struct linear *lin, const double *constants, dou
         const struct linear_group *group = &lin->groups[g];
         for (size_t r = 0; r < group->rows; r++) {
             size_t o = linear_out(lin, group, r);
-            double bias = round_half_up(constants[o] * sum_scale);
+            double bias = round_half_up(constants[group->rows_at + r] * sum_scale);
             struct interval sum = {bias, bias};
             for (size_t c = 0; c < group->cols; c++) {
                 const struct interval *x = &in[linear_in(lin, group, c)];
@@ -39,7 +39,7 @@ static double largest(const struct interval *v, size_t n)
 
 mp2ml_status strict_sums(struct scaling *sc, unsigned s, double sum_scale, double *bound)
 {
-    const struct plan *plan = sc->plan;
+    struct plan *plan = sc->plan;
     const struct plan_step *step = &plan->pub.steps[s];
     struct interval *in = calloc(plan_step_inputs(&plan->pub, step) + 1, sizeof *in);
     double *constants = scales_constants(plan, s);

@@ -253,7 +253,7 @@ static void quantise_block(struct linear *lin, const struct linear_group *group,
             wi[col[c]] = (int16_t)v;
             squares += v * v;
         }
-        lin->norm2[linear_out(lin, group, r)] = (float)sqrt(squares);
+        lin->norm2[group->rows_at + r] = (float)sqrt(squares);
     }
 }
 
@@ -270,8 +270,8 @@ mp2ml_status scales_quantise(struct linear *lin, const double *inverse, double s
             quantise_block(lin, &lin->groups[g], inverse, sum_scale, limit);
     for (size_t g = 0; g < lin->n_groups; g++) {
         const struct linear_group *to = &lin->groups[g], *from = &lin->groups[owner[g]];
-        for (size_t r = 0; r < to->rows; r++)
-            lin->norm2[linear_out(lin, to, r)] = lin->norm2[linear_out(lin, from, r)];
+        for (size_t r = 0; to->rows_at != from->rows_at && r < to->rows; r++)
+            lin->norm2[to->rows_at + r] = lin->norm2[from->rows_at + r];
     }
     free(owner);
     return MP2ML_OK;

@@ -144,6 +144,11 @@ mp2ml_status row_map_new(struct row_map *map, const struct linear *lin)
     return MP2ML_OK;
 }
 
+static const uint64_t *constant_of(const struct linear *lin, const struct row_map *map, size_t out)
+{
+    return &lin->bi[lin->groups[map->group[out]].rows_at + map->row[out]];
+}
+
 void row_map_wipe(struct row_map *map)
 {
     free(map->group);
@@ -237,6 +242,7 @@ struct answers {
     uint64_t *c1, *C1;      /* C1: of one frame. No c1, C1 and slots where halves are there */
     uint64_t *c1s, *bu;     /* [slot][per]: c1', b*u */
     uint64_t *C0, *c0s, *r; /* of one frame */
+    uint64_t *bi;           /* [per] */
     uint8_t *body;
 };
 
@@ -278,8 +284,9 @@ static mp2ml_status answers_take_c0(struct answers *a, struct run *run,
     a->C0 = arena_take(run->arena, a->per * images, params->primes * word);
     a->c0s = arena_take(run->arena, a->per * images, word);
     a->r = arena_take(run->arena, a->per * images, word);
+    a->bi = arena_take(run->arena, a->per, word);
     a->body = arena_take(run->arena, ckks_ct_out_bytes(params, step->k, a->per, images), 1);
-    return a->C0 && a->c0s && a->r && a->body ? MP2ML_OK : MP2ML_ERR_MEMORY;
+    return a->C0 && a->c0s && a->r && a->bi && a->body ? MP2ML_OK : MP2ML_ERR_MEMORY;
 }
 
 static size_t frame_outputs(const struct answers *a, const struct plan_step *step, size_t frame)
@@ -323,8 +330,10 @@ static mp2ml_status answer_c0(struct run *run, unsigned s, const struct answers 
     multiply_rows(a->ck, lin, &run->rows[s], a->C0, a->c0, first, count, images);
     TRACE_NEXT(SWITCH, count);
     TRY(step_draw_masks(run, a->r, run->values[s] + first * images, count * images, step->k));
-    ckks_answer_c0(a->ck, a->c0s, a->C0, a->bu + slot * a->per * params->primes * images,
-                   lin->bi + first, a->r, step->l, step->k, count, images);
+    for (size_t i = 0; i < count; i++)
+        a->bi[i] = *constant_of(lin, &run->rows[s], first + i);
+    ckks_answer_c0(a->ck, a->c0s, a->C0, a->bu + slot * a->per * params->primes * images, a->bi,
+                   a->r, step->l, step->k, count, images);
     TRACE_NEXT(PACK, bytes);
     ckks_ct_out_write(params, a->body, a->c1s + slot * a->per * params->n, a->c0s, step->k, count,
                       images);
@@ -344,7 +353,7 @@ void step_linear_multiply(uint64_t *out, const struct linear *lin, const struct 
             uint32_t o = linear_out(lin, group, r);
             uint64_t *row = out + (size_t)o * images;
             for (size_t b = 0; b < images; b++)
-                row[b] = (with_bias ? lin->bi[o] : 0) + half;
+                row[b] = (with_bias ? lin->bi[group->rows_at + r] : 0) + half;
             for (uint32_t c = 0; c < group->cols; c++) {
                 const uint64_t *in = x + (size_t)linear_in(lin, group, c) * images;
                 uint64_t w = (uint64_t)(int64_t)lin->wi[linear_weight(lin, group, r, c)];
@@ -491,7 +500,7 @@ static size_t server_scratch(const struct ckks_params *p, const struct plan_step
     size_t sending =
         arena_need(slots * out * p->n, word) + arena_need(slots * out * images, p->primes * word) +
         arena_need(out * p->n, p->primes * word) + arena_need(out * images, p->primes * word) +
-        2 * arena_need(out * images, word) +
+        2 * arena_need(out * images, word) + arena_need(out, word) +
         arena_need(ckks_ct_out_bytes(p, step->k, out, images), 1);
     return all + receiving + sending + ckks_scratch_bytes(p);
 }

@@ -104,8 +104,9 @@ static mp2ml_status sums_of(const struct clear_run *run, unsigned s)
     return MP2ML_OK;
 }
 
-/* Bias, switch to k bits and, in the model, the error of the share. */
-static void finish_row(struct clear_run *run, unsigned s, size_t o)
+/* Bias, switch to k bits and, in the model, the error of the share, of output o that is row `at` of
+ * those that are kept. */
+static void finish_row(struct clear_run *run, unsigned s, size_t o, size_t at)
 {
     const struct plan_step *step = &run->plan->pub.steps[s];
     const struct linear *lin = &run->plan->linear[s];
@@ -117,20 +118,21 @@ static void finish_row(struct clear_run *run, unsigned s, size_t o)
     struct ckks_noise_model noise;
     ckks_noise_model_init(&noise, run->noise.state ^ ((uint64_t)s << 40 | o));
     for (size_t b = 0; b < run->images; b++)
-        row[b] += lin->bi[o];
+        row[b] += lin->bi[at];
     if (run->with_noise)
         ckks_switch_clear(params, &noise, row, run->images, step->l, step->k,
-                          (double)lin->norm2[o]);
+                          (double)lin->norm2[at]);
     for (size_t b = 0; !run->with_noise && b < run->images; b++)
         row[b] = (row[b] + half) >> t & mask_k;
 }
 
 mp2ml_status step_linear_clear(struct clear_run *run, unsigned s)
 {
-    const struct plan_step *step = &run->plan->pub.steps[s];
+    const struct linear *lin = &run->plan->linear[s];
     TRY(sums_of(run, s));
-#pragma omp parallel for schedule(static)
-    for (size_t o = 0; o < step->count; o++)
-        finish_row(run, s, o);
+#pragma omp parallel for schedule(dynamic, 16)
+    for (size_t g = 0; g < lin->n_groups; g++)
+        for (size_t r = 0; r < lin->groups[g].rows; r++)
+            finish_row(run, s, linear_out(lin, &lin->groups[g], r), lin->groups[g].rows_at + r);
     return MP2ML_OK;
 }

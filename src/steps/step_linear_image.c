@@ -92,11 +92,16 @@ mp2ml_status step_image_map_take(struct image_map *map, struct arena *arena,
     if (!lin)
         return MP2ML_OK;
     map->bias = arena_take(arena, step->count, sizeof(*map->bias));
-    if (!map->bias)
-        return MP2ML_ERR_MEMORY;
-    for (size_t i = 0; i < step->count; i++)
-        map->bias[i] = lin->bi[map->out.value[i]];
-    return MP2ML_OK;
+    uint64_t *bi = calloc((size_t)step->count + 1, sizeof(*bi)); /* by output */
+    if (map->bias && bi) {
+        for (size_t g = 0; g < lin->n_groups; g++)
+            for (size_t r = 0; r < lin->groups[g].rows; r++)
+                bi[linear_out(lin, &lin->groups[g], r)] = lin->bi[lin->groups[g].rows_at + r];
+        for (size_t i = 0; i < step->count; i++)
+            map->bias[i] = bi[map->out.value[i]];
+    }
+    free(bi);
+    return map->bias && bi ? MP2ML_OK : MP2ML_ERR_MEMORY;
 }
 
 static struct ckks_places results_of(const struct run *run, unsigned s)
