@@ -169,6 +169,7 @@ void plan_free(struct plan *plan)
         if (plan->packed != NULL)
             packed_free(plan->packed[s]);
         free(plan->range[s].mean_square);
+        free(plan->range[s].largest);
         free(plan->range[s].active);
         free(plan->notes[s].nodes);
     }

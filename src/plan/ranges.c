@@ -257,6 +257,7 @@ static int measure_step(void *context, unsigned s, const float *values, size_t i
         numbers = numbers && isfinite(squares);
         top = (double)most > top ? (double)most : top;
         range->mean_square[v] += squares / (float)m->plan->n_samples;
+        range->largest[v] = fmaxf(range->largest[v], most);
         if (range->active != NULL)
             range->active[v] += active / (float)m->plan->n_samples;
     }
@@ -292,7 +293,8 @@ static mp2ml_status measure_all(struct measure *m)
     for (unsigned s = 0; s < plan->pub.n_steps; s++) {
         const struct plan_step *step = &plan->pub.steps[s];
         plan->range[s].mean_square = calloc((size_t)step->count + 1, sizeof(float));
-        if (plan->range[s].mean_square == NULL)
+        plan->range[s].largest = calloc((size_t)step->count + 1, sizeof(float));
+        if (plan->range[s].mean_square == NULL || plan->range[s].largest == NULL)
             return MP2ML_ERR_MEMORY;
         if (step->kind == STEP_RELU || step->kind == STEP_SIGN) {
             plan->range[s].active = calloc((size_t)step->count + 1, sizeof(float));
