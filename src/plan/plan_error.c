@@ -127,26 +127,14 @@ static double blind_relu(const struct error_model *m, unsigned s, size_t i)
     return blind_variance(plan_blind_half(m->plan, s), square != NULL ? (double)square[i] : 0);
 }
 
-/* relu(x + a) - relu(x + b), as a clipped ReLU is. */
-static bool is_clip(const struct plan *plan, const struct plan_step *step)
-{
-    const unsigned a = step->operands[0], b = step->operands[1];
-    bool clip = step->minus && step->shift[0] == 0 && step->shift[1] == 0 &&
-                plan->pub.steps[a].kind == STEP_RELU && plan->pub.steps[b].kind == STEP_RELU &&
-                plan->pub.steps[a].operands[0] == plan->pub.steps[b].operands[0];
-    const bool *p = plan->linear[a].negative, *q = plan->linear[b].negative;
-    for (size_t i = 0; clip && i < step->count; i++)
-        clip = !(p != NULL && p[i]) && !(q != NULL && q[i]);
-    return clip;
-}
-
 /* Both have their errors from one value: of a clip none where both are active or neither is, else at
  * most the sum of the deviations. */
-static void sum_variance(const struct error_model *m, const struct plan_step *step, double *out)
+static void sum_variance(const struct error_model *m, unsigned s, double *out)
 {
+    const struct plan_step *step = &m->plan->pub.steps[s];
     const unsigned one = step->operands[0], other = step->operands[1];
     const double *a = m->variance[one], *b = m->variance[other];
-    const bool clip = is_clip(m->plan, step);
+    const bool clip = plan_is_clip(m->plan, s);
     const double *in = clip ? m->variance[m->plan->pub.steps[one].operands[0]] : NULL;
     for (size_t i = 0; i < step->count; i++) {
         if (clip) {
@@ -196,7 +184,7 @@ static mp2ml_status step_variance(struct error_model *m, unsigned s)
     } else if (step->kind == STEP_PRODUCT || step->kind == STEP_SQUARE) {
         product_variance(m, step, out);
     } else if (step->kind == STEP_SUM) {
-        sum_variance(m, step, out);
+        sum_variance(m, s, out);
     } else if (step->kind == STEP_SIGN) {
         sign_variance(m, s, in, out);
     } else if (step->kind == STEP_MAX || step->kind == STEP_ARGMAX) {

@@ -44,6 +44,8 @@ struct plan_notes {   /* one a step */
 MUST_CHECK mp2ml_status plan_add_step(struct plan *plan, enum step_kind kind,
                                       const uint16_t *operands, unsigned n_operands, size_t count,
                                       const char *nodes, unsigned *at, mp2ml_error *err);
+/* Whether step s is relu(x + a) - relu(x + b), as a clipped ReLU is, value by value; a, b may be 0. */
+bool plan_is_clip(const struct plan *plan, unsigned s);
 void plan_windows_wipe(struct mpc_windows *windows);
 
 /* lower.c: fills pub (but for scales and rings) and linear (the float form). */
@@ -54,11 +56,21 @@ MUST_CHECK mp2ml_status plan_flip_of(struct plan_flip *flip, const struct plan *
 /* ranges.c: samples, their outputs, and plan->range. */
 MUST_CHECK mp2ml_status plan_measure(struct plan *plan, mp2ml_error *err);
 
-/* The square of a value of step s, as far as its ring holds it (linear.h, lost). */
-static inline double plan_held_square(const struct plan *plan, unsigned s, double square)
+/* The largest value of step s that the ring of ReLUs holds (linear.h, lost). */
+static inline double plan_held(const struct plan *plan, unsigned s)
 {
     const struct plan_step *step = &plan->pub.steps[s];
-    double most = step->kind == STEP_RELU ? ldexp(1, (int)step->k - 1) / step->scale : INFINITY;
+    if (step->kind == STEP_RELU)
+        return ldexp(1, (int)step->k - 1) / step->scale;
+    return step->kind == STEP_SUM ? ldexp(plan_held(plan, step->operands[0]), step->shift[0]) +
+                                        ldexp(plan_held(plan, step->operands[1]), step->shift[1])
+                                  : INFINITY;
+}
+
+/* The square of a value of step s, as far as its ring holds it. */
+static inline double plan_held_square(const struct plan *plan, unsigned s, double square)
+{
+    const double most = plan_held(plan, s);
     return fmin(square, most * most);
 }
 
