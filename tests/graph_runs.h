@@ -105,11 +105,11 @@ static inline void graph_run(const struct graph_case *c, size_t images, enum pla
     const struct plan_options o = graph_options(c);
     struct mp2ml_model *model = model_of(&net, &o, images % 2);
     struct plan *plan = model->plan;
-    /* As a session states errors: the model takes mean squares of factors, and large factors make
-     * large errors, which the samples show. */
-    struct trial_result trial;
-    assert_int_equal(trial_run(&trial, plan, 2), MP2ML_OK);
-    memcpy(plan->observed_error, trial.largest, sizeof plan->observed_error);
+    if (images % 2) { /* rare, large errors; those of exact signs must be as the model says */
+        struct trial_result trial;
+        assert_int_equal(trial_run(&trial, plan, 2), MP2ML_OK);
+        memcpy(plan->observed_error, trial.largest, sizeof plan->observed_error);
+    }
     if (layout == PLAN_IMAGE)
         model->sets = image_plan(plan, 50, false);
     for (unsigned s = 0; s < plan->pub.n_steps; s++)

@@ -118,6 +118,26 @@ static void input_times_gate(struct net *net)
     int p = net_same(net, GRAPH_MUL, x, net_relu(net, net_dense(net, x, 6)));
     net_output(net, net_dense(net, add(net, p, net_same(net, GRAPH_MUL, x, x)), 3));
 }
+/* As an untrained HardSwish with a gate behind it: values vanish, the gates are 0.5 and hardly more. */
+static int gate_of(struct net *net, int x)
+{
+    int y = net_same(net, GRAPH_MUL, x, constant(net, 1.0f / 6));
+    y = add(net, y, constant(net, 0.5f));
+    return net_same(net, GRAPH_SUB, net_relu(net, y),
+                    net_relu(net, net_same(net, GRAPH_SUB, y, constant(net, 1))));
+}
+static void vanishing_gates(struct net *net)
+{
+    int x = net_input(net, DIMS(4, 4, 2));
+    for (int i = 0; i < 2; i++) {
+        x = net_same(net, GRAPH_MUL, net_conv(net, x, 3, same3), constant(net, 1e-4f));
+        x = net_same(net, GRAPH_MUL, x, gate_of(net, x));
+        int mean = net_window(net, GRAPH_AVG_POOL, x, 0, (struct window){4, 1, false, false, 1});
+        mean = net_conv(net, net_relu(net, net_conv(net, mean, 2, one1)), 3, one1);
+        x = net_same(net, GRAPH_MUL, x, gate_of(net, mean));
+    }
+    net_output(net, dense_end(net, x, 3));
+}
 static void concat_of_products(struct net *net)
 {
     int x = net_input(net, DIMS(6));
@@ -255,6 +275,7 @@ static void products(void **state)
         {relu_of_product, "input linear linear product linear relu linear output", -1, 1, false},
         {input_times_gate, "input linear relu linear product linear square linear output", -1, 1,
          false},
+        {vanishing_gates, NULL, -1, 1, false},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         graph_check(&cases[i]);

@@ -156,6 +156,68 @@ static void values_that_are_not_finite(void **state)
     net_fails(&net, &o, MP2ML_ERR_MODEL, "finite");
 }
 
+static int times(struct net *net, int x, float factor)
+{
+    int c = net_const(net, 0, DIMS(1));
+    net_node(net, c)->value.f[0] = factor;
+    return net_same(net, GRAPH_MUL, x, c);
+}
+
+/* Gates between 0 and 1 of which intervals do not prove that, so that each layer squares the bound: it is
+ * beyond all numbers soon, and of its sums nothing is known. What was measured counts then. */
+static void bounds_beyond_all_numbers(void **state)
+{
+    (void)state;
+    struct net net;
+    net_init(&net, 52);
+    int x = net_input(&net, DIMS(8));
+    for (unsigned i = 0; i < 10; i++) {
+        x = times(&net, net_dense(&net, x, 8), 4);
+        int one = net_const(&net, 0, DIMS(1));
+        net_node(&net, one)->value.f[0] = 1;
+        int above = net_relu(&net, net_same(&net, GRAPH_SUB, x, one));
+        int gate = net_same(&net, GRAPH_SUB, times(&net, net_relu(&net, x), 0.5f),
+                            times(&net, above, 0.5f));
+        x = net_same(&net, GRAPH_MUL, x, gate);
+    }
+    net_output(&net, net_dense(&net, x, 2));
+    struct plan_options o = net_logits();
+    struct plan *plan = net_plan(&net, &o);
+    for (unsigned s = 0; s < plan->pub.n_steps; s++) {
+        const struct plan_range *r = &plan->range[s];
+        assert_true(r->proven >= 0.999 * r->measured);
+        assert_true(r->used >= 0.999 * r->measured);
+    }
+    const struct plan_range *last = &plan->range[plan->pub.n_steps - 1];
+    assert_true(last->proven > 1e300 && last->measured > 1e-3);
+    net_done(&net, plan);
+}
+
+/* relu(x) - relu(x - 0.3) is at most 0.3, whatever x is. */
+static void clips_are_bounded(void **state)
+{
+    (void)state;
+    for (unsigned strict = 0; strict < 2; strict++) {
+        struct net net;
+        net_init(&net, 53);
+        int x = net_dense(&net, net_input(&net, DIMS(4)), 4), c = net_const(&net, 0, DIMS(1));
+        net_node(&net, c)->value.f[0] = 0.3f;
+        net_node(&net, c)->attribute = true;
+        net_output(&net,
+                   net_same(&net, GRAPH_SUB, net_relu(&net, x),
+                            net_relu(&net, net_same(&net, GRAPH_SUB, x, c))));
+        struct plan_options o = net_logits();
+        o.low = -100;
+        o.high = 100;
+        o.ranges = strict ? PLAN_RANGES_STRICT : PLAN_RANGES_AUTO;
+        struct plan *plan = net_plan(&net, &o);
+        net_scaled(plan, 16, 20);
+        const unsigned last = plan->pub.steps[plan->pub.n_steps - 1].operands[0];
+        assert_true(plan->range[last].used >= 0.299 && plan->range[last].used <= 0.33);
+        net_done(&net, plan);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -164,6 +226,8 @@ int main(void)
         cmocka_unit_test(outputs_of_the_samples),
         cmocka_unit_test(calibrated),
         cmocka_unit_test(proven_by_hand),
+        cmocka_unit_test(bounds_beyond_all_numbers),
+        cmocka_unit_test(clips_are_bounded),
         cmocka_unit_test(values_that_are_not_finite),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

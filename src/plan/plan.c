@@ -140,6 +140,20 @@ mp2ml_status plan_explain(struct graph_refusals *refusals, const struct graph *g
                : status_fail(err, status, "%s", own.text);
 }
 
+bool plan_is_clip(const struct plan *plan, unsigned s)
+{
+    const struct plan_step *step = &plan->pub.steps[s], *steps = plan->pub.steps;
+    if (step->kind != STEP_SUM || !step->minus || step->shift[0] != 0 || step->shift[1] != 0)
+        return false;
+    const unsigned a = step->operands[0], b = step->operands[1];
+    bool clip = steps[a].kind == STEP_RELU && steps[b].kind == STEP_RELU &&
+                steps[a].operands[0] == steps[b].operands[0];
+    const bool *p = plan->linear[a].negative, *q = plan->linear[b].negative;
+    for (size_t i = 0; clip && i < step->count; i++)
+        clip = !(p != NULL && p[i]) && !(q != NULL && q[i]);
+    return clip;
+}
+
 void plan_windows_wipe(struct mpc_windows *windows)
 {
     uint32_t *first, *member; /* const for readers, but ours */
@@ -169,6 +183,7 @@ void plan_free(struct plan *plan)
         if (plan->packed != NULL)
             packed_free(plan->packed[s]);
         free(plan->range[s].mean_square);
+        free(plan->range[s].largest);
         free(plan->range[s].active);
         free(plan->notes[s].nodes);
     }

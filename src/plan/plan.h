@@ -30,6 +30,7 @@
 #include "model/model.h"
 #include "mpc/mpc.h"
 #include "plan/linear.h"
+#include "plan/linear_panel.h"
 #include "plan/packing.h"
 
 /* kind, its name, what it computes. A step's operands are earlier steps. */
@@ -183,6 +184,8 @@ struct plan {
     float *sample_outputs;    /* [sample][all outputs of a sample], before the policy */
     struct packed **packed;   /* [n_steps]: LINEAR in the image layout; NULL: there is none */
     struct plan_notes *notes; /* per step: node names, error bound ...; for printing */
+    double error_peak[PLAN_MAX_TENSORS];     /* per output: how far the error of one input goes
+                                                beyond what is expected of all; 0 = not known */
     double observed_error[PLAN_MAX_TENSORS]; /* per output: the twin's largest on the samples, set
                                                 by who ran it; 0 = not run */
 };

@@ -31,9 +31,16 @@
     2.0 /* errors of weights and of neighbours in a picture are not independent, which             \
            the model takes them for; what the twin showed on the samples counts double */
 
+#define SAMPLES 48
+#define SAMPLES_LEAST 4
+#define SAMPLE_PRODUCTS ((uint64_t)1 << 28)
+
 struct error_model {
     const struct plan *plan;
     double **variance; /* [n_steps][count] */
+    float **square; /* [n_steps][count] of values: their mean over the samples, or of one sample */
+    float **active; /* [n_steps] NULL, or of a RELU [count]: likewise, the share that is not 0 */
+    double *worst;  /* [n_steps] the largest variance of any value */
 };
 
 struct variance_rows {
@@ -80,10 +87,12 @@ static mp2ml_status linear_variance(const struct error_model *m, unsigned s, dou
     double fresh = sqrt(params->eta / 2.0) * exp2((double)step->k - params->log2_q);
     for (size_t i = 0, at = 0; i < step->n_operands; i++) {
         unsigned o = step->operands[i];
+        const double one = ldexp(plan->pub.steps[o].scale / scale, step->shift[i]);
+        const double held = plan_held(plan, o);
         for (size_t v = 0; v < plan->pub.steps[o].count; v++, at++) {
-            unit[at] = ldexp(plan->pub.steps[o].scale / scale, step->shift[i]);
+            unit[at] = one;
             carried[at] = m->variance[o][v];
-            square[at] = plan_mean_square(plan, o, v);
+            square[at] = fmin((double)m->square[o][v], held * held);
         }
     }
     for (size_t g = 0; g < lin->n_groups; g++)
@@ -103,7 +112,7 @@ static mp2ml_status linear_variance(const struct error_model *m, unsigned s, dou
     return status;
 }
 
-/* a*b moves by a*db + b*da + da*db; x^2 by 2*x*dx. */
+/* a*b moves by a*db + b*da + da*db; x^2 by 2*x*dx + dx^2. */
 static void product_variance(const struct error_model *m, const struct plan_step *step, double *out)
 {
     const struct mpc_windows *w = &step->windows;
@@ -112,20 +121,9 @@ static void product_variance(const struct error_model *m, const struct plan_step
         size_t x = w->count != 0 ? w->member[2 * i] : i,
                y = w->count != 0 ? w->member[2 * i + 1] : i;
         double va = m->variance[a][x], vb = m->variance[b][y];
-        double sa = (double)m->plan->range[a].mean_square[x],
-               sb = (double)m->plan->range[b].mean_square[y];
+        double sa = (double)m->square[a][x], sb = (double)m->square[b][y];
         out[i] =
             step->kind == STEP_SQUARE ? 4 * sa * va + 3 * va * va : sa * vb + sb * va + va * vb;
-    }
-}
-
-/* Both have their errors from one value: at most the sum of the deviations. */
-static void sum_variance(const struct error_model *m, const struct plan_step *step, double *out)
-{
-    const double *a = m->variance[step->operands[0]], *b = m->variance[step->operands[1]];
-    for (size_t i = 0; i < step->count; i++) {
-        double sd = ldexp(sqrt(a[i]), step->shift[0]) + ldexp(sqrt(b[i]), step->shift[1]);
-        out[i] = sd * sd;
     }
 }
 
@@ -137,6 +135,34 @@ static double blind_variance(double half, double square)
 {
     double most = 2.0 / 27 * half * half;
     return square > 0 ? fmin(most, half * half * half / (12 * sqrt(2 * PI * square))) : most;
+}
+
+/* What blind signs add to value i of a RELU. */
+static double blind_relu(const struct error_model *m, unsigned s, size_t i)
+{
+    const float *square = m->plan->range[m->plan->pub.steps[s].operands[0]].mean_square;
+    return blind_variance(plan_blind_half(m->plan, s), square != NULL ? (double)square[i] : 0);
+}
+
+/* Both have their errors from one value: of a clip none where both are active or neither is, else at
+ * most the sum of the deviations. */
+static void sum_variance(const struct error_model *m, unsigned s, double *out)
+{
+    const struct plan_step *step = &m->plan->pub.steps[s];
+    const unsigned one = step->operands[0], other = step->operands[1];
+    const double *a = m->variance[one], *b = m->variance[other];
+    const bool clip = plan_is_clip(m->plan, s);
+    const double *in = clip ? m->variance[m->plan->pub.steps[one].operands[0]] : NULL;
+    for (size_t i = 0; i < step->count; i++) {
+        if (clip) {
+            const double share =
+                fabs((double)m->active[one][i] - (double)m->active[other][i]) + ACTIVE_LEAST;
+            out[i] = in[i] * fmin(1, share) + blind_relu(m, one, i) + blind_relu(m, other, i);
+        } else {
+            const double sd = ldexp(sqrt(a[i]), step->shift[0]) + ldexp(sqrt(b[i]), step->shift[1]);
+            out[i] = sd * sd;
+        }
+    }
 }
 
 /* How likely a Sign is wrong whose operand has this mean square and error. Of density f at 0, the
@@ -159,144 +185,6 @@ static void sign_variance(const struct error_model *m, unsigned s, const double 
                  fmax(0, 1 - (active != NULL ? (double)active[i] : 0));
 }
 
-/* Of the weights of operand values from..to-1: the largest, and the largest 2-norms of what one
- * output reads and of what reads one value. */
-struct sizes {
-    double weight, row, column;
-};
-
-/* Of one block, which is the same for all groups that share it; column[c] = the square of a norm. */
-static void block_sizes(struct sizes *sizes, double *column, const struct linear *lin,
-                        const struct linear_group *group, size_t from, size_t to)
-{
-    memset(column, 0, group->cols * sizeof *column);
-    for (size_t r = 0; r < group->rows; r++) {
-        double row = 0;
-        for (size_t c = 0; c < group->cols; c++) {
-            const size_t i = linear_in(lin, group, c);
-            if (i < from || i >= to)
-                continue;
-            const double w = (double)lin->w[linear_weight(lin, group, r, c)], square = w * w;
-            row += square;
-            column[c] += square;
-            sizes->weight = square > sizes->weight ? square : sizes->weight;
-        }
-        sizes->row = fmax(sizes->row, row);
-    }
-}
-
-/* next[g] = another group with g's block, SIZE_MAX at the end; owners begin. */
-static size_t *sharing_groups(const struct linear *lin, const uint32_t *owner)
-{
-    size_t *next = malloc((lin->n_groups + 1) * sizeof *next);
-    for (size_t g = 0; next != NULL && g < lin->n_groups; g++) {
-        next[g] = SIZE_MAX;
-        if (owner[g] != g) {
-            next[g] = next[owner[g]];
-            next[owner[g]] = g;
-        }
-    }
-    return next;
-}
-
-static mp2ml_status weight_sizes(struct sizes *sizes, const struct linear *lin, size_t from,
-                                 size_t to)
-{
-    size_t widest = 0;
-    for (size_t g = 0; g < lin->n_groups; g++)
-        widest = lin->groups[g].cols > widest ? lin->groups[g].cols : widest;
-    double *columns = calloc(to - from + 1, sizeof *columns);
-    double *column = malloc((widest + 1) * sizeof *column);
-    uint32_t *owner = linear_owners(lin);
-    size_t *next = owner != NULL ? sharing_groups(lin, owner) : NULL;
-    const bool ok = columns != NULL && column != NULL && next != NULL;
-    *sizes = (struct sizes){0, 0, 0};
-    for (size_t g = 0; ok && g < lin->n_groups; g++) {
-        if (owner[g] == g)
-            block_sizes(sizes, column, lin, &lin->groups[g], from, to);
-        for (size_t h = owner[g] == g ? g : SIZE_MAX; h != SIZE_MAX; h = next[h])
-            for (size_t c = 0; c < lin->groups[h].cols; c++) {
-                const size_t i = linear_in(lin, &lin->groups[h], c);
-                if (i >= from && i < to)
-                    columns[i - from] += column[c];
-            }
-    }
-    for (size_t i = 0; ok && i < to - from; i++)
-        sizes->column = fmax(sizes->column, columns[i]);
-    free(columns);
-    free(column);
-    free(owner);
-    free(next);
-    sizes->weight = sqrt(sizes->weight);
-    sizes->row = sqrt(sizes->row);
-    sizes->column = sqrt(sizes->column);
-    return ok ? MP2ML_OK : MP2ML_ERR_MEMORY;
-}
-
-/* The longest way of a value through a maximum, in comparisons. */
-static double rounds_of(const struct mpc_windows *w)
-{
-    uint32_t longest = 1;
-    for (size_t i = 0; i < w->count; i++)
-        longest = w->first[i + 1] - w->first[i] > longest ? w->first[i + 1] - w->first[i] : longest;
-    return ceil(log2(longest));
-}
-
-static void widen(struct plan_flip *to, double fresh, double one, double all)
-{
-    to->fresh = fmax(to->fresh, fresh);
-    to->one = fmax(to->one, one);
-    to->all = fmax(to->all, all);
-}
-
-/* What one wrong sign adds to the values of a linear step: one that a value was alone in is spread
- * by the value's column; of several values that it has moved, rows add up what they read. */
-static mp2ml_status linear_flip(struct plan_flip *flip, const struct plan *plan, unsigned s)
-{
-    const struct plan_step *step = &plan->pub.steps[s];
-    size_t at = 0;
-    for (unsigned i = 0; i < step->n_operands; i++) {
-        const unsigned o = step->operands[i];
-        const struct plan_flip *in = &plan->notes[o].flip;
-        const size_t from = at;
-        struct sizes sizes;
-        at += plan->pub.steps[o].count;
-        if (in->fresh <= 0 && in->all <= 0)
-            continue;
-        TRY(weight_sizes(&sizes, &plan->linear[s], from, at));
-        widen(flip, 0, fmax(in->fresh * sizes.weight, in->all * sizes.row),
-              fmax(in->fresh * sizes.column, in->all * fmax(sizes.row, sizes.column)));
-    }
-    return MP2ML_OK;
-}
-
-/* What one wrong sign may add to a value of step s, and to all of them. */
-static mp2ml_status flip_of(struct plan_flip *flip, const struct plan *plan, unsigned s)
-{
-    const struct plan_step *step = &plan->pub.steps[s];
-    const double half = plan_blind_half(plan, s);
-    *flip = (struct plan_flip){0, 0, 0};
-    if (step->kind == STEP_LINEAR)
-        return linear_flip(flip, plan, s);
-    if (step->kind == STEP_SIGN)
-        widen(flip, 2, 0, 0); /* whatever its operand is */
-    for (unsigned i = 0; step->kind != STEP_SIGN && i < step->n_operands; i++) {
-        const unsigned o = step->operands[i], other = step->operands[step->n_operands - 1 - i];
-        const struct plan_flip *in = &plan->notes[o].flip;
-        const double factor = step->kind == STEP_SUM       ? ldexp(1, step->shift[i])
-                              : step->kind == STEP_PRODUCT ? plan->range[other].used
-                              : step->kind == STEP_SQUARE  ? 2 * plan->range[o].used
-                                                           : 1;
-        widen(flip, factor * in->fresh, factor * in->one, factor * in->all);
-    }
-    if (step->kind == STEP_RELU)
-        widen(flip, half, 0, 0);
-    if (step->kind == STEP_MAX &&
-        step->blind > 0) /* each comparison may lose what it does not see */
-        flip->fresh += rounds_of(&step->windows) * half;
-    return MP2ML_OK;
-}
-
 static mp2ml_status step_variance(struct error_model *m, unsigned s)
 {
     const struct plan_step *step = &m->plan->pub.steps[s];
@@ -313,7 +201,7 @@ static mp2ml_status step_variance(struct error_model *m, unsigned s)
     } else if (step->kind == STEP_PRODUCT || step->kind == STEP_SQUARE) {
         product_variance(m, step, out);
     } else if (step->kind == STEP_SUM) {
-        sum_variance(m, step, out);
+        sum_variance(m, s, out);
     } else if (step->kind == STEP_SIGN) {
         sign_variance(m, s, in, out);
     } else if (step->kind == STEP_MAX || step->kind == STEP_ARGMAX) {
@@ -326,53 +214,189 @@ static mp2ml_status step_variance(struct error_model *m, unsigned s)
             for (uint32_t j = w->first[i + 1] - w->first[i]; j > 1; j = (j + 1) / 2)
                 out[i] += blind_variance(plan_blind_half(m->plan, s), 0);
     } else {
-        const float *active = m->plan->range[s].active; /* of a RELU */
-        const float *square = m->plan->range[step->operands[0]].mean_square;
+        const float *active = m->active[s]; /* of a RELU */
         for (size_t i = 0; i < step->count; i++)
-            out[i] =
-                (active != NULL ? in[i] * fmin(1, (double)active[i] + ACTIVE_LEAST) : in[i]) +
-                blind_variance(plan_blind_half(m->plan, s), square != NULL ? (double)square[i] : 0);
+            out[i] = (active != NULL ? in[i] * fmin(1, (double)active[i] + ACTIVE_LEAST) : in[i]) +
+                     blind_relu(m, s, i);
     }
     return MP2ML_OK;
 }
 
-mp2ml_status plan_error_model(struct plan *plan)
+static mp2ml_status error_model_init(struct error_model *m, const struct plan *plan)
 {
-    unsigned n = plan->pub.n_steps;
-    struct error_model m = {plan, calloc(n + 1, sizeof *m.variance)};
-    mp2ml_status status = m.variance != NULL ? MP2ML_OK : MP2ML_ERR_MEMORY;
-    for (unsigned s = 0; status == MP2ML_OK && s < n; s++) {
-        status = step_variance(&m, s);
-        double top = 0;
-        for (size_t i = 0; status == MP2ML_OK && i < plan->pub.steps[s].count; i++)
-            top = fmax(top, m.variance[s][i]);
-        plan->notes[s].error_sd = sqrt(top);
-        if (status == MP2ML_OK)
-            status = flip_of(&plan->notes[s].flip, plan, s);
+    const size_t n = plan->pub.n_steps;
+    *m = (struct error_model){.plan = plan,
+                              .variance = calloc(n + 1, sizeof *m->variance),
+                              .square = calloc(n + 1, sizeof *m->square),
+                              .active = calloc(n + 1, sizeof *m->active),
+                              .worst = calloc(n + 1, sizeof *m->worst)};
+    return m->variance != NULL && m->square != NULL && m->active != NULL && m->worst != NULL
+               ? MP2ML_OK
+               : MP2ML_ERR_MEMORY;
+}
+
+static void free_values(struct error_model *m)
+{
+    for (unsigned s = 0; m->variance != NULL && s < m->plan->pub.n_steps; s++) {
+        free(m->variance[s]);
+        m->variance[s] = NULL;
     }
-    for (unsigned s = 0; m.variance != NULL && s < n; s++)
-        free(m.variance[s]);
-    free(m.variance);
+}
+
+static void error_model_wipe(struct error_model *m)
+{
+    free_values(m);
+    free(m->variance);
+    free(m->square);
+    free(m->active);
+    free(m->worst);
+}
+
+/* Whether a step behind s reads the errors of step o; a clip reads those before its ReLUs. */
+static bool is_read_after(const struct plan *plan, unsigned o, unsigned s)
+{
+    const struct plan_public *pub = &plan->pub;
+    bool read = plan_is_read_after(pub, o, s);
+    for (unsigned t = s + 1; t < pub->n_steps && !read; t++)
+        read = pub->steps[t].kind == STEP_SUM && plan_is_clip(plan, t) &&
+               pub->steps[pub->steps[t].operands[0]].operands[0] == o;
+    return read;
+}
+
+static mp2ml_status model_step(struct error_model *m, unsigned s)
+{
+    TRY(step_variance(m, s));
+    for (size_t i = 0; i < m->plan->pub.steps[s].count; i++)
+        m->worst[s] = fmax(m->worst[s], m->variance[s][i]);
+    for (unsigned o = 0; o <= s; o++)
+        if (m->variance[o] != NULL && !is_read_after(m->plan, o, s)) {
+            free(m->variance[o]);
+            m->variance[o] = NULL;
+        }
+    return MP2ML_OK;
+}
+
+/* ---- one sample ------------------------------------------------------------------------------ */
+
+struct sample_model {
+    struct error_model m;
+    mp2ml_status status;
+};
+
+static int visit_step(void *context, unsigned s, const float *values, size_t images)
+{
+    struct sample_model *sample = context;
+    struct error_model *m = &sample->m;
+    const size_t n = m->plan->pub.steps[s].count;
+    (void)images; /* one */
+    m->square[s] = malloc((n + 1) * sizeof(float));
+    m->active[s] = m->plan->pub.steps[s].kind == STEP_RELU ? malloc((n + 1) * sizeof(float)) : NULL;
+    sample->status = m->square[s] != NULL ? MP2ML_OK : MP2ML_ERR_MEMORY;
+    for (size_t i = 0; sample->status == MP2ML_OK && i < n; i++) {
+        m->square[s][i] = values[i] * values[i];
+        if (m->active[s] != NULL)
+            m->active[s][i] = values[i] < 0 || values[i] > 0 ? 1.0F : 0.0F;
+    }
+    if (sample->status == MP2ML_OK)
+        sample->status = model_step(m, s);
+    return sample->status != MP2ML_OK;
+}
+
+/* How far one sample's error goes beyond what it is over all. */
+static mp2ml_status model_samples(struct sample_model *sample, size_t n)
+{
+    const struct plan *plan = sample->m.plan;
+    const struct plan_public *pub = &plan->pub;
+    const float *at = plan->samples, *inputs[PLAN_MAX_TENSORS];
+    for (size_t i = 0; i < n && sample->status == MP2ML_OK; i++) {
+        for (unsigned t = 0; t < pub->n_inputs; at += pub->inputs[t].count, t++)
+            inputs[t] = at;
+        TRY(plan_eval_float(plan, 1, inputs, NULL, visit_step, sample));
+        free_values(&sample->m);
+        for (unsigned s = 0; s < pub->n_steps; s++) {
+            free(sample->m.square[s]);
+            free(sample->m.active[s]);
+            sample->m.square[s] = sample->m.active[s] = NULL;
+        }
+    }
+    return sample->status;
+}
+
+/* So many of the first samples, which are of all kinds. */
+static size_t modelled_samples(const struct plan *plan)
+{
+    uint64_t products = 1;
+    for (unsigned s = 0; s < plan->pub.n_steps; s++)
+        products += linear_products(&plan->linear[s]);
+    const uint64_t most = SAMPLE_PRODUCTS / products;
+    const size_t n = most < SAMPLES_LEAST ? SAMPLES_LEAST : most > SAMPLES ? SAMPLES : (size_t)most;
+    return n < plan->n_samples ? n : plan->n_samples;
+}
+
+static bool has_products(const struct plan *plan)
+{
+    for (unsigned s = 0; s < plan->pub.n_steps; s++)
+        if (plan->pub.steps[s].kind == STEP_PRODUCT || plan->pub.steps[s].kind == STEP_SQUARE)
+            return true;
+    return false;
+}
+
+/* ---- all ------------------------------------------------------------------------------------- */
+
+static mp2ml_status model_means(struct plan *plan)
+{
+    struct error_model m;
+    mp2ml_status status = error_model_init(&m, plan);
+    for (unsigned s = 0; status == MP2ML_OK && s < plan->pub.n_steps; s++) {
+        m.square[s] = plan->range[s].mean_square;
+        m.active[s] = plan->range[s].active;
+        status = model_step(&m, s);
+        plan->notes[s].error_sd = sqrt(m.worst[s]);
+    }
+    error_model_wipe(&m);
     return status;
 }
 
 /* The step that shows output o. */
-static const struct plan_notes *notes_of(const struct plan *plan, unsigned o)
+static unsigned step_of(const struct plan *plan, unsigned o)
 {
     unsigned s = 0;
     while (plan->pub.steps[s].kind != STEP_OUTPUT || plan->pub.steps[s].tensor != o)
         s++;
-    return &plan->notes[s];
+    return s;
+}
+
+static mp2ml_status model_peaks(struct plan *plan)
+{
+    struct sample_model sample = {.status = MP2ML_OK};
+    mp2ml_status status = error_model_init(&sample.m, plan);
+    if (status == MP2ML_OK && has_products(plan))
+        status = model_samples(&sample, modelled_samples(plan));
+    for (unsigned o = 0; status == MP2ML_OK && o < plan->pub.n_outputs; o++) {
+        const unsigned s = step_of(plan, o);
+        plan->error_peak[o] = fmax(1, sqrt(sample.m.worst[s]) / plan->notes[s].error_sd);
+    }
+    error_model_wipe(&sample.m);
+    return status;
+}
+
+mp2ml_status plan_error_model(struct plan *plan)
+{
+    TRY(model_means(plan));
+    for (unsigned s = 0; s < plan->pub.n_steps; s++)
+        TRY(plan_flip_of(&plan->notes[s].flip, plan, s));
+    return plan->error_peak[0] > 0 ? MP2ML_OK : model_peaks(plan);
 }
 
 double plan_modelled_error(const struct plan *plan, unsigned o)
 {
-    return DEVIATIONS * notes_of(plan, o)->error_sd;
+    return DEVIATIONS * plan->notes[step_of(plan, o)].error_sd * plan->error_peak[o];
 }
 
 double plan_flip_error(const struct plan *plan, unsigned o)
 {
-    return fmax(notes_of(plan, o)->flip.fresh, notes_of(plan, o)->flip.one);
+    const struct plan_flip *flip = &plan->notes[step_of(plan, o)].flip;
+    return fmax(flip->fresh, flip->one);
 }
 
 double plan_stated_error(const struct plan *plan, unsigned output)

@@ -14,6 +14,7 @@ struct plan_range {
     double proven;      /* interval bound in floats; strict mode: integer bound, set by scales.c */
     double used;        /* what the scale was chosen for */
     float *mean_square; /* [count], over the samples, for the error model */
+    float *largest;     /* [count], |.| over the samples */
     float
         *active; /* RELU, SIGN: [count], share of the samples in which it is not zero; else NULL */
 };
@@ -45,21 +46,39 @@ MUST_CHECK mp2ml_status plan_add_step(struct plan *plan, enum step_kind kind,
                                       const char *nodes, unsigned *at, mp2ml_error *err);
 /* Whether a step behind s reads the values of step o. */
 bool plan_is_read_after(const struct plan_public *pub, unsigned o, unsigned s);
+/* Whether step s is relu(x + a) - relu(x + b), as a clipped ReLU is, value by value; a, b may be 0. */
+bool plan_is_clip(const struct plan *plan, unsigned s);
 void plan_windows_wipe(struct mpc_windows *windows);
 
 /* lower.c: fills pub (but for scales and rings) and linear (the float form). */
 MUST_CHECK mp2ml_status plan_lower(struct plan *plan, const struct graph *graph,
                                    struct graph_refusals *refusals, mp2ml_error *err);
+/* plan_flip.c: of step s, when those before it have theirs. */
+MUST_CHECK mp2ml_status plan_flip_of(struct plan_flip *flip, const struct plan *plan, unsigned s);
 /* ranges.c: samples, their outputs, and plan->range. */
 MUST_CHECK mp2ml_status plan_measure(struct plan *plan, mp2ml_error *err);
 
-/* The mean square of value v of step s, as far as its ring holds it (linear.h, lost). */
-static inline double plan_mean_square(const struct plan *plan, unsigned s, size_t v)
+/* The largest value of step s that the ring of ReLUs holds (linear.h, lost). */
+static inline double plan_held(const struct plan *plan, unsigned s)
 {
     const struct plan_step *step = &plan->pub.steps[s];
-    double square = (double)plan->range[s].mean_square[v];
-    double most = step->kind == STEP_RELU ? ldexp(1, (int)step->k - 1) / step->scale : INFINITY;
+    if (step->kind == STEP_RELU)
+        return ldexp(1, (int)step->k - 1) / step->scale;
+    return step->kind == STEP_SUM ? ldexp(plan_held(plan, step->operands[0]), step->shift[0]) +
+                                        ldexp(plan_held(plan, step->operands[1]), step->shift[1])
+                                  : INFINITY;
+}
+
+/* The square of a value of step s, as far as its ring holds it. */
+static inline double plan_held_square(const struct plan *plan, unsigned s, double square)
+{
+    const double most = plan_held(plan, s);
     return fmin(square, most * most);
+}
+
+static inline double plan_mean_square(const struct plan *plan, unsigned s, size_t v)
+{
+    return plan_held_square(plan, s, (double)plan->range[s].mean_square[v]);
 }
 
 /* 1 / (scale of an operand's integer times 2^shift) of every value that a linear step reads; freed

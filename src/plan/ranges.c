@@ -257,6 +257,7 @@ static int measure_step(void *context, unsigned s, const float *values, size_t i
         numbers = numbers && isfinite(squares);
         top = (double)most > top ? (double)most : top;
         range->mean_square[v] += squares / (float)m->plan->n_samples;
+        range->largest[v] = fmaxf(range->largest[v], most);
         if (range->active != NULL)
             range->active[v] += active / (float)m->plan->n_samples;
     }
@@ -292,7 +293,8 @@ static mp2ml_status measure_all(struct measure *m)
     for (unsigned s = 0; s < plan->pub.n_steps; s++) {
         const struct plan_step *step = &plan->pub.steps[s];
         plan->range[s].mean_square = calloc((size_t)step->count + 1, sizeof(float));
-        if (plan->range[s].mean_square == NULL)
+        plan->range[s].largest = calloc((size_t)step->count + 1, sizeof(float));
+        if (plan->range[s].mean_square == NULL || plan->range[s].largest == NULL)
             return MP2ML_ERR_MEMORY;
         if (step->kind == STEP_RELU || step->kind == STEP_SIGN) {
             plan->range[s].active = calloc((size_t)step->count + 1, sizeof(float));
@@ -400,6 +402,8 @@ static void prove_windows(const struct plan_step *step, const struct interval *i
 static struct interval product(const struct interval *a, const struct interval *b)
 {
     double p = a->low * b->low, q = a->low * b->high, r = a->high * b->low, s = a->high * b->high;
+    if (isnan(p) || isnan(q) || isnan(r) || isnan(s)) /* 0 times infinity */
+        return (struct interval){-INFINITY, INFINITY};
     return (struct interval){fmin(fmin(p, q), fmin(r, s)), fmax(fmax(p, q), fmax(r, s))};
 }
 
@@ -415,14 +419,33 @@ static void prove_product(const struct plan_step *step, const struct interval *a
     }
 }
 
-static void prove_sum(const struct plan_step *step, const struct interval *a,
+/* The constant beside value i of a RELU. */
+static double beside(const struct plan *plan, unsigned s, size_t i)
+{
+    return plan->linear[s].b != NULL ? plan->linear[s].b[i] : 0;
+}
+
+static void prove_sum(const struct plan *plan, unsigned s, const struct interval *a,
                       const struct interval *b, struct interval *out)
 {
+    const struct plan_step *step = &plan->pub.steps[s];
+    const bool clip = plan_is_clip(plan, s);
     double f = ldexp(1, step->shift[0]), g = ldexp(step->minus ? -1 : 1, step->shift[1]);
     for (size_t i = 0; i < step->count; i++) {
         double p = g * b[i].low, q = g * b[i].high;
         out[i] = (struct interval){f * a[i].low + fmin(p, q), f * a[i].high + fmax(p, q)};
+        if (!clip)
+            continue;
+        const double top = beside(plan, step->operands[0], i) - beside(plan, step->operands[1], i);
+        out[i] = (struct interval){fmax(out[i].low, fmin(0, top)), fmin(out[i].high, fmax(0, top))};
     }
+}
+
+/* Bounds deep in a network may be beyond all numbers: what comes of two such is not known. */
+static void unknown_is_infinite(struct interval *v)
+{
+    v->low = isnan(v->low) ? -INFINITY : v->low;
+    v->high = isnan(v->high) ? INFINITY : v->high;
 }
 
 static mp2ml_status prove_step(struct plan *plan, unsigned s, struct interval **values)
@@ -456,7 +479,7 @@ static mp2ml_status prove_step(struct plan *plan, unsigned s, struct interval **
     } else if (step->kind == STEP_PRODUCT || step->kind == STEP_SQUARE) {
         prove_product(step, in, values[step->operands[step->n_operands - 1]], out);
     } else if (step->kind == STEP_SUM) {
-        prove_sum(step, in, values[step->operands[1]], out);
+        prove_sum(plan, s, in, values[step->operands[1]], out);
     } else if (step->kind == STEP_SIGN) {
         for (size_t i = 0; i < step->count; i++)
             out[i] = (struct interval){-1, 1};
@@ -464,21 +487,17 @@ static mp2ml_status prove_step(struct plan *plan, unsigned s, struct interval **
         for (size_t i = 0; i < step->count; i++) {
             const struct linear *lin = &plan->linear[s]; /* of a RELU */
             bool negative = lin->negative != NULL && lin->negative[i];
-            double beside = lin->b != NULL ? lin->b[i] : 0;
-            double low = in[i].low + beside, high = in[i].high + beside;
+            double low = in[i].low + beside(plan, s, i), high = in[i].high + beside(plan, s, i);
             out[i] = step->kind != STEP_RELU ? in[i]
                      : negative              ? (struct interval){fmin(low, 0), fmin(high, 0)}
                                              : (struct interval){fmax(low, 0), fmax(high, 0)};
         }
     }
-    double top = 0;
-    for (size_t i = 0; i < step->count; i++) { /* sums that leave the floats' range prove nothing */
-        const bool numbers = isfinite(out[i].low) && isfinite(out[i].high);
-        top = numbers ? fmax(top, fmax(fabs(out[i].low), fabs(out[i].high))) : INFINITY;
-        if (!numbers)
-            break;
+    for (size_t i = 0; i < step->count; i++) {
+        unknown_is_infinite(&out[i]);
+        plan->range[s].proven =
+            fmax(plan->range[s].proven, fmax(fabs(out[i].low), fabs(out[i].high)));
     }
-    plan->range[s].proven = top;
     return MP2ML_OK;
 }
 

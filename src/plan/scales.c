@@ -462,6 +462,7 @@ mp2ml_status plan_scale(struct plan *plan, unsigned k, unsigned k_out, mp2ml_err
     struct scaling sc = {.plan = plan, .k = k, .k_out = k_out, .err = err};
     sc.values = calloc(plan->pub.n_steps + 1, sizeof *sc.values);
     plan->k = plan->k_out = 0;
+    memset(plan->error_peak, 0, sizeof plan->error_peak);
     mp2ml_error first = {MP2ML_OK, ""};
     sc.err = &first;
     mp2ml_status status = sc.values != NULL ? scale_all(&sc) : MP2ML_ERR_MEMORY;

@@ -85,13 +85,20 @@ static void strict_product(const struct plan_step *step, const struct interval *
     }
 }
 
-static void strict_sum(const struct plan_step *step, const struct interval *a,
+static void strict_sum(const struct plan *plan, unsigned s, const struct interval *a,
                        const struct interval *b, struct interval *out)
 {
+    const struct plan_step *step = &plan->pub.steps[s];
+    const bool clip = plan_is_clip(plan, s);
     double f = ldexp(1, step->shift[0]), g = ldexp(step->minus ? -1 : 1, step->shift[1]);
     for (size_t i = 0; i < step->count; i++) {
         double p = g * b[i].low, q = g * b[i].high;
         out[i] = (struct interval){f * a[i].low + fmin(p, q), f * a[i].high + fmax(p, q)};
+        if (!clip)
+            continue;
+        const double top =
+            scales_beside(plan, step->operands[0], i) - scales_beside(plan, step->operands[1], i);
+        out[i] = (struct interval){fmax(out[i].low, fmin(0, top)), fmin(out[i].high, fmax(0, top))};
     }
 }
 
@@ -131,7 +138,7 @@ void strict_other(struct scaling *sc, unsigned s)
     } else if (step->kind == STEP_PRODUCT || step->kind == STEP_SQUARE) {
         strict_product(step, in, sc->values[step->operands[step->n_operands - 1]], out);
     } else if (step->kind == STEP_SUM) {
-        strict_sum(step, in, sc->values[step->operands[1]], out);
+        strict_sum(sc->plan, s, in, sc->values[step->operands[1]], out);
     } else if (step->kind == STEP_REENTRY) {
         memcpy(out, in, step->count * sizeof *out);
     }

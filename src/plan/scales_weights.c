@@ -19,7 +19,9 @@
 #include "plan/scales.h"
 
 #define PARALLEL 16384   /* weights of a block from which on threads are worth it */
-#define ROUNDING_LSB 0.2 /* rounding of an operand's weights may add this much to a result */
+#define ROUNDING_LSB 0.2 /* rounding of an operand's weights may add this much to a result, ... */
+#define SPARE_LIMIT                                                                                \
+    64.0 /* ... or so much less, by how much larger weights may be, as long as that fits */
 
 double *plan_inverse_scales(const struct plan *plan, const struct plan_step *step)
 {
@@ -150,13 +152,28 @@ static double best_whole(const struct operand_spread *s, double limit)
     return best;
 }
 
+/* What one operand wants: rounding of its weights loses little beside the error of the switch. 0 of
+ * values that have been 0 in all samples. */
+static double scale_wanted(const struct operand_spread *s, double range, unsigned k)
+{
+    return range > 0 ? sqrt(s->square / 12) * scales_room(k) / range / ROUNDING_LSB : 0;
+}
+
+/* More is of no use: operands behind a bias, or beside another, that is far larger than they are want
+ * little. */
+static double scale_spare(double wanted, double limit)
+{
+    return wanted > 0 ? wanted * limit / SPARE_LIMIT : INFINITY;
+}
+
 static double one_operand(const struct operand_spread *s, double range, unsigned k, double limit)
 {
+    double scale = (s->n_sizes <= SCALES_FEW ? best_whole(s, limit) : limit) / s->most;
     if (is_flat(s)) {
         double m = range > 0 ? floor(scales_room(k) * s->most / range) : limit;
-        return (m < 1 ? 1 : m > limit ? limit : m) / s->most;
+        scale = (m < 1 ? 1 : m > limit ? limit : m) / s->most;
     }
-    return (s->n_sizes <= SCALES_FEW ? best_whole(s, limit) : limit) / s->most;
+    return fmin(scale, scale_spare(scale_wanted(s, range, k), limit));
 }
 
 /* Doublings that bring `weight` (in units of the sum) below the limit. */
@@ -168,17 +185,14 @@ static unsigned doublings(double weight, double limit)
     return m;
 }
 
-/* What rounding may lose is small beside the error of the switch; more is of no use. */
+/* Of what the operands want, and their weights' limit allows, the most. */
 static double most_demanding(const struct operand_spread *spread, unsigned n, double range,
                              unsigned k, double limit)
 {
-    double want = 0, out_scale = range > 0 ? scales_room(k) / range : 0;
-    for (unsigned i = 0; i < n; i++) {
-        if (!(spread[i].most > 0))
-            continue;
-        double need = sqrt(spread[i].square / 12) * out_scale / ROUNDING_LSB;
-        want = fmax(want, fmin(need, limit / spread[i].most));
-    }
+    double want = 0;
+    for (unsigned i = 0; i < n; i++)
+        if (spread[i].most > 0)
+            want = fmax(want, fmin(scale_wanted(&spread[i], range, k), limit / spread[i].most));
     return want;
 }
 
@@ -218,7 +232,10 @@ bool scales_choose(double *sum_scale, uint8_t *shift, const struct operand_sprea
         *sum_scale = one_operand(&spread[last], range, k, limit);
         return halve == 0;
     }
-    double least = limit / most, scale = most_demanding(spread, n, range, k, limit);
+    double wanted = 0, scale = most_demanding(spread, n, range, k, limit);
+    for (unsigned i = 0; i < n; i++)
+        wanted = fmax(wanted, spread[i].most > 0 ? scale_wanted(&spread[i], range, k) : 0);
+    double least = fmin(limit / most, scale_spare(wanted, limit));
     scale = ldexp(fmax(scale, least), -(int)halve);
     if (halve > 0 && scale < least / 2)
         return false;

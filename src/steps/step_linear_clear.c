@@ -5,7 +5,6 @@
 #include <stdlib.h>
 
 #include "base/cpu.h"
-#include "plan/linear_panel.h"
 #include "steps/steps.h"
 
 struct sums {
