@@ -14,7 +14,7 @@ struct plan_range {
     double proven;      /* interval bound in floats; strict mode: integer bound, set by scales.c */
     double used;        /* what the scale was chosen for */
     float *mean_square; /* [count], over the samples, for the error model */
-    float *largest;     /* [count], |.| over the samples */
+    float *largest;     /* factors of products: [count], |.| over the samples; else NULL */
     float
         *active; /* RELU, SIGN: [count], share of the samples in which it is not zero; else NULL */
 };

@@ -257,7 +257,8 @@ static int measure_step(void *context, unsigned s, const float *values, size_t i
         numbers = numbers && isfinite(squares);
         top = (double)most > top ? (double)most : top;
         range->mean_square[v] += squares / (float)m->plan->n_samples;
-        range->largest[v] = fmaxf(range->largest[v], most);
+        if (range->largest != NULL)
+            range->largest[v] = fmaxf(range->largest[v], most);
         if (range->active != NULL)
             range->active[v] += active / (float)m->plan->n_samples;
     }
@@ -287,15 +288,30 @@ static mp2ml_status measure_chunk(struct measure *m, size_t images, float *buffe
     return plan_eval_float(m->plan, images, inputs, NULL, measure_step, m);
 }
 
+/* Whether a product of two private values has values of step s. */
+static bool is_factor(const struct plan_public *pub, unsigned s)
+{
+    for (unsigned t = s + 1; t < pub->n_steps; t++)
+        for (unsigned i = 0; i < pub->steps[t].n_operands; i++)
+            if ((pub->steps[t].kind == STEP_PRODUCT || pub->steps[t].kind == STEP_SQUARE) &&
+                pub->steps[t].operands[i] == s)
+                return true;
+    return false;
+}
+
 static mp2ml_status measure_all(struct measure *m)
 {
     struct plan *plan = m->plan;
     for (unsigned s = 0; s < plan->pub.n_steps; s++) {
         const struct plan_step *step = &plan->pub.steps[s];
         plan->range[s].mean_square = calloc((size_t)step->count + 1, sizeof(float));
-        plan->range[s].largest = calloc((size_t)step->count + 1, sizeof(float));
-        if (plan->range[s].mean_square == NULL || plan->range[s].largest == NULL)
+        if (plan->range[s].mean_square == NULL)
             return MP2ML_ERR_MEMORY;
+        if (is_factor(&plan->pub, s)) {
+            plan->range[s].largest = calloc((size_t)step->count + 1, sizeof(float));
+            if (plan->range[s].largest == NULL)
+                return MP2ML_ERR_MEMORY;
+        }
         if (step->kind == STEP_RELU || step->kind == STEP_SIGN) {
             plan->range[s].active = calloc((size_t)step->count + 1, sizeof(float));
             if (plan->range[s].active == NULL)
