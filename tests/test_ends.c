@@ -152,6 +152,53 @@ static void argmax_of_softmax(struct net *net)
     net_output(net, along(net, GRAPH_ARGMAX, x, 1));
 }
 
+static int nothing_of(struct net *net, int in)
+{
+    const int64_t nothing = 0;
+    return net_gather(net, in, &nothing, DIMS(0, 4));
+}
+
+/* Outputs without values before and behind one with some, and alone. */
+static void with_nothing(struct net *net)
+{
+    const int x = net_input(net, DIMS(12));
+    net_output(net, nothing_of(net, x));
+    net_output(net, net_dense(net, x, 5));
+    net_output(net, nothing_of(net, x));
+}
+
+static void only_nothing(struct net *net)
+{
+    net_output(net, nothing_of(net, net_input(net, DIMS(12))));
+}
+
+static void no_values(void **state)
+{
+    (void)state;
+    graph_check(
+        &(struct graph_case){with_nothing, "input output linear output output", -1, 1, false});
+    struct net net;
+    struct plan_options o = net_logits();
+    net_init(&net, 1);
+    only_nothing(&net);
+    struct mp2ml_model *model = model_of(&net, &o, false);
+    graph_travels(model->plan);
+    assert_int_equal(model->plan->pub.outputs[0].count, 0);
+    struct both_runs both = {.model = model};
+    struct net_data d;
+    net_data_init(&d, &net, model->plan);
+    both_runs_block(&both, 3, (const float *const *)d.inputs, d.outputs);
+    assert_true(both.status[0] == MP2ML_OK && both.status[1] == MP2ML_OK);
+    assert_true(both.stats.bytes_sent == 0 && both.stats.bytes_received == 0);
+    both_runs_wipe(&both);
+    net_data_wipe(&d);
+    mp2ml_model_free(model);
+    net_init(&net, 2);
+    with_nothing(&net);
+    o.policy = PLAN_ARGMAX;
+    net_fails(&net, &o, MP2ML_ERR_UNSUPPORTED, "has no values");
+}
+
 static void labels(void **state)
 {
     (void)state;
@@ -281,9 +328,13 @@ static void refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(softmaxes),        cmocka_unit_test(stated_errors),
-        cmocka_unit_test(labels),           cmocka_unit_test(outputs_have_shapes),
-        cmocka_unit_test(labels_in_floats), cmocka_unit_test(refused),
+        cmocka_unit_test(softmaxes),
+        cmocka_unit_test(stated_errors),
+        cmocka_unit_test(no_values),
+        cmocka_unit_test(labels),
+        cmocka_unit_test(outputs_have_shapes),
+        cmocka_unit_test(labels_in_floats),
+        cmocka_unit_test(refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -75,6 +75,57 @@ static void test_slice(void **state)
     onnx_gives(&w, 13, FLOATS(1, 2, 3, 4, 5), FLOATS(3, 4, 5));
 }
 
+/* What has no values is known: an output of it, and a part that is joined to others. */
+static void test_nothing_is_left(void **state)
+{
+    (void)state;
+    const float none = 0;
+    struct onnx_writer w;
+    onnx_begin(&w, SHAPE(-1, 4, 2));
+    ow_int_list(&w, "far", INTS(100));
+    ow_int_list(&w, "axis", INTS(1));
+    ow_node(&w, "Relu", "x", "r");
+    ow_node(&w, "Slice", "r far far axis", "y");
+    struct graph *g = onnx_graph(&w, 13);
+    fixture_shape(fixture_output(g), SHAPE(-1, 0, 2));
+    assert_int_equal(g->n_nodes, 2); /* and what it is cut from is not needed */
+    graph_gives(g, FLOATS(1, 2, 3, 4, 5, 6, 7, 8), &none, 0);
+    onnx_begin(&w, SHAPE(-1, 3));
+    ow_int_list(&w, "parts", INTS(0, 3, 0));
+    ow_node(&w, "Split", "x parts", "a b c");
+    ow_attr_int(&w, "axis", 1);
+    ow_node(&w, "Concat", "a b c b", "y");
+    ow_attr_int(&w, "axis", 1);
+    onnx_gives(&w, 13, FLOATS(1, 2, 3), FLOATS(1, 2, 3, 1, 2, 3));
+    onnx_begin(&w, SHAPE(-1, 3)); /* the whole of nothing is nothing again */
+    ow_int_list(&w, "parts", INTS(0, 3));
+    ow_int_list(&w, "zero", INTS(0));
+    ow_int_list(&w, "one", INTS(1));
+    ow_node(&w, "Split", "x parts", "a b");
+    ow_attr_int(&w, "axis", 1);
+    ow_node(&w, "Slice", "a zero one one", "y");
+    g = onnx_graph(&w, 13);
+    fixture_shape(fixture_output(g), SHAPE(-1, 0));
+    graph_free(g);
+    static const char *const readers[] = {"Relu", "ReduceMean", "Softmax", "Flatten"};
+    for (size_t k = 0; k < sizeof readers / sizeof *readers; k++) {
+        onnx_begin(&w, SHAPE(-1, 3));
+        ow_int_list(&w, "parts", INTS(0, 3));
+        ow_node(&w, "Split", "x parts", "a b");
+        ow_attr_int(&w, "axis", 1);
+        ow_node(&w, readers[k], "a", "y");
+        onnx_fails(&w, 13, MP2ML_ERR_UNSUPPORTED, "has no values");
+    }
+    onnx_begin(&w, SHAPE(1, 3)); /* constants alone are no network */
+    ow_int_list(&w, "parts", INTS(0, 3));
+    ow_floats(&w, "k", (const float[]){1}, SHAPE(1, 1));
+    ow_node(&w, "Split", "x parts", "a b");
+    ow_attr_int(&w, "axis", 1);
+    ow_node(&w, "Concat", "a k", "y");
+    ow_attr_int(&w, "axis", 1);
+    onnx_fails(&w, 13, MP2ML_ERR_UNSUPPORTED, "without values");
+}
+
 static void test_squeeze_and_unsqueeze(void **state)
 {
     (void)state;
@@ -442,6 +493,7 @@ int main(void)
         cmocka_unit_test(test_pad),
         cmocka_unit_test(test_pad_modes),
         cmocka_unit_test(test_slice),
+        cmocka_unit_test(test_nothing_is_left),
         cmocka_unit_test(test_squeeze_and_unsqueeze),
         cmocka_unit_test(test_reshape),
         cmocka_unit_test(test_flatten_and_transpose),

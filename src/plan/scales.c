@@ -229,6 +229,11 @@ static void scale_other(struct scaling *sc, unsigned s)
         step->scale = pub->inputs[step->tensor].scale;
         return; /* ring: the widest reader's, below */
     }
+    if (step->n_operands == 0) { /* an output without values: any ring */
+        step->k = step->l = step->out_bits = 1;
+        step->scale = pub->outputs[step->tensor].scale;
+        return;
+    }
     const struct plan_step *operand = &pub->steps[step->operands[0]];
     step->scale = operand->scale;
     step->k = step->l = step->out_bits = operand->out_bits;

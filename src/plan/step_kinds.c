@@ -272,6 +272,8 @@ static struct cost cost_output(const struct plan *plan, const struct plan_step *
                                uint64_t plain, struct ot_ledger *ledger)
 {
     (void)plan, (void)plain;
+    if (step->count == 0)
+        return (struct cost){0};
     struct cost c = mpc_cost_open(ledger, step->count * images, step->k);
     c.memory += 8 * (uint64_t)step->count * images;
     return c;

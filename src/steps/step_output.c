@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Output: the server's shares of the result go to the client, which turns integers into floats and
- * does the post-operation of the tail (docs/protocol.md, "Edges and output"). */
+ * does the post-operation of the tail (docs/protocol.md, "Edges and output"). Of an output without
+ * values nothing travels. */
 #include "steps/steps.h"
 
 #include <math.h>
@@ -72,6 +73,8 @@ static void to_floats(float *out, const uint64_t *in, const struct plan_public *
 mp2ml_status step_output_client(struct run *run, unsigned s)
 {
     const struct plan_step *step = &run->pub->steps[s];
+    if (step->count == 0)
+        return MP2ML_OK;
     TRY(mpc_open_to_client(run->mpc, (uint16_t)s, run->values[s], run->values[step->operands[0]],
                            (size_t)step->count * run->images, step->out_bits));
     to_floats(run->outputs[step->tensor], run->values[s], run->pub, step, run->images);
@@ -81,6 +84,8 @@ mp2ml_status step_output_client(struct run *run, unsigned s)
 mp2ml_status step_output_server(struct run *run, unsigned s)
 {
     const struct plan_step *step = &run->pub->steps[s];
+    if (step->count == 0)
+        return MP2ML_OK;
     return mpc_open_to_client(run->mpc, (uint16_t)s, run->values[s], run->values[step->operands[0]],
                               (size_t)step->count * run->images, step->out_bits);
 }
@@ -88,6 +93,8 @@ mp2ml_status step_output_server(struct run *run, unsigned s)
 mp2ml_status step_output_clear(struct clear_run *run, unsigned s)
 {
     const struct plan_step *step = &run->plan->pub.steps[s];
+    if (step->count == 0)
+        return MP2ML_OK;
     memcpy(run->values[s], run->values[step->operands[0]],
            (size_t)step->count * run->images * sizeof(uint64_t));
     to_floats(run->outputs[step->tensor], run->values[s], &run->plan->pub, step, run->images);
