@@ -199,6 +199,54 @@ static void no_values(void **state)
     net_fails(&net, &o, MP2ML_ERR_UNSUPPORTED, "has no values");
 }
 
+/* Of wide values, as no ring could hold them so finely. */
+static void inputs_as_they_are(struct net *net)
+{
+    const int x = net_input(net, DIMS(2, 4));
+    net_output(net, x);
+    net_output(net, net_add(net, GRAPH_RESHAPE, x, -1, DIMS(8)));
+    net_output(net, along(net, GRAPH_LOG_SOFTMAX, x, 2));
+    net_output(net, net_dense(net, net_flat(net, x), 3));
+    net_output(net, along(net, GRAPH_SOFTMAX, x, 1));
+}
+
+/* The client knows its input: what shows it is exact, and nothing travels for it. */
+static void inputs_are_known(void **state)
+{
+    (void)state;
+    const char *kinds = "input output output output linear output output";
+    graph_check(&(struct graph_case){inputs_as_they_are, kinds, -10000, 10000, false});
+    struct net net;
+    struct plan_options o = net_logits();
+    o.low = -10000;
+    o.high = 10000;
+    net_init(&net, 4);
+    inputs_as_they_are(&net);
+    struct mp2ml_model *model = model_of(&net, &o, false);
+    struct net_data d;
+    net_data_init(&d, &net, model->plan);
+    const float *const *in = (const float *const *)d.inputs;
+    struct both_runs both = {.model = model};
+    both_runs_block(&both, NET_IMAGES, in, d.outputs);
+    assert_true(both.status[0] == MP2ML_OK && both.status[1] == MP2ML_OK);
+    assert_int_equal(graph_eval(net.g, NET_IMAGES, in, d.expected, NULL, NULL), MP2ML_OK);
+    for (unsigned t = 0; t < 5; t++) {
+        assert_true((plan_stated_error(model->plan, t) > 0) == (t == 3));
+        for (size_t i = 0; t != 3 && i < NET_IMAGES * (size_t)8; i++)
+            assert_true(fabsf(d.outputs[t][i] - d.expected[t][i]) <=
+                        1e-6F * fabsf(d.expected[t][i]));
+    }
+    both_runs_wipe(&both);
+    net_data_wipe(&d);
+    mp2ml_model_free(model);
+    net_init(&net, 5); /* a label of it is the protocol's */
+    net_output(&net, net_input(&net, DIMS(4)));
+    o.policy = PLAN_ARGMAX;
+    struct plan *plan = net_plan(&net, &o);
+    net_has_steps(plan, "input linear argmax output");
+    net_done(&net, plan);
+}
+
 static void labels(void **state)
 {
     (void)state;
@@ -328,13 +376,10 @@ static void refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(softmaxes),
-        cmocka_unit_test(stated_errors),
-        cmocka_unit_test(no_values),
-        cmocka_unit_test(labels),
-        cmocka_unit_test(outputs_have_shapes),
-        cmocka_unit_test(labels_in_floats),
-        cmocka_unit_test(refused),
+        cmocka_unit_test(softmaxes),        cmocka_unit_test(stated_errors),
+        cmocka_unit_test(no_values),        cmocka_unit_test(inputs_are_known),
+        cmocka_unit_test(labels),           cmocka_unit_test(outputs_have_shapes),
+        cmocka_unit_test(labels_in_floats), cmocka_unit_test(refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

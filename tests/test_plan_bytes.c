@@ -485,6 +485,51 @@ static void illegal_empty_outputs(void **state)
     net_done(&net, plan);
 }
 
+/* An input that is an output, too. */
+static struct plan *known_plan(struct net *net, bool logits)
+{
+    net_init(net, 74);
+    const int x = net_input(net, DIMS(3));
+    net_output(net, x);
+    net_output(net, net_dense(net, x, 3));
+    struct plan_options o = net_logits();
+    o.policy = logits ? PLAN_LOGITS : PLAN_ARGMAX;
+    struct plan *plan = net_plan(net, &o);
+    net_scaled(plan, 13, 17);
+    return plan;
+}
+
+static void illegal_known_outputs(void **state)
+{
+    (void)state;
+    struct net net;
+    bool logits = true;
+    struct plan *(*make)(struct net *, bool) = known_plan;
+    struct plan *plan = make(&net, logits);
+    struct damage d;
+    damage_init(&d, plan);
+    net_has_steps(plan, "input output linear output");
+    struct writer w = written(&plan->pub);
+    struct plan_public *got = calloc(1, sizeof *got);
+    assert_int_equal(read_back(got, w.data, w.size, NULL), MP2ML_OK);
+    relied_on(got);
+    plan_public_wipe(got);
+    free(got);
+    writer_wipe(&w);
+    REFUSED(steps[d.output].k = 2);
+    REFUSED(steps[d.output].count = 2);
+    REFUSED(d.pub->outputs[0].dims[0] = 2);
+    REFUSED(steps[d.last_linear].operands[0] = 1); /* reads an output */
+    net_done(&net, plan);
+    logits = false; /* a label, not the values */
+    plan = make(&net, logits);
+    damage_init(&d, plan);
+    REFUSED(steps[d.output].operands[0] = 0; steps[d.output].k = steps[d.output].l = 1;
+            steps[d.output].out_bits = 1; steps[d.output].count = 3; d.pub->outputs[0].dims[0] = 3;
+            d.pub->outputs[0].rank = 1);
+    net_done(&net, plan);
+}
+
 static void illegal_signs(void **state)
 {
     (void)state;
@@ -702,6 +747,7 @@ int main(void)
         cmocka_unit_test(illegal_plans),
         cmocka_unit_test(illegal_tensors),
         cmocka_unit_test(illegal_empty_outputs),
+        cmocka_unit_test(illegal_known_outputs),
         cmocka_unit_test(illegal_signs),
         cmocka_unit_test(illegal_sign_steps),
         cmocka_unit_test(illegal_products),

@@ -65,6 +65,8 @@ static mp2ml_status finish_output(struct lower *lw, int node, unsigned *step)
         *step = rep->bases[0];
         if (kind == STEP_LINEAR || kind == STEP_MAX)
             return MP2ML_OK;
+        if (kind == STEP_INPUT && lw->plan->pub.policy == PLAN_LOGITS) /* the client has them */
+            return MP2ML_OK;
         /* A ReLU whose ring no linear step widens, of values that keep their guard bit. */
         if (kind == STEP_RELU && lw->plan->linear[*step].b == NULL && read_by_one_output(lw, *step))
             return MP2ML_OK;

@@ -270,7 +270,7 @@ static unsigned legal_operands(enum step_kind kind)
     case STEP_SQUARE:
         return in_k | 1u << STEP_RELU | 1u << STEP_SIGN | 1u << STEP_REENTRY | 1u << STEP_SUM;
     case STEP_OUTPUT:
-        return in_k | 1u << STEP_RELU | 1u << STEP_SIGN | 1u << STEP_ARGMAX;
+        return in_k | 1u << STEP_RELU | 1u << STEP_SIGN | 1u << STEP_ARGMAX | 1u << STEP_INPUT;
     default:
         return 0;
     }
@@ -344,7 +344,7 @@ static bool rings_are_legal(const struct plan_public *pub, const struct plan_ste
                step->out_bits == l;
     }
     default: /* what is opened fits k bits, or is an index */
-        if (step->count == 0)
+        if (plan_output_is_known(pub, step))
             return k == 1 && l == 1 && step->out_bits == 1;
         return k == in && l == k && step->out_bits == k && k <= 32 &&
                (k_fits || pub->steps[step->operands[0]].kind == STEP_ARGMAX);
@@ -483,8 +483,8 @@ static mp2ml_status read_step(struct plan_public *pub, unsigned s, struct reader
 
 /* ---- the whole ------------------------------------------------------------------------------- */
 
-/* Every tensor has one step, inputs in their order at the front; what is opened comes from a linear
- * step of set S2 through non-linear steps at most, and shows what the policy says. */
+/* Every tensor has one step, inputs in their order at the front; what is opened, and not known to the
+ * client, comes from a linear step of set S2 through non-linear steps at most, and shows what the policy says. */
 static bool ends_are_legal(const struct plan_public *pub)
 {
     unsigned outputs = 0;
@@ -498,11 +498,11 @@ static bool ends_are_legal(const struct plan_public *pub)
         const struct plan_step *from = &pub->steps[step->operands[0]];
         if (step->tensor != outputs++)
             return false;
-        if (step->count == 0)
+        if (plan_output_is_known(pub, step) && pub->policy == PLAN_LOGITS)
             continue;
-        if ((from->kind == STEP_ARGMAX) != (pub->policy != PLAN_LOGITS))
+        if (from->kind == STEP_INPUT || (from->kind == STEP_ARGMAX) != (pub->policy != PLAN_LOGITS))
             return false;
-        while (from->kind != STEP_LINEAR) /* ends: only LINEAR has no such operand */
+        while (from->kind != STEP_LINEAR) /* ends: only LINEAR has none of a kind like these */
             from = &pub->steps[from->operands[0]];
         if (from->set != CKKS_S2)
             return false;

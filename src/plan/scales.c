@@ -229,7 +229,7 @@ static void scale_other(struct scaling *sc, unsigned s)
         step->scale = pub->inputs[step->tensor].scale;
         return; /* ring: the widest reader's, below */
     }
-    if (step->n_operands == 0) { /* an output without values: any ring */
+    if (step->kind == STEP_OUTPUT && plan_output_is_known(pub, step)) { /* any ring */
         step->k = step->l = step->out_bits = 1;
         step->scale = pub->outputs[step->tensor].scale;
         return;

@@ -77,7 +77,8 @@ uint64_t trial_products(const struct plan *plan)
     return image_products(plan) * trial_samples(plan);
 }
 
-/* The step whose values output `tensor` shows, or compares; the output itself where it has none. */
+/* The step whose values output `tensor` shows, or compares; the output itself where it has none, and
+ * an input where it shows that. */
 static unsigned compared_step(const struct plan_public *pub, unsigned tensor)
 {
     unsigned s = 0;
@@ -217,7 +218,7 @@ static void judge_values(struct trial_result *result, unsigned class, const stru
         unsigned step = compared_step(pub, t), twin = 0;
         while (compared_step(pub, twin) != step) /* samples of a step that two outputs show stand */
             twin++;                              /* with the first */
-        if (twin == t)
+        if (twin == t && pub->steps[step].kind != STEP_INPUT) /* which is shown as it is */
             judge_output(result, class, trial, samples, n, t, at, pub->steps[step].count);
         result->mean_square[class][t] = result->mean_square[class][twin];
         result->largest[t] = result->largest[twin];
