@@ -251,6 +251,24 @@ static void test_softmax_axis(void **state)
     onnx_gives(&w, 13, FLOATS(0, 7, 1, 8), FLOATS(logf(a), logf(a), logf(b), logf(b)));
 }
 
+/* The places of the maxima are asked for, or named and not read. */
+static void test_indices_of_a_pool(void **state)
+{
+    (void)state;
+    for (unsigned asked = 0; asked < 2; asked++) {
+        struct onnx_writer w;
+        onnx_begin(&w, SHAPE(1, 1, 1, 3));
+        if (asked == 1)
+            ow_output_shaped(&w, "places", ONNX_INT64, NULL, -1);
+        ow_node(&w, "MaxPool", "x", "y places");
+        ow_attr_ints(&w, "kernel_shape", INTS(1, 2));
+        if (asked == 1)
+            onnx_fails(&w, 12, MP2ML_ERR_UNSUPPORTED, "leave that output out");
+        else
+            onnx_gives(&w, 12, FLOATS(3, 1, 2), FLOATS(3, 2));
+    }
+}
+
 /* Layers -------------------------------------------------------------------------------------- */
 
 static void test_gemm(void **state)
@@ -325,6 +343,7 @@ int main(void)
         cmocka_unit_test(test_reductions_without_axes),
         cmocka_unit_test(test_argmax),
         cmocka_unit_test(test_softmax_axis),
+        cmocka_unit_test(test_indices_of_a_pool),
         cmocka_unit_test(test_gemm),
         cmocka_unit_test(test_batch_normalization),
         cmocka_unit_test(test_quantised_layers_mean_floats),
