@@ -261,25 +261,26 @@ static int products(struct net *net)
     return net_conv(net, net_same(net, GRAPH_MUL, x, x), 2, same3);
 }
 
-/* All but the last, or first, of nine slices of 49 values in each of two channels. */
-static const int64_t *slices(int64_t first)
-{
-    static int64_t from[2][2 * 8 * 49];
-    for (int64_t i = 0; i < 2 * 8 * 49; i++)
-        from[first][i] = i / (8 * 49) * (9 * 49) + first * 49 + i % (8 * 49);
-    return from[first];
-}
-
 /* Averages over volumes of two channels, in the order channel, slice, row, column. */
 static int volumes(struct net *net)
 {
+    const struct window two = {2, 1, false, true, 1};
     int x = net_input(net, DIMS(2, 9, 8, 8));
     x = net_add(net, GRAPH_RESHAPE, x, -1, DIMS(18, 8, 8));
-    x = net_window(net, GRAPH_AVG_POOL, x, 0, (struct window){2, 1, false, true, 1});
+    x = net_window(net, GRAPH_AVG_POOL, x, 0, two);
     x = net_add(net, GRAPH_RESHAPE, x, -1, DIMS(2, 9, 49));
-    x = net_same(net, GRAPH_ADD, net_gather(net, x, slices(0), DIMS(2, 8, 49)),
-                 net_gather(net, x, slices(1), DIMS(2, 8, 49)));
+    x = net_window(net, GRAPH_AVG_POOL, x, 0, two);
+    net_node(net, x)->window.kernel[1] = 1; /* along the slices alone */
+    net_node(net, x)->dims[3] = 49;
     return net_add(net, GRAPH_RESHAPE, x, -1, DIMS(2, 8, 7, 7));
+}
+
+/* Channels last, parted in groups behind the convolution. */
+static int parted_channels(struct net *net)
+{
+    int x = net_conv(net, made(net, 6, 6, 2), 4, same3);
+    x = net_relu(net, net_add(net, GRAPH_RESHAPE, x, -1, DIMS(6, 6, 2, 2)));
+    return net_conv(net, net_add(net, GRAPH_RESHAPE, x, -1, DIMS(6, 6, 4)), 3, same3);
 }
 
 static const struct {
@@ -303,6 +304,7 @@ static const struct {
     {"holes", holes, false},
     {"products", products, true},
     {"volumes", volumes, true},
+    {"parted channels", parted_channels, true},
 };
 
 static void test_networks(void **state)

@@ -300,16 +300,24 @@ static bool keeps_order(const struct graph *g, const struct graph_node *node)
     }
 }
 
-/* A volume is a picture for each of its slices: what goes along the slices goes along channels. */
+static bool is_channels_first(const struct graph *g, const struct graph_node *node)
+{
+    while (keeps_order(g, node))
+        node = &g->nodes[node->inputs[0]];
+    return node->window.nchw;
+}
+
+/* A volume is a picture for each of its slices: what goes along the slices goes along channels. Other
+ * shapes of many axes are those of pictures whose channels were parted. */
 void lower_dims(struct lower *lw, unsigned step, int node)
 {
     const struct graph *g = lw->graph;
-    const struct graph_node *picture = &g->nodes[node];
+    const struct graph_node *own = &g->nodes[node], *picture = own;
     uint32_t *dims = lw->plan->notes[step].dims;
-    while (picture->rank < 4 && keeps_order(g, picture))
+    while (picture->rank != 4 && keeps_order(g, picture))
         picture = &g->nodes[picture->inputs[0]];
-    if (picture->rank < 4)
-        picture = &g->nodes[node];
+    if (picture->rank != 4 || (own->rank > 4 && is_channels_first(g, picture)))
+        picture = own;
     dims[0] = dims[1] = 1;
     dims[2] = lw->plan->pub.steps[step].count;
     if (picture->rank < 3 ||
