@@ -291,6 +291,15 @@ static size_t samples_of(const struct case_tensor *t, size_t times, size_t sampl
     return sample > 0 && t->count * times % sample == 0 ? t->count * times / sample : 0;
 }
 
+/* No values here nor there, and the same sizes. */
+static bool same_empty_shape(const struct case_tensor *t, const struct graph_node *node)
+{
+    bool same = t->count == 0;
+    for (unsigned d = 1; d < node->rank && d <= t->rank; d++)
+        same = same && t->dims[t->rank - d] == node->dims[node->rank - d];
+    return same;
+}
+
 /* The case's tensors in the order of the network, and how many samples they are. */
 static bool match_tensors(struct way *way)
 {
@@ -315,7 +324,8 @@ static bool match_tensors(struct way *way)
         size_t sample = graph_sample_count(node);
         if (node->op == GRAPH_ARGMAX) /* one label each */
             sample = way->model->plan->pub.outputs[o].count;
-        if (samples_of(&c->outputs[o], c->repeats, sample) != way->images)
+        if (sample == 0 ? !same_empty_shape(&c->outputs[o], node)
+                        : samples_of(&c->outputs[o], c->repeats, sample) != way->images)
             return false;
     }
     return true;

@@ -12,6 +12,14 @@
 #define FLOATS(...) LIST(float, __VA_ARGS__)
 #define INTS(...) LIST(int64_t, __VA_ARGS__)
 
+/* A new file with an input x of float32 with these dims, and an output y. */
+static inline void onnx_begin(struct onnx_writer *w, const int64_t *dims, int rank)
+{
+    memset(w, 0, sizeof *w);
+    ow_input(w, "x", ONNX_FLOAT, dims, rank);
+    ow_output(w, "y");
+}
+
 /* Closes the writer's file, reads it, and frees the writer. */
 static inline mp2ml_status onnx_parse(struct graph **g, struct onnx_writer *w, int opset,
                                       const struct graph_cut *cut, mp2ml_error *err)

@@ -152,6 +152,101 @@ static void argmax_of_softmax(struct net *net)
     net_output(net, along(net, GRAPH_ARGMAX, x, 1));
 }
 
+static int nothing_of(struct net *net, int in)
+{
+    const int64_t nothing = 0;
+    return net_gather(net, in, &nothing, DIMS(0, 4));
+}
+
+/* Outputs without values before and behind one with some, and alone. */
+static void with_nothing(struct net *net)
+{
+    const int x = net_input(net, DIMS(12));
+    net_output(net, nothing_of(net, x));
+    net_output(net, net_dense(net, x, 5));
+    net_output(net, nothing_of(net, x));
+}
+
+static void only_nothing(struct net *net)
+{
+    net_output(net, nothing_of(net, net_input(net, DIMS(12))));
+}
+
+static void no_values(void **state)
+{
+    (void)state;
+    graph_check(
+        &(struct graph_case){with_nothing, "input output linear output output", -1, 1, false});
+    struct net net;
+    struct plan_options o = net_logits();
+    net_init(&net, 1);
+    only_nothing(&net);
+    struct mp2ml_model *model = model_of(&net, &o, false);
+    graph_travels(model->plan);
+    assert_int_equal(model->plan->pub.outputs[0].count, 0);
+    struct both_runs both = {.model = model};
+    struct net_data d;
+    net_data_init(&d, &net, model->plan);
+    both_runs_block(&both, 3, (const float *const *)d.inputs, d.outputs);
+    assert_true(both.status[0] == MP2ML_OK && both.status[1] == MP2ML_OK);
+    assert_true(both.stats.bytes_sent == 0 && both.stats.bytes_received == 0);
+    both_runs_wipe(&both);
+    net_data_wipe(&d);
+    mp2ml_model_free(model);
+    net_init(&net, 2);
+    with_nothing(&net);
+    o.policy = PLAN_ARGMAX;
+    net_fails(&net, &o, MP2ML_ERR_UNSUPPORTED, "has no values");
+}
+
+/* Of wide values, as no ring could hold them so finely. */
+static void inputs_as_they_are(struct net *net)
+{
+    const int x = net_input(net, DIMS(2, 4));
+    net_output(net, x);
+    net_output(net, net_add(net, GRAPH_RESHAPE, x, -1, DIMS(8)));
+    net_output(net, along(net, GRAPH_LOG_SOFTMAX, x, 2));
+    net_output(net, net_dense(net, net_flat(net, x), 3));
+    net_output(net, along(net, GRAPH_SOFTMAX, x, 1));
+}
+
+/* The client knows its input: what shows it is exact, and nothing travels for it. */
+static void inputs_are_known(void **state)
+{
+    (void)state;
+    const char *kinds = "input output output output linear output output";
+    graph_check(&(struct graph_case){inputs_as_they_are, kinds, -10000, 10000, false});
+    struct net net;
+    struct plan_options o = net_logits();
+    o.low = -10000;
+    o.high = 10000;
+    net_init(&net, 4);
+    inputs_as_they_are(&net);
+    struct mp2ml_model *model = model_of(&net, &o, false);
+    struct net_data d;
+    net_data_init(&d, &net, model->plan);
+    const float *const *in = (const float *const *)d.inputs;
+    struct both_runs both = {.model = model};
+    both_runs_block(&both, NET_IMAGES, in, d.outputs);
+    assert_true(both.status[0] == MP2ML_OK && both.status[1] == MP2ML_OK);
+    assert_int_equal(graph_eval(net.g, NET_IMAGES, in, d.expected, NULL, NULL), MP2ML_OK);
+    for (unsigned t = 0; t < 5; t++) {
+        assert_true((plan_stated_error(model->plan, t) > 0) == (t == 3));
+        for (size_t i = 0; t != 3 && i < NET_IMAGES * (size_t)8; i++)
+            assert_true(fabsf(d.outputs[t][i] - d.expected[t][i]) <=
+                        1e-6F * fabsf(d.expected[t][i]));
+    }
+    both_runs_wipe(&both);
+    net_data_wipe(&d);
+    mp2ml_model_free(model);
+    net_init(&net, 5); /* a label of it is the protocol's */
+    net_output(&net, net_input(&net, DIMS(4)));
+    o.policy = PLAN_ARGMAX;
+    struct plan *plan = net_plan(&net, &o);
+    net_has_steps(plan, "input linear argmax output");
+    net_done(&net, plan);
+}
+
 static void labels(void **state)
 {
     (void)state;
@@ -282,6 +377,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(softmaxes),        cmocka_unit_test(stated_errors),
+        cmocka_unit_test(no_values),        cmocka_unit_test(inputs_are_known),
         cmocka_unit_test(labels),           cmocka_unit_test(outputs_have_shapes),
         cmocka_unit_test(labels_in_floats), cmocka_unit_test(refused),
     };

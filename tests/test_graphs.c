@@ -318,7 +318,7 @@ static void inputs_and_outputs(void **state)
         {two_inputs_at_once, "input input linear relu linear output", -1, 1, false},
         {inner_output, "input linear relu linear output linear output", -1, 1, false},
         {linear_inner_output, "input linear relu output linear output", -1, 1, false},
-        {output_of_input, "input linear output linear output", -1, 1, false},
+        {output_of_input, "input output linear output", -1, 1, false},
         {same_output_twice, "input linear output output", -1, 1, false},
         {softmax_and_logits, "input linear output output", -1, 1, false},
     };

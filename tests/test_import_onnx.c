@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * ONNX files: how tensors are stored, weights in files beside the model, what a graph may look like,
- * and files that are damaged or mean harm. The operators are in test_import_onnx_ops.c. */
+ * and files that are damaged or mean harm. The operators are in test_import_onnx_ops.c
+ * and test_import_onnx_moves.c. */
 #include "onnx_fixture.h"
 
 #include <unistd.h>

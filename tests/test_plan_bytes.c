@@ -188,7 +188,8 @@ static void relied_on(const struct plan_public *pub)
 {
     for (unsigned s = 0; s < pub->n_steps; s++) {
         const struct plan_step *step = &pub->steps[s];
-        assert_true(step->kind < STEP_KIND_COUNT && step->count >= 1 && step->out_bits >= 1);
+        assert_true(step->kind < STEP_KIND_COUNT && step->out_bits >= 1);
+        assert_true(step->count >= 1 || (step->kind == STEP_OUTPUT && step->n_operands == 0));
         assert_true(step->k >= 1 && step->k <= 48 && step->l <= 48);
         for (unsigned i = 0; i < step->n_operands; i++)
             assert_true(step->operands[i] < s);
@@ -436,6 +437,99 @@ static void illegal_tensors(void **state)
     net_done(&net, plan);
 }
 
+/* An output of two, without values. */
+static struct plan *empty_plan(struct net *net, bool logits)
+{
+    net_init(net, 73);
+    const int64_t nothing = 0;
+    const int x = net_input(net, DIMS(6));
+    net_output(net, net_gather(net, x, &nothing, DIMS(3, 0)));
+    net_output(net, net_dense(net, x, 2));
+    struct plan_options o = net_logits();
+    o.policy = logits ? PLAN_LOGITS : PLAN_ARGMAX;
+    struct plan *plan = net_plan(net, &o);
+    net_scaled(plan, 13, 17);
+    return plan;
+}
+
+static void illegal_empty_outputs(void **state)
+{
+    (void)state;
+    struct net net;
+    bool logits = true;
+    struct plan *(*make)(struct net *, bool) = empty_plan;
+    struct plan *plan = make(&net, logits);
+    struct damage d;
+    damage_init(&d, plan);
+    net_has_steps(plan, "input output linear output");
+    struct writer w = written(&plan->pub);
+    struct plan_public *got = calloc(1, sizeof *got);
+    assert_int_equal(read_back(got, w.data, w.size, NULL), MP2ML_OK);
+    relied_on(got);
+    assert_true(got->outputs[0].count == 0 && got->outputs[0].rank == 2);
+    plan_public_wipe(got);
+    free(got);
+    writer_wipe(&w);
+    assert_int_equal(plan->pub.steps[d.output].count, 0);
+    REFUSED(steps[d.output].n_operands = 1);
+    REFUSED(steps[d.output].count = 1);
+    REFUSED(steps[d.output].k = 2);
+    REFUSED(steps[d.output].kind = STEP_RELU);
+    REFUSED(steps[d.output].kind = STEP_LINEAR);
+    REFUSED(steps[n_ - 1].n_operands = 0);
+    REFUSED(steps[n_ - 1].count = 0);
+    REFUSED(d.pub->outputs[0].dims[1] = 1);
+    REFUSED(d.pub->outputs[0].dims[0] = 0xffffffff); /* times nothing, but too large */
+    REFUSED(d.pub->outputs[1].dims[0] = 0);
+    REFUSED(d.pub->inputs[0].dims[0] = 0);
+    net_done(&net, plan);
+}
+
+/* An input that is an output, too. */
+static struct plan *known_plan(struct net *net, bool logits)
+{
+    net_init(net, 74);
+    const int x = net_input(net, DIMS(3));
+    net_output(net, x);
+    net_output(net, net_dense(net, x, 3));
+    struct plan_options o = net_logits();
+    o.policy = logits ? PLAN_LOGITS : PLAN_ARGMAX;
+    struct plan *plan = net_plan(net, &o);
+    net_scaled(plan, 13, 17);
+    return plan;
+}
+
+static void illegal_known_outputs(void **state)
+{
+    (void)state;
+    struct net net;
+    bool logits = true;
+    struct plan *(*make)(struct net *, bool) = known_plan;
+    struct plan *plan = make(&net, logits);
+    struct damage d;
+    damage_init(&d, plan);
+    net_has_steps(plan, "input output linear output");
+    struct writer w = written(&plan->pub);
+    struct plan_public *got = calloc(1, sizeof *got);
+    assert_int_equal(read_back(got, w.data, w.size, NULL), MP2ML_OK);
+    relied_on(got);
+    plan_public_wipe(got);
+    free(got);
+    writer_wipe(&w);
+    REFUSED(steps[d.output].k = 2);
+    REFUSED(steps[d.output].count = 2);
+    REFUSED(d.pub->outputs[0].dims[0] = 2);
+    REFUSED(steps[d.last_linear].operands[0] = 1); /* reads an output */
+    net_done(&net, plan);
+    logits = false; /* a label, not the values */
+    plan = make(&net, logits);
+    damage_init(&d, plan);
+    REFUSED(steps[d.output].operands[0] = 0; steps[d.output].k = steps[d.output].l = 1;
+            steps[d.output].out_bits = 1; steps[d.output].count = 3; d.pub->outputs[0].dims[0] = 3;
+            d.pub->outputs[0].rank = 1);
+    net_done(&net, plan);
+}
+
 static void illegal_signs(void **state)
 {
     (void)state;
@@ -652,6 +746,8 @@ int main(void)
         cmocka_unit_test(seeded_damage_of_products),
         cmocka_unit_test(illegal_plans),
         cmocka_unit_test(illegal_tensors),
+        cmocka_unit_test(illegal_empty_outputs),
+        cmocka_unit_test(illegal_known_outputs),
         cmocka_unit_test(illegal_signs),
         cmocka_unit_test(illegal_sign_steps),
         cmocka_unit_test(illegal_products),

@@ -84,6 +84,8 @@ NOTES = """
 TensorFlow and TensorFlow Lite: the first axis of every input is the batch, whatever number the file has there; the same
 number in front of a shape that an operator asks for means the batch. ONNX: the first axis is the batch where all
 inputs have it and no operator mixes samples; otherwise, where the file fixes all sizes, whole tensors are one sample.
+A Slice or Split of ONNX may leave nothing: as an output of size 0, which is known without any work, or for a Concat.
+A size of 0 of an input means one that the file does not know.
 
 Quantised networks run as the real numbers that they stand for: constants are scale * (value - zero point), inputs
 and outputs of TensorFlow Lite are real numbers, and rounding is not imitated. What a type cannot hold is clipped only

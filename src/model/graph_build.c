@@ -166,13 +166,26 @@ static bool any_batched(const struct graph_build *b, const struct graph_node *n)
 static mp2ml_status check_result(const struct graph_build *b, const struct graph_node *n)
 {
     size_t count;
+    const bool may_be_empty = n->op == GRAPH_GATHER || n->op == GRAPH_IDENTITY;
     if (!graph_count(&count, n->dims + (n->batched ? 1 : 0), n->rank - (n->batched ? 1 : 0)) ||
-        (n->batched && count == 0))
+        (n->batched && count == 0 && !may_be_empty))
         return graph_node_fail(b, n, MP2ML_ERR_MODEL, "impossible shape %s", shape_print(n).text);
     if (n->batched && count > GRAPH_MAX_SAMPLE)
         return graph_node_fail(b, n, MP2ML_ERR_UNSUPPORTED,
                                "a sample has %zu values here, more than %zu", count,
                                GRAPH_MAX_SAMPLE);
+    return MP2ML_OK;
+}
+
+/* Data without values can be joined with others, cut, and be an output. */
+static mp2ml_status check_empty(const struct graph_build *b, const struct graph_node *n)
+{
+    for (unsigned k = 0; n->batched && k < n->n_inputs; k++)
+        if (graph_is_empty(graph_input(b, n, k)) && n->op != GRAPH_GATHER &&
+            n->op != GRAPH_IDENTITY && n->op != GRAPH_CONCAT)
+            return graph_node_fail(b, n, MP2ML_ERR_UNSUPPORTED,
+                                   "reads data of shape %s, which has no values",
+                                   shape_print(graph_input(b, n, k)).text);
     return MP2ML_OK;
 }
 
@@ -234,6 +247,7 @@ mp2ml_status graph_settle_node(struct graph_build *b, struct graph_node *n)
     const bool about_shape = n->op == GRAPH_SHAPE || n->op == GRAPH_RANK;
     n->batched = source || (!about_shape && any_batched(b, n));
     n->random = n->op == GRAPH_RANDOM || (n->batched && any_random(b, n));
+    TRY(check_empty(b, n));
     TRY(row.shape(b, n)); /* turns SWITCH and MERGE into identities, or dead */
     if (n->dead)
         return MP2ML_OK;

@@ -154,6 +154,12 @@ static inline struct graph_node *graph_input(const struct graph_build *b,
 {
     return &b->g->nodes[n->inputs[k]];
 }
+/* Data of a shape with a 0 in it; what is dead has no shape. */
+static inline bool graph_is_empty(const struct graph_node *n)
+{
+    return n->batched && !n->dead && graph_sample_count(n) == 0;
+}
+
 static inline void graph_copy_shape(struct graph_node *to, const struct graph_node *from)
 {
     to->rank = from->rank;

@@ -135,6 +135,21 @@ static void pass_types(struct onnx_call *c)
             m->values[m->out[k]].integers = integers;
 }
 
+/* Operators that may read data without values: the others' arithmetic counts on some. */
+static mp2ml_status check_empty(const struct onnx_call *c)
+{
+    static const char *const able[] = {"Concat", "Identity", "Shape", "Slice", "Split"};
+    bool may = false;
+    for (size_t k = 0; k < sizeof able / sizeof *able; k++)
+        may = may || strcmp(c->def->op_type, able[k]) == 0;
+    for (unsigned k = 0; k < c->n_in && !may; k++)
+        if (onnx_has(c, k) && graph_is_empty(onnx_in(c, k)))
+            return ONNX_FAIL(c, MP2ML_ERR_UNSUPPORTED,
+                             "reads data of shape %s, which has no values",
+                             shape_print(onnx_in(c, k)).text);
+    return MP2ML_OK;
+}
+
 /* Optional outputs may have no name. */
 static bool wants_output(const struct onnx_call *c, unsigned k)
 {
@@ -178,6 +193,7 @@ static mp2ml_status call_row(struct walk *w, struct onnx_call *c)
     if (!complete || !wants_output(c, 0))
         return ONNX_FAIL(c, MP2ML_ERR_MODEL, "has %u inputs and %u outputs", given, c->n_out);
     c->n_in = given;
+    TRY(check_empty(c));
     pass_types(c);
     const mp2ml_status status = row->import(c, row->op);
     if (status != MP2ML_OK) {

@@ -197,7 +197,18 @@ mp2ml_status onnx_space_to_depth(struct onnx_call *c, enum graph_op op)
 
 /* Places along one axis ----------------------------------------------------------------------- */
 
-/* Element k of the result is element first + k * step; nothing when that is all of it. */
+/* Data without values: size 0 along our axis `at`. */
+static mp2ml_status take_nothing(struct onnx_call *c, int *a, unsigned at)
+{
+    const struct graph_node *n = onnx_at(c, *a);
+    const int64_t none = 0;
+    int64_t dims[GRAPH_MAX_RANK];
+    memcpy(dims, n->dims, sizeof dims);
+    dims[at] = 0;
+    return onnx_gather(c, a, NULL, *a, dims, n->rank, &none);
+}
+
+/* Element k of the result is element first + k * step; nothing is done when that is all of it. */
 static mp2ml_status take_range(struct onnx_call *c, int *a, int64_t axis, int64_t first,
                                int64_t step, int64_t count)
 {
@@ -206,9 +217,8 @@ static mp2ml_status take_range(struct onnx_call *c, int *a, int64_t axis, int64_
     if (first == 0 && step == 1 && count == s.dims[axis])
         return MP2ML_OK;
     TRY(onnx_axis(c, *a, axis, &at));
-    if (count < 1 && onnx_at(c, *a)->batched)
-        return ONNX_FAIL(c, MP2ML_ERR_UNSUPPORTED, "leaves nothing of shape %s",
-                         shape_print(onnx_at(c, *a)).text);
+    if (count == 0 && onnx_at(c, *a)->batched)
+        return take_nothing(c, a, at);
     /* the list of places is paid as the constant is that it becomes */
     if (count < 0 || (uint64_t)count > c->t->build.budget / sizeof(int64_t))
         return ONNX_FAIL(c, MP2ML_ERR_MODEL, "makes %lld values along an axis", (long long)count);
@@ -287,10 +297,7 @@ mp2ml_status onnx_split(struct onnx_call *c, enum graph_op op)
             return ONNX_FAIL(c, MP2ML_ERR_MODEL, "axis %lld of shape %s is not %u such parts",
                              (long long)axis, shape_print(onnx_in(c, 0)).text, c->n_out);
         c->out[k] = c->in[0];
-        if (size == 0 && onnx_in(c, 0)->batched)
-            c->out[k] = ONNX_ABSENT;
-        else
-            TRY(take_range(c, &c->out[k], axis, begin, 1, size));
+        TRY(take_range(c, &c->out[k], axis, begin, 1, size));
         begin += size;
     }
     return MP2ML_OK;

@@ -506,6 +506,11 @@ mp2ml_status onnx_pool(struct onnx_call *c, enum graph_op op)
     TRY(onnx_attr_int(c, "storage_order", &column_major));
     if (onnx_attr(c->def, "kernel_shape") == NULL)
         return ONNX_FAIL(c, MP2ML_ERR_MODEL, "has no kernel_shape");
+    if (onnx_wanted(c, 1))
+        return ONNX_FAIL(
+            c, MP2ML_ERR_UNSUPPORTED,
+            "gives the places of its maxima too (Indices), which have no private form: "
+            "leave that output out");
     TRY(read_slide(c, a, &s));
     TRY(read_list(c, "kernel_shape", s.kernel, s.axes, 1, 1));
     plain = s;

@@ -232,6 +232,23 @@ static bool fits_concat(const struct graph_node *n, const struct graph_node *y)
     return fits;
 }
 
+/* Parts of size 0; data must be left. */
+static mp2ml_status drop_empty_parts(struct graph_build *b, struct graph_node *n)
+{
+    bool data = !n->batched;
+    unsigned kept = 0;
+    for (unsigned k = 0; k < n->n_inputs; k++) {
+        if (graph_input(b, n, k)->dims[n->axis] == 0)
+            continue;
+        data = data || graph_input(b, n, k)->batched;
+        n->inputs[kept++] = n->inputs[k];
+    }
+    n->n_inputs = kept;
+    return data ? MP2ML_OK
+                : graph_node_fail(b, n, MP2ML_ERR_UNSUPPORTED,
+                                  "joins constants and data without values alone");
+}
+
 /* The last input is the axis, unless it is known already. */
 mp2ml_status shape_concat(struct graph_build *b, struct graph_node *n)
 {
@@ -261,5 +278,5 @@ mp2ml_status shape_concat(struct graph_build *b, struct graph_node *n)
         sum += y->dims[n->axis];
     }
     n->dims[n->axis] = sum;
-    return MP2ML_OK;
+    return sum != 0 ? drop_empty_parts(b, n) : MP2ML_OK;
 }

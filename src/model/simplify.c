@@ -319,6 +319,17 @@ static void drop_idle(const struct graph_build *b, int *scratch)
     drop_dead(g, scratch);
 }
 
+/* What has no values needs nothing of what it was cut from: it reads the first input. */
+static void cut_empty_nodes(struct graph *g)
+{
+    int first = g->n_nodes;
+    for (int i = 0; i < g->n_inputs; i++)
+        first = g->inputs[i] < first ? g->inputs[i] : first;
+    for (int k = first + 1; k < g->n_nodes; k++)
+        if (g->nodes[k].op == GRAPH_GATHER && graph_is_empty(&g->nodes[k]))
+            g->nodes[k].inputs[0] = first;
+}
+
 static void simplify_node(const struct graph_build *b, struct graph_node *n)
 {
     skip_idle_inputs(b, n);
@@ -335,6 +346,7 @@ static void simplify_node(const struct graph_build *b, struct graph_node *n)
 mp2ml_status graph_simplify(struct graph_build *b)
 {
     struct graph *g = b->g;
+    cut_empty_nodes(g);
     TRY(graph_drop_dead(b));
     TRY(check_rest(b));
     TRY(graph_expand_all(b));

@@ -323,7 +323,7 @@ static mp2ml_status survey(struct lower *lw)
             continue;
         size_t count = 1;
         for (unsigned d = 1; d < node->rank; d++)
-            if (node->dims[d] < 1 || !size_mul(&count, count, (size_t)node->dims[d]) ||
+            if (node->dims[d] < 0 || !size_mul(&count, count, (size_t)node->dims[d]) ||
                 count >= (size_t)1 << 31)
                 return lower_fail(lw, "has a shape that is not known or too large");
     }

@@ -65,6 +65,8 @@ static mp2ml_status finish_output(struct lower *lw, int node, unsigned *step)
         *step = rep->bases[0];
         if (kind == STEP_LINEAR || kind == STEP_MAX)
             return MP2ML_OK;
+        if (kind == STEP_INPUT && lw->plan->pub.policy == PLAN_LOGITS) /* the client has them */
+            return MP2ML_OK;
         /* A ReLU whose ring no linear step widens, of values that keep their guard bit. */
         if (kind == STEP_RELU && lw->plan->linear[*step].b == NULL && read_by_one_output(lw, *step))
             return MP2ML_OK;
@@ -146,6 +148,28 @@ static void label_shape(struct plan_tensor *tensor, const struct graph_node *nod
         tensor->dims[tensor->rank++] = top;
 }
 
+static void tensor_shape(struct plan_tensor *tensor, const struct graph_node *node)
+{
+    tensor->rank = node->rank - 1;
+    for (unsigned d = 0; d < tensor->rank; d++)
+        tensor->dims[d] = (uint32_t)node->dims[d + 1];
+}
+
+/* An output without values is known: its step reads nothing. */
+static mp2ml_status empty_output(struct lower *lw, int o)
+{
+    struct plan_public *pub = &lw->plan->pub;
+    const struct graph_node *node = &lw->graph->nodes[lw->node];
+    unsigned step;
+    if (pub->policy != PLAN_LOGITS)
+        return lower_fail(lw, "has no values, and so no label: say --reveal logits");
+    tensor_shape(&pub->outputs[o], node);
+    TRY(plan_add_step(lw->plan, STEP_OUTPUT, NULL, 0, 0, node->name, &step, lw->err));
+    pub->steps[step].tensor = (unsigned)o;
+    pub->n_outputs++;
+    return MP2ML_OK;
+}
+
 static mp2ml_status lower_output(struct lower *lw, int o)
 {
     struct plan_public *pub = &lw->plan->pub;
@@ -161,15 +185,15 @@ static mp2ml_status lower_output(struct lower *lw, int o)
     (void)snprintf(tensor->name, sizeof tensor->name, "%s", node->name);
     tensor->dtype = argmax ? PLAN_I64 : PLAN_F32;
     tensor->scale = 1.0;
+    if (graph_sample_count(node) == 0)
+        return empty_output(lw, o);
     unsigned step;
     TRY(finish_output(lw, lw->node, &step));
     if (argmax) {
         label_shape(tensor, node, &rows, pub->top);
         TRY(argmax_step(lw, &rows, &step));
     } else {
-        tensor->rank = node->rank - 1;
-        for (unsigned d = 0; d < tensor->rank; d++)
-            tensor->dims[d] = (uint32_t)node->dims[d + 1];
+        tensor_shape(tensor, node);
         tensor->post = end.post;
         tensor->row = end.row;
         tensor->step = end.step;

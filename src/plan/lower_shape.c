@@ -300,19 +300,32 @@ static bool keeps_order(const struct graph *g, const struct graph_node *node)
     }
 }
 
+static bool is_channels_first(const struct graph *g, const struct graph_node *node)
+{
+    while (keeps_order(g, node))
+        node = &g->nodes[node->inputs[0]];
+    return node->window.nchw;
+}
+
+/* A volume is a picture for each of its slices: what goes along the slices goes along channels. Other
+ * shapes of many axes are those of pictures whose channels were parted. */
 void lower_dims(struct lower *lw, unsigned step, int node)
 {
     const struct graph *g = lw->graph;
-    const struct graph_node *picture = &g->nodes[node];
+    const struct graph_node *own = &g->nodes[node], *picture = own;
     uint32_t *dims = lw->plan->notes[step].dims;
     while (picture->rank != 4 && keeps_order(g, picture))
         picture = &g->nodes[picture->inputs[0]];
-    if (picture->rank != 4)
-        picture = &g->nodes[node];
+    if (picture->rank != 4 || (own->rank > 4 && is_channels_first(g, picture)))
+        picture = own;
     dims[0] = dims[1] = 1;
     dims[2] = lw->plan->pub.steps[step].count;
-    if ((picture->rank == 3 || picture->rank == 4) &&
-        graph_sample_count(picture) == dims[2]) /* not so an ArgMax, which holds what it reads */
-        for (unsigned d = 0; d + 1 < picture->rank; d++)
-            dims[4 - picture->rank + d] = (uint32_t)picture->dims[d + 1];
+    if (picture->rank < 3 ||
+        graph_sample_count(picture) != dims[2]) /* an ArgMax holds what it reads */
+        return;
+    dims[2] = 1;
+    for (unsigned d = 1; d < picture->rank; d++) { /* the last three, the first with all before */
+        const unsigned behind = picture->rank - 1 - d;
+        dims[behind < 2 ? 2 - behind : 0] *= (uint32_t)picture->dims[d];
+    }
 }

@@ -43,7 +43,7 @@
     X(MAX, "max", "maximum over windows, in Z_{2^k}")                                              \
     X(ARGMAX, "argmax",                                                                            \
       "position of the maximum or of the largest, or the sign of a single value")                  \
-    X(OUTPUT, "output", "opened to the client")                                                    \
+    X(OUTPUT, "output", "opened to the client, or what it knows")                                  \
     X(PRODUCT, "product", "two operands value by value, into Z_{2^l}")                             \
     X(SQUARE, "square", "x^2 into Z_{2^l}")                                                        \
     X(SUM, "sum", "2^shift times two operands, added or subtracted by each party for itself")      \
@@ -260,6 +260,12 @@ size_t plan_image_group(const struct plan_step *step, size_t images);
 size_t plan_ct_out_ahead(const struct plan_step *step, size_t images);
 /* The ring in which a PRODUCT or SQUARE reads its operand i. */
 unsigned plan_factor_bits(const struct plan_public *pub, const struct plan_step *step, unsigned i);
+/* Whether the client knows what this OUTPUT shows, so that nothing travels: it has no values and no
+ * operand, or it shows an input as it is. */
+static inline bool plan_output_is_known(const struct plan_public *pub, const struct plan_step *step)
+{
+    return step->n_operands == 0 || pub->steps[step->operands[0]].kind == STEP_INPUT;
+}
 /* Values per image that a LINEAR step reads: the sum of its operands' counts. */
 size_t plan_step_inputs(const struct plan_public *pub, const struct plan_step *step);
 

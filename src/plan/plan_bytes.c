@@ -11,6 +11,8 @@
  *            ARGMAX: u32 windows, per window u32 members, u32 member..; PRODUCT: u32 0, or u32 count
  *            and per value u32, u32 the values that it multiplies
  *
+ * An output with a size of 0 has a step of no values and no operand.
+ *
  * The scale of a step travels for none of them: those of inputs and outputs stand in the tensors,
  * the others are the server's. What a reader demands is written in check_step. */
 #include <math.h>
@@ -143,11 +145,14 @@ static mp2ml_status read_tensor(struct plan_tensor *t, struct reader *r)
     if (r->failed || t->rank > GRAPH_MAX_RANK)
         return MP2ML_ERR_PROTOCOL;
     uint64_t count = 1;
+    bool empty = false;
     for (unsigned d = 0; d < t->rank; d++) {
         t->dims[d] = reader_u32(r);
-        if (t->dims[d] < 1 || (count *= t->dims[d]) > MAX_COUNT)
+        empty = empty || t->dims[d] == 0;
+        if (t->dims[d] != 0 && (count *= t->dims[d]) > MAX_COUNT)
             return MP2ML_ERR_PROTOCOL;
     }
+    count = empty ? 0 : count;
     t->count = (uint32_t)count;
     unsigned dtype = reader_u8(r);
     t->low = reader_f64(r);
@@ -183,8 +188,8 @@ mp2ml_status plan_tensors_read(struct plan_tensor *tensors, unsigned *n, struct 
 /* An input's scale follows from range and bits; that of another range could overflow. */
 static bool input_is_legal(const struct plan_tensor *t)
 {
-    if (t->dtype != PLAN_F32 || t->post != PLAN_POST_NONE || t->bits < 2 || t->bits > 16 ||
-        !isfinite(t->low) || !isfinite(t->high) || !(t->low < t->high))
+    if (t->count == 0 || t->dtype != PLAN_F32 || t->post != PLAN_POST_NONE || t->bits < 2 ||
+        t->bits > 16 || !isfinite(t->low) || !isfinite(t->high) || !(t->low < t->high))
         return false;
     double scale = plan_scale_of_input(t->low, t->high, t->bits);
     return isfinite(scale) && fabs(t->scale - scale) <= 1e-9 * scale;
@@ -197,8 +202,8 @@ static bool output_is_legal(const struct plan_tensor *t, const struct plan_publi
         return plain_range && t->dtype == PLAN_F32;
     if (pub->policy == PLAN_TOP && (t->rank < 1 || t->dims[t->rank - 1] != pub->top))
         return false;
-    return plain_range && t->dtype == PLAN_I64 && t->post == PLAN_POST_NONE && t->scale >= 1 &&
-           t->scale <= 1;
+    return plain_range && t->count != 0 && t->dtype == PLAN_I64 && t->post == PLAN_POST_NONE &&
+           t->scale >= 1 && t->scale <= 1;
 }
 
 /* ---- reading steps --------------------------------------------------------------------------- */
@@ -265,7 +270,7 @@ static unsigned legal_operands(enum step_kind kind)
     case STEP_SQUARE:
         return in_k | 1u << STEP_RELU | 1u << STEP_SIGN | 1u << STEP_REENTRY | 1u << STEP_SUM;
     case STEP_OUTPUT:
-        return in_k | 1u << STEP_RELU | 1u << STEP_SIGN | 1u << STEP_ARGMAX;
+        return in_k | 1u << STEP_RELU | 1u << STEP_SIGN | 1u << STEP_ARGMAX | 1u << STEP_INPUT;
     default:
         return 0;
     }
@@ -279,6 +284,7 @@ static bool operands_are_legal(const struct plan_public *pub, const struct plan_
                     : step->kind == STEP_LINEAR  ? PLAN_MAX_OPERANDS
                     : step->kind == STEP_PRODUCT ? 2
                     : step->kind == STEP_SUM     ? 2
+                    : step->count == 0           ? 0 /* an OUTPUT without values */
                                                  : 1;
     unsigned least = step->kind == STEP_LINEAR ? 1 : most;
     if (step->n_operands > most || step->n_operands < least)
@@ -338,6 +344,8 @@ static bool rings_are_legal(const struct plan_public *pub, const struct plan_ste
                step->out_bits == l;
     }
     default: /* what is opened fits k bits, or is an index */
+        if (plan_output_is_known(pub, step))
+            return k == 1 && l == 1 && step->out_bits == 1;
         return k == in && l == k && step->out_bits == k && k <= 32 &&
                (k_fits || pub->steps[step->operands[0]].kind == STEP_ARGMAX);
     }
@@ -444,7 +452,7 @@ static mp2ml_status read_step(struct plan_public *pub, unsigned s, struct reader
     step->out_bits = reader_u8(r);
     step->set = reader_u8(r);
     step->tensor = reader_u8(r);
-    if (r->failed || step->count < 1 || step->count > MAX_COUNT ||
+    if (r->failed || (step->count == 0 && step->kind != STEP_OUTPUT) || step->count > MAX_COUNT ||
         step->count > limits->max_values || !operands_are_legal(pub, step, s) ||
         (step->kind != STEP_LINEAR && step->set != 0))
         return MP2ML_ERR_PROTOCOL;
@@ -475,8 +483,8 @@ static mp2ml_status read_step(struct plan_public *pub, unsigned s, struct reader
 
 /* ---- the whole ------------------------------------------------------------------------------- */
 
-/* Every tensor has one step, inputs in their order at the front; what is opened comes from a linear
- * step of set S2 through non-linear steps at most, and shows what the policy says. */
+/* Every tensor has one step, inputs in their order at the front; what is opened, and not known to the
+ * client, comes from a linear step of set S2 through non-linear steps at most, and shows what the policy says. */
 static bool ends_are_legal(const struct plan_public *pub)
 {
     unsigned outputs = 0;
@@ -488,10 +496,13 @@ static bool ends_are_legal(const struct plan_public *pub)
         if (step->kind != STEP_OUTPUT)
             continue;
         const struct plan_step *from = &pub->steps[step->operands[0]];
-        if (step->tensor != outputs++ ||
-            (from->kind == STEP_ARGMAX) != (pub->policy != PLAN_LOGITS))
+        if (step->tensor != outputs++)
             return false;
-        while (from->kind != STEP_LINEAR) /* ends: only LINEAR has no such operand */
+        if (plan_output_is_known(pub, step) && pub->policy == PLAN_LOGITS)
+            continue;
+        if (from->kind == STEP_INPUT || (from->kind == STEP_ARGMAX) != (pub->policy != PLAN_LOGITS))
+            return false;
+        while (from->kind != STEP_LINEAR) /* ends: only LINEAR has none of a kind like these */
             from = &pub->steps[from->operands[0]];
         if (from->set != CKKS_S2)
             return false;

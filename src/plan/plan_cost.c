@@ -108,6 +108,8 @@ double plan_step_seconds(const struct plan *plan, unsigned s, const struct cost 
                          const struct plan_situation *situation)
 {
     const struct plan_step *step = &plan->pub.steps[s];
+    if (step->count == 0)
+        return 0;
     const double byte = 8 / situation->network.bits_per_second;
     const size_t images =
         situation->images < situation->block ? situation->images : situation->block;

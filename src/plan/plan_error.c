@@ -213,7 +213,7 @@ static mp2ml_status step_variance(struct error_model *m, unsigned s)
         for (size_t i = 0; step->blind > 0 && i < step->count; i++)
             for (uint32_t j = w->first[i + 1] - w->first[i]; j > 1; j = (j + 1) / 2)
                 out[i] += blind_variance(plan_blind_half(m->plan, s), 0);
-    } else {
+    } else if (step->kind != STEP_OUTPUT || !plan_output_is_known(&m->plan->pub, step)) {
         const float *active = m->active[s]; /* of a RELU */
         for (size_t i = 0; i < step->count; i++)
             out[i] = (active != NULL ? in[i] * fmin(1, (double)active[i] + ACTIVE_LEAST) : in[i]) +

@@ -176,7 +176,9 @@ static mp2ml_status eval_step(struct eval *e, unsigned s)
     case STEP_SUM:
         eval_sum(e, step, out);
         break;
-    default: /* re-entry, output */
+    default:        /* re-entry, output */
+        if (n == 0) /* an output without values reads nothing */
+            break;
         memcpy(out, in, n * sizeof *out);
         if (step->kind == STEP_OUTPUT && e->outputs != NULL && e->outputs[step->tensor] != NULL)
             transpose(e->outputs[step->tensor], in, step->count, e->images);

@@ -318,7 +318,7 @@ static mp2ml_status measure_all(struct measure *m)
                 return MP2ML_ERR_MEMORY;
         }
         m->output_at[s] = SIZE_MAX;
-        if (step->kind != STEP_OUTPUT)
+        if (step->kind != STEP_OUTPUT || step->n_operands == 0)
             continue;
         unsigned shown = step->operands[0]; /* before the policy */
         if (plan->pub.steps[shown].kind == STEP_ARGMAX)

@@ -239,6 +239,11 @@ static void scale_other(struct scaling *sc, unsigned s)
         step->scale = pub->inputs[step->tensor].scale;
         return; /* ring: the widest reader's, below */
     }
+    if (step->kind == STEP_OUTPUT && plan_output_is_known(pub, step)) { /* any ring */
+        step->k = step->l = step->out_bits = 1;
+        step->scale = pub->outputs[step->tensor].scale;
+        return;
+    }
     const struct plan_step *operand = &pub->steps[step->operands[0]];
     step->scale = operand->scale;
     step->k = step->l = step->out_bits = operand->out_bits;

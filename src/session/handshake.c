@@ -216,6 +216,9 @@ static mp2ml_status hello_server_check(const struct session *s, const struct hel
         if (!bytes_are_printable(name))
             return status_fail(err, MP2ML_ERR_PROTOCOL, "a tensor's name is not printable UTF-8");
     }
+    for (unsigned i = 0; i < hello->n_inputs; i++)
+        if (hello->inputs[i].count == 0)
+            return status_fail(err, MP2ML_ERR_PROTOCOL, "an input without values");
     if (hello->n_inputs == 0 || hello->n_outputs == 0)
         return status_fail(err, MP2ML_ERR_PROTOCOL, "a model without inputs or outputs");
     return MP2ML_OK;

@@ -81,12 +81,15 @@ uint64_t trial_products(const struct plan *plan)
     return image_products(plan) * trial_samples(plan);
 }
 
-/* The step whose values output `tensor` shows, or compares. */
+/* The step whose values output `tensor` shows, or compares; the output itself where it has none, and
+ * an input where it shows that. */
 static unsigned compared_step(const struct plan_public *pub, unsigned tensor)
 {
     unsigned s = 0;
     while (!(pub->steps[s].kind == STEP_OUTPUT && pub->steps[s].tensor == tensor))
         s++;
+    if (pub->steps[s].count == 0)
+        return s;
     s = pub->steps[s].operands[0];
     return pub->steps[s].kind == STEP_ARGMAX ? pub->steps[s].operands[0] : s;
 }
@@ -191,6 +194,8 @@ static void judge_output(struct trial_result *result, unsigned class, const stru
                          const struct strength *samples, size_t n, unsigned t, size_t at,
                          size_t count)
 {
+    if (count == 0)
+        return;
     double square = 0, largest = result->largest[t];
     float low = INFINITY, high = -INFINITY;
     for (size_t i = 0; i < n; i++) {
@@ -217,7 +222,7 @@ static void judge_values(struct trial_result *result, unsigned class, const stru
         unsigned step = compared_step(pub, t), twin = 0;
         while (compared_step(pub, twin) != step) /* samples of a step that two outputs show stand */
             twin++;                              /* with the first */
-        if (twin == t)
+        if (twin == t && pub->steps[step].kind != STEP_INPUT) /* which is shown as it is */
             judge_output(result, class, trial, samples, n, t, at, pub->steps[step].count);
         result->mean_square[class][t] = result->mean_square[class][twin];
         result->largest[t] = result->largest[twin];
@@ -235,7 +240,7 @@ static mp2ml_status judge(struct trial_result *result, struct trial *trial, size
     for (unsigned c = 0; c < result->classes; c++) {
         size_t from = c * images / result->classes, to = (c + 1) * images / result->classes;
         judge_values(result, c, trial, trial->order + from, to - from);
-        if (trial->plan->pub.policy != PLAN_TOP)
+        if (trial->plan->pub.policy != PLAN_TOP && trial->plan->pub.outputs[0].count != 0)
             TRY(lost_labels(&result->lost[c], trial, trial->order + from, to - from));
     }
     return MP2ML_OK;

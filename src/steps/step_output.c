@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Output: the server's shares of the result go to the client, which turns integers into floats and
- * does the post-operation of the tail (docs/protocol.md, "Edges and output"). */
+ * does the post-operation of the tail (docs/protocol.md, "Edges and output"). Of an output that
+ * the client knows nothing travels. */
 #include "steps/steps.h"
 
 #include <math.h>
@@ -69,11 +70,29 @@ static void to_floats(float *out, const uint64_t *in, const struct plan_public *
     post_operation(out, tensor, n * images);
 }
 
+/* An output that the client knows (plan_output_is_known): its own floats, or no values. */
+static void show_known(float *const *outputs, const float *const *inputs,
+                       const struct plan_public *pub, const struct plan_step *step, size_t images)
+{
+    const size_t n = (size_t)step->count * images;
+    if (n == 0)
+        return;
+    float *out = outputs[step->tensor];
+    memcpy(out, inputs[pub->steps[step->operands[0]].tensor], n * sizeof(*out));
+    post_operation(out, &pub->outputs[step->tensor], n);
+}
+
 mp2ml_status step_output_client(struct run *run, unsigned s)
 {
     const struct plan_step *step = &run->pub->steps[s];
-    TRY(mpc_open_to_client(run->mpc, (uint16_t)s, run->values[s], run->values[step->operands[0]],
-                           (size_t)step->count * run->images, step->out_bits));
+    const size_t n = (size_t)step->count * run->images;
+    if (plan_output_is_known(run->pub, step)) {
+        memset(run->values[s], 0, n * sizeof(uint64_t));
+        show_known(run->outputs, run->inputs, run->pub, step, run->images);
+        return MP2ML_OK;
+    }
+    TRY(mpc_open_to_client(run->mpc, (uint16_t)s, run->values[s], run->values[step->operands[0]], n,
+                           step->out_bits));
     to_floats(run->outputs[step->tensor], run->values[s], run->pub, step, run->images);
     return MP2ML_OK;
 }
@@ -81,15 +100,26 @@ mp2ml_status step_output_client(struct run *run, unsigned s)
 mp2ml_status step_output_server(struct run *run, unsigned s)
 {
     const struct plan_step *step = &run->pub->steps[s];
+    const size_t n = (size_t)step->count * run->images;
+    if (plan_output_is_known(run->pub, step)) {
+        memset(run->values[s], 0, n * sizeof(uint64_t));
+        return MP2ML_OK;
+    }
     return mpc_open_to_client(run->mpc, (uint16_t)s, run->values[s], run->values[step->operands[0]],
-                              (size_t)step->count * run->images, step->out_bits);
+                              n, step->out_bits);
 }
 
 mp2ml_status step_output_clear(struct clear_run *run, unsigned s)
 {
-    const struct plan_step *step = &run->plan->pub.steps[s];
-    memcpy(run->values[s], run->values[step->operands[0]],
-           (size_t)step->count * run->images * sizeof(uint64_t));
-    to_floats(run->outputs[step->tensor], run->values[s], &run->plan->pub, step, run->images);
+    const struct plan_public *pub = &run->plan->pub;
+    const struct plan_step *step = &pub->steps[s];
+    const size_t n = (size_t)step->count * run->images;
+    if (plan_output_is_known(pub, step)) {
+        memset(run->values[s], 0, n * sizeof(uint64_t));
+        show_known(run->outputs, run->inputs, pub, step, run->images);
+        return MP2ML_OK;
+    }
+    memcpy(run->values[s], run->values[step->operands[0]], n * sizeof(uint64_t));
+    to_floats(run->outputs[step->tensor], run->values[s], pub, step, run->images);
     return MP2ML_OK;
 }
