@@ -96,13 +96,25 @@ mp2ml_status onnx_want_reals(struct onnx_call *c, unsigned k)
     return expand_real(&c->x, &c->in[k], c->in[k]);
 }
 
+/* A setting is an attribute in old opsets and an input in new ones: not both. */
+static mp2ml_status once(const struct onnx_call *c, unsigned k, const char *key)
+{
+    if (key == NULL || onnx_attr(c->def, key) == NULL)
+        return MP2ML_OK;
+    return ONNX_FAIL(c, MP2ML_ERR_MODEL, "has attribute '%s' and input %u, which say the same", key,
+                     k);
+}
+
 mp2ml_status onnx_ints(const struct onnx_call *c, unsigned k, const char *key, const int64_t **list,
                        size_t *count)
 {
     *list = NULL;
     *count = 0;
+    if (key != NULL)
+        onnx_attr_ints(c, key, list, count);
     if (!onnx_has(c, k))
-        return key != NULL ? onnx_attr_ints(c, key, list, count) : MP2ML_OK;
+        return MP2ML_OK;
+    TRY(once(c, k, key));
     TRY(onnx_want_constant(c, k));
     const struct graph_tensor *value = &onnx_in(c, k)->value;
     if (value->i == NULL || value->rank > 1)
@@ -114,8 +126,11 @@ mp2ml_status onnx_ints(const struct onnx_call *c, unsigned k, const char *key, c
 
 mp2ml_status onnx_number(const struct onnx_call *c, unsigned k, const char *key, float *out)
 {
+    if (key != NULL)
+        onnx_attr_float(c, key, out);
     if (!onnx_has(c, k))
-        return key != NULL ? onnx_attr_float(c, key, out) : MP2ML_OK;
+        return MP2ML_OK;
+    TRY(once(c, k, key));
     TRY(onnx_want_constant(c, k));
     const struct graph_tensor *value = &onnx_in(c, k)->value;
     if (value->count != 1)

@@ -9,8 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MOST_OPSET 24 /* the newest whose operators were looked at */
-
 void onnx_model_wipe(struct onnx_model *m)
 {
     if (m->def != NULL)
@@ -140,6 +138,43 @@ static mp2ml_status resolve(struct onnx_model *m, mp2ml_error *err)
     return MP2ML_OK;
 }
 
+/* Of ONNX's own operators. */
+static mp2ml_status read_opset(struct onnx_model *m, mp2ml_error *err)
+{
+    bool said = false;
+    m->opset = 1; /* what no entry means in files from before there were any */
+    for (size_t k = 0; k < m->def->n_opset_import; k++) {
+        const Onnx__OperatorSet *set = m->def->opset_import[k];
+        if (set->domain[0] != '\0' && strcmp(set->domain, "ai.onnx") != 0)
+            continue;
+        if (said && set->version != m->opset)
+            return status_fail(err, MP2ML_ERR_MODEL, "imports opsets %lld and %lld",
+                               (long long)m->opset, (long long)set->version);
+        m->opset = set->version;
+        said = true;
+    }
+    if (!said && m->def->ir_version >= 3)
+        return status_fail(err, MP2ML_ERR_MODEL, "does not say which opset its operators are of");
+    return MP2ML_OK;
+}
+
+/* Which of the two counts is for the runtime to say. */
+static mp2ml_status check_functions(const struct onnx_model *m, mp2ml_error *err)
+{
+    for (size_t k = 0; k < m->def->n_functions; k++) {
+        const Onnx__Function *f = m->def->functions[k];
+        if (onnx_row_find(f->domain, f->name) != NULL) {
+            (void)status_fail(err, MP2ML_ERR_MODEL,
+                              "function '%.200s' of the file has the name of an operator: call it "
+                              "something else, or inline it with onnx.inliner",
+                              f->name);
+            graph_clean_text(err);
+            return MP2ML_ERR_MODEL;
+        }
+    }
+    return MP2ML_OK;
+}
+
 mp2ml_status onnx_model_decode(struct onnx_model *m, const void *data, size_t size,
                                mp2ml_error *err)
 {
@@ -155,17 +190,13 @@ mp2ml_status onnx_model_decode(struct onnx_model *m, const void *data, size_t si
     if (m->def->graph->n_node > GRAPH_MAX_NODES)
         return status_fail(err, MP2ML_ERR_MODEL, "more than %d nodes", GRAPH_MAX_NODES);
     m->n_nodes = (int)m->def->graph->n_node;
-    m->opset = 1; /* what no entry means */
-    for (size_t k = 0; k < m->def->n_opset_import; k++) {
-        const Onnx__OperatorSet *set = m->def->opset_import[k];
-        if (set->domain[0] == '\0' || strcmp(set->domain, "ai.onnx") == 0)
-            m->opset = set->version;
-    }
-    if (m->opset < 1 || m->opset > MOST_OPSET)
+    TRY(read_opset(m, err));
+    if (m->opset < 1 || m->opset > ONNX_MOST_OPSET)
         return status_fail(err, MP2ML_ERR_UNSUPPORTED,
                            "opset %lld is not known, 1 to %d are: export the model with one of "
                            "them, or convert it with onnx.version_converter",
-                           (long long)m->opset, MOST_OPSET);
+                           (long long)m->opset, ONNX_MOST_OPSET);
+    TRY(check_functions(m, err));
     TRY(collect_values(m, err));
     return resolve(m, err);
 }
@@ -357,7 +388,7 @@ static mp2ml_status make_ends(struct onnx_bounds *bounds, struct onnx_model *m,
         return status_fail(err, MP2ML_ERR_MEMORY, "out of memory");
     for (size_t k = 0; k < n; k++) {
         const char *name = cut->n_outputs != 0 ? cut->outputs[k] : g->output[k]->name;
-        const int value = find_named(m, name);
+        const int value = cut->n_outputs != 0 ? find_named(m, name) : find(m, name);
         if (value < 0 && cut->n_outputs != 0)
             return not_found("--output-node", name, err);
         if (value < 0)
