@@ -6,7 +6,13 @@
 
 enum { MODEL_OPSET_IMPORT = 8, MODEL_FUNCTIONS = 25, FUNCTION_NAME = 1, FUNCTION_DOMAIN = 10 };
 enum { OPSET_DOMAIN = 1, OPSET_NUMBER = 2 };
-enum { TENSOR_DIMENSIONS = 1, TENSOR_DATA_TYPE = 2, GRAPH_TENSORS = 5, TENSOR_NAMED = 8 };
+enum {
+    TENSOR_DIMENSIONS = 1,
+    TENSOR_DATA_TYPE = 2,
+    TENSOR_SEGMENT = 3,
+    GRAPH_TENSORS = 5,
+    TENSOR_NAMED = 8
+};
 enum { NODE_ATTRIBUTES = 5, ATTRIBUTE_NAME = 1, ATTRIBUTE_INT = 3, ATTRIBUTE_INTS = 8 };
 enum { ATTRIBUTE_REFERENCE = 21 };
 
@@ -134,7 +140,66 @@ static void test_a_setting_as_attribute_and_as_input(void **state)
     ow_node(&w, "ReduceSum", "x a", "y");
     ow_attr_ints(&w, "axes", INTS(1));
     ow_output(&w, "y");
-    onnx_fails(&w, 11, MP2ML_ERR_MODEL, "'y' (ReduceSum): has attribute 'axes' and input 1");
+    onnx_fails(&w, 11, MP2ML_ERR_MODEL,
+               "'y' (ReduceSum): has input 1, which in opset 11 is attribute 'axes'");
+}
+
+/* Without them these operators would do nothing. */
+static void test_settings_that_are_missing(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *op;
+        int opset;
+        const char *word;
+    } cases[] = {{"Unsqueeze", 11, "has no axes"}, {"Unsqueeze", 13, "has no axes"},
+                 {"Slice", 9, "has no starts"},    {"Slice", 13, "has no starts"},
+                 {"Pad", 13, "paddings"},          {"Concat", 13, "has no axis"},
+                 {"MaxPool", 13, "kernel_shape"},  {"Cast", 13, "to a type"},
+                 {"Constant", 13, "has 0 values"}, {"Resize", 13, "has no size"}};
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        struct onnx_writer w = {0};
+        struct graph *g = NULL;
+        mp2ml_error err;
+        ow_input(&w, "x", ONNX_FLOAT, SHAPE(-1, 4, 4, 4));
+        ow_node(&w, cases[k].op, strcmp(cases[k].op, "Constant") == 0 ? "" : "x", "y");
+        ow_output(&w, "y");
+        if (onnx_parse(&g, &w, cases[k].opset, NULL, &err) == MP2ML_OK ||
+            strstr(err.text, cases[k].word) == NULL || strstr(err.text, "'y'") == NULL)
+            fail_msg("case %zu: %s", k, err.text);
+    }
+}
+
+/* An initialiser, an input or an output of the file of no or another type, or without a name. */
+static void test_what_the_graph_says(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *input, *constant;
+        int in, out;
+        const char *word;
+    } cases[] = {
+        {"x", "c", ONNX_FLOAT, ONNX_FLOAT, NULL},
+        {"x", "c", ONNX_FLOAT, ONNX_DOUBLE, "output 'y' is float32, but the file says double"},
+        {"x", "c", 0, ONNX_FLOAT, "input 'x' is not made of numbers"},
+        {"x", "", ONNX_FLOAT, ONNX_FLOAT, "has no name"},
+        {"", "c", ONNX_FLOAT, ONNX_FLOAT, "has no name"},
+        {"x", "x", ONNX_FLOAT, ONNX_FLOAT, NULL}}; /* an input with a value is a constant */
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        struct onnx_writer w = {0};
+        struct graph *g = NULL;
+        mp2ml_error err;
+        ow_input(&w, "z", ONNX_FLOAT, SHAPE(-1, 2));
+        ow_input(&w, cases[k].input, cases[k].in, SHAPE(-1, 2));
+        ow_floats(&w, cases[k].constant, (const float[]){1, 2}, SHAPE(1, 2));
+        ow_node(&w, "Sub", "z x", "y");
+        ow_output_shaped(&w, "y", cases[k].out, SHAPE(-1, 2));
+        const mp2ml_status status = onnx_parse(&g, &w, 13, NULL, &err);
+        graph_free(g);
+        if (cases[k].word == NULL ? status != MP2ML_OK
+                                  : status == MP2ML_OK || strstr(err.text, cases[k].word) == NULL)
+            fail_msg("case %zu: %s", k, status == MP2ML_OK ? "was taken" : err.text);
+    }
 }
 
 /* What is meant when both say something, the format leaves open. */
@@ -320,13 +385,15 @@ static void test_tensors(void **state)
     static const struct {
         int type;
         uint64_t value;
-        bool raw, taken;
-    } cases[] = {{ONNX_UINT8, 255, false, true},       {ONNX_UINT8, 256, false, false},
-                 {ONNX_INT8, 127, false, true},        {ONNX_INT8, 128, false, false},
-                 {ONNX_INT8, UINT64_MAX, false, true}, {ONNX_INT16, 32768, false, false},
-                 {ONNX_UINT16, 65535, false, true},    {ONNX_UINT16, 65536, false, false},
-                 {ONNX_BOOL, 2, false, false},         {ONNX_FLOAT16, 65536, false, false},
-                 {ONNX_INT32, 65536, false, true},     {ONNX_INT32, 65536, true, false}};
+        bool raw, segment, taken;
+    } cases[] = {
+        {ONNX_UINT8, 255, false, false, true},       {ONNX_UINT8, 256, false, false, false},
+        {ONNX_INT8, 127, false, false, true},        {ONNX_INT8, 128, false, false, false},
+        {ONNX_INT8, UINT64_MAX, false, false, true}, {ONNX_INT16, 32768, false, false, false},
+        {ONNX_UINT16, 65535, false, false, true},    {ONNX_UINT16, 65536, false, false, false},
+        {ONNX_BOOL, 2, false, false, false},         {ONNX_FLOAT16, 65536, false, false, false},
+        {ONNX_INT32, 65536, false, false, true},     {ONNX_INT32, 65536, true, false, false},
+        {ONNX_INT32, 2, false, true, false}};
     for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
         struct onnx_writer w = {0};
         struct gd_bytes t = {0};
@@ -339,6 +406,8 @@ static void test_tensors(void **state)
         gd_field_bytes(&t, TENSOR_NAMED, "w", 1);
         if (cases[k].raw)
             gd_field_bytes(&t, ONNX_RAW_DATA, "\1\0\0\0", 4);
+        if (cases[k].segment)
+            gd_field_bytes(&t, TENSOR_SEGMENT, "\x10\1", 2); /* up to value 1 */
         gd_field_message(&w.graph, GRAPH_TENSORS, &t);
         ow_node(&w, "Cast", "w", "f");
         ow_attr_int(&w, "to", ONNX_FLOAT);
@@ -416,7 +485,8 @@ static void test_numbers_of_inputs_and_outputs(void **state)
                  {"Dropout", "x", "y z", true}, {"Dropout", "x", "y z u", false},
                  {"Clip", "x - -", "y", true},  {"Clip", "x - - -", "y", false},
                  {"Split", "x", "y z", true},   {"Add", "x x", "y", true},
-                 {"Add", "x x x", "y", false}};
+                 {"Add", "x x x", "y", false},  {"Sum", "x x", "y", true},
+                 {"Sum", "x -", "y", false}};
     for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
         struct onnx_writer w = {0};
         struct graph *g = NULL;
@@ -464,7 +534,7 @@ static void test_operands_of_two_types(void **state)
         ow_node(&w, cases[k].op, cases[k].inputs, "y");
         if (strcmp(cases[k].op, "Concat") == 0)
             ow_attr_int(&w, "axis", 1);
-        ow_output(&w, "y");
+        ow_output_shaped(&w, "y", 0, NULL, -1);
         const mp2ml_status status = onnx_parse(&g, &w, 13, NULL, &err);
         graph_free(g);
         if ((status == MP2ML_OK) != cases[k].taken ||
@@ -480,6 +550,8 @@ int main(void)
         cmocka_unit_test(test_an_attribute_twice),
         cmocka_unit_test(test_attributes_without_a_type),
         cmocka_unit_test(test_a_setting_as_attribute_and_as_input),
+        cmocka_unit_test(test_settings_that_are_missing),
+        cmocka_unit_test(test_what_the_graph_says),
         cmocka_unit_test(test_settings_that_contradict),
         cmocka_unit_test(test_an_axis_twice),
         cmocka_unit_test(test_splits),

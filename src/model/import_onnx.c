@@ -175,7 +175,7 @@ static mp2ml_status call_row(struct walk *w, struct onnx_call *c)
         given--; /* absent ones at the end */
     bool complete =
         given >= row->min_inputs && c->n_in <= row->max_inputs && c->n_out <= onnx_most_outputs(c);
-    const unsigned needed = row->max_inputs == GRAPH_MAX_INPUTS ? given : row->min_inputs;
+    const unsigned needed = row->max_inputs == GRAPH_MAX_INPUTS ? c->n_in : row->min_inputs;
     for (unsigned k = 0; k < needed && complete; k++)
         complete = c->in[k] != ONNX_ABSENT;
     if (!complete || !wants_output(c, 0))
@@ -370,6 +370,23 @@ static mp2ml_status constant_output(struct walk *w, struct onnx_call *c, int *at
     return onnx_binary(c, at, GRAPH_ADD, NULL, zeros, *at);
 }
 
+/* The type that the file says of an output must be that of the value. */
+static mp2ml_status check_output(const struct walk *w, int value)
+{
+    const struct onnx_value *v = &w->import.model->values[value];
+    const Onnx__Graph *g = w->import.model->def->graph;
+    for (size_t k = 0; k < g->n_output && v->type != ELEMENT_NONE; k++) {
+        const Onnx__Type *type = g->output[k]->type;
+        const int32_t said =
+            type != NULL && type->tensor_type != NULL ? type->tensor_type->elem_type : 0;
+        if (said != 0 && onnx_element(said) != v->type && strcmp(g->output[k]->name, v->name) == 0)
+            return status_fail(w->import.build.err, MP2ML_ERR_MODEL,
+                               "output '%.200s' is %s, but the file says %s", v->name,
+                               element_name(v->type), onnx_type_name(said));
+    }
+    return MP2ML_OK;
+}
+
 /* The last node has the output's name. */
 static mp2ml_status add_output(struct walk *w, int value, int *at)
 {
@@ -384,8 +401,8 @@ static mp2ml_status add_output(struct walk *w, int value, int *at)
     c.x = (struct graph_expand){b, &c.named};
     *at = w->import.model->values[value].at;
     const bool refused = b->g->nodes[*at].refused;
-    mp2ml_status status = MP2ML_OK;
-    if (!refused && !b->g->nodes[*at].batched)
+    mp2ml_status status = check_output(w, value);
+    if (!refused && status == MP2ML_OK && !b->g->nodes[*at].batched)
         status = constant_output(w, &c, at);
     if (!refused && status == MP2ML_OK && strcmp(b->g->nodes[*at].name, name) != 0)
         status = expand_unary(&c.x, at, GRAPH_IDENTITY, NULL, *at);

@@ -96,13 +96,13 @@ mp2ml_status onnx_want_reals(struct onnx_call *c, unsigned k)
     return expand_real(&c->x, &c->in[k], c->in[k]);
 }
 
-/* A setting is an attribute in old opsets and an input in new ones: not both. */
-static mp2ml_status once(const struct onnx_call *c, unsigned k, const char *key)
+/* A setting is an attribute in old opsets and an input in new ones. */
+static mp2ml_status is_input(const struct onnx_call *c, unsigned k, const char *key)
 {
-    if (key == NULL || onnx_attr(c->def, key) == NULL)
+    if (key == NULL || !onnx_attr_exists(c, key))
         return MP2ML_OK;
-    return ONNX_FAIL(c, MP2ML_ERR_MODEL, "has attribute '%s' and input %u, which say the same", key,
-                     k);
+    return ONNX_FAIL(c, MP2ML_ERR_MODEL, "has input %u, which in opset %lld is attribute '%s'", k,
+                     (long long)c->t->model->opset, key);
 }
 
 mp2ml_status onnx_ints(const struct onnx_call *c, unsigned k, const char *key, const int64_t **list,
@@ -114,7 +114,7 @@ mp2ml_status onnx_ints(const struct onnx_call *c, unsigned k, const char *key, c
         onnx_attr_ints(c, key, list, count);
     if (!onnx_has(c, k))
         return MP2ML_OK;
-    TRY(once(c, k, key));
+    TRY(is_input(c, k, key));
     TRY(onnx_want_constant(c, k));
     const struct graph_tensor *value = &onnx_in(c, k)->value;
     if (value->i == NULL || value->rank > 1)
@@ -130,7 +130,7 @@ mp2ml_status onnx_number(const struct onnx_call *c, unsigned k, const char *key,
         onnx_attr_float(c, key, out);
     if (!onnx_has(c, k))
         return MP2ML_OK;
-    TRY(once(c, k, key));
+    TRY(is_input(c, k, key));
     TRY(onnx_want_constant(c, k));
     const struct graph_tensor *value = &onnx_in(c, k)->value;
     if (value->count != 1)

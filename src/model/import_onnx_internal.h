@@ -161,6 +161,7 @@ const char *onnx_type_name(int32_t data_type);
 
 /* import_onnx_schema.c: a node has only attributes that its operator has, each once, of their types. */
 MUST_CHECK mp2ml_status onnx_attr_check(const struct onnx_call *c);
+bool onnx_attr_exists(const struct onnx_call *c, const char *key); /* in this opset */
 unsigned onnx_most_outputs(const struct onnx_call *c);
 
 /* import_onnx_types.c: inputs that must have one type have it; types of outputs that the operator's

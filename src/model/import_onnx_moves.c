@@ -125,6 +125,8 @@ mp2ml_status onnx_unsqueeze(struct onnx_call *c, enum graph_op op)
     size_t count;
     (void)op;
     TRY(onnx_ints(c, 1, "axes", &axes, &count));
+    if (onnx_attr(c->def, "axes") == NULL && !onnx_has(c, 1))
+        return ONNX_FAIL(c, MP2ML_ERR_MODEL, "has no axes");
     if (count > GRAPH_MAX_RANK || from.rank + count > GRAPH_MAX_RANK)
         return ONNX_FAIL(c, MP2ML_ERR_UNSUPPORTED, "makes more than %d axes", GRAPH_MAX_RANK);
     to.rank = from.rank + (unsigned)count;
@@ -261,6 +263,8 @@ mp2ml_status onnx_slice(struct onnx_call *c, enum graph_op op)
     TRY(onnx_ints(c, 2, "ends", &end, &n_end));
     TRY(onnx_ints(c, 3, "axes", &axes, &n_axes));
     TRY(onnx_ints(c, 4, NULL, &steps, &n_steps));
+    if (onnx_attr(c->def, "starts") == NULL && !onnx_has(c, 1))
+        return ONNX_FAIL(c, MP2ML_ERR_MODEL, "has no starts");
     if (n != n_end || (n_axes != 0 && n_axes != n) || (n_steps != 0 && n_steps != n))
         return ONNX_FAIL(c, MP2ML_ERR_MODEL, "its lists are of different lengths");
     TRY(mark_axes(c, cut, axes, n_axes, onnx_shape_of(c, a).rank));
@@ -441,7 +445,7 @@ static mp2ml_status read_pads(const struct onnx_call *c, unsigned rank, int64_t 
     const int64_t *list, *axes;
     size_t count, n_axes;
     bool padded[GRAPH_MAX_RANK] = {false};
-    TRY(onnx_ints(c, 1, onnx_attr(c->def, "pads") != NULL ? "pads" : "paddings", &list, &count));
+    TRY(onnx_ints(c, 1, c->t->model->opset >= 2 ? "pads" : "paddings", &list, &count));
     TRY(onnx_ints(c, 3, NULL, &axes, &n_axes));
     const size_t n = n_axes != 0 ? n_axes : rank;
     if (count != 2 * n || n > rank)

@@ -55,6 +55,8 @@ static mp2ml_status merge_values(struct onnx_model *m, mp2ml_error *err)
     size_t kept = 0;
     qsort(m->values, m->n_values, sizeof *m->values, by_name);
     for (size_t k = 0; k < m->n_values; k++) {
+        if (m->values[k].name[0] == '\0')
+            return status_fail(err, MP2ML_ERR_MODEL, "an input or initialiser has no name");
         struct onnx_value *v = &m->values[k], *last = kept != 0 ? &m->values[kept - 1] : NULL;
         if (last == NULL || strcmp(last->name, v->name) != 0) {
             m->values[kept++] = *v;
@@ -250,7 +252,9 @@ static void declared(struct onnx_start *start, const struct onnx_model *m)
     const struct onnx_value *v = &m->values[start->value];
     const Onnx__Type *type = v->input >= 0 ? m->def->graph->input[v->input]->type : NULL;
     const Onnx__TensorType *tensor = type != NULL ? type->tensor_type : NULL;
-    start->type = tensor != NULL ? tensor->elem_type : v->input >= 0 ? -1 : 0;
+    start->type = tensor != NULL && tensor->elem_type != 0 ? tensor->elem_type
+                  : v->input >= 0                          ? -1
+                                                           : 0;
     start->known =
         tensor != NULL && tensor->shape != NULL && tensor->shape->n_dim <= GRAPH_MAX_RANK;
     start->shape.rank = start->known ? (unsigned)tensor->shape->n_dim : 0;

@@ -113,6 +113,11 @@ static const struct schema *schema_of(const struct onnx_call *c, const char *nam
     return NULL;
 }
 
+bool onnx_attr_exists(const struct onnx_call *c, const char *key)
+{
+    return schema_of(c, key) != NULL;
+}
+
 /* What stands in the fields is of this kind, and nothing else. Old files leave the type out. */
 static bool is_of_kind(const Onnx__Attribute *a, enum kind kind)
 {

@@ -237,6 +237,8 @@ static mp2ml_status read_values(struct onnx_import *t, struct graph_tensor *out,
                        (from->n_int32_data != 0) + (from->n_int64_data != 0) +
                        (from->n_double_data != 0) + (from->n_uint64_data != 0) +
                        (from->data_location == EXTERNAL);
+    if (from->segment != NULL)
+        return tensor_fail(t, from, MP2ML_ERR_UNSUPPORTED, "is a part of a larger one");
     if (fields > 1)
         return tensor_fail(t, from, MP2ML_ERR_MODEL, "has its values in more than one place");
     if (from->data_location == EXTERNAL)
