@@ -5,7 +5,7 @@
 #include "fuzz.h"
 #include "session/session.h"
 
-#define MAX_WORK 20000
+#define MAX_WORK 5000
 
 static size_t times(size_t a, size_t b)
 {
@@ -63,8 +63,7 @@ static void plan(const uint8_t *data, size_t size, uint8_t which)
     FUZZ_CHECK(o != NULL);
     if ((which & 3) != 0)
         set(o, "reveal", (which & 3) == 1 ? "argmax" : "logits");
-    if ((which & 4) != 0)
-        set(o, "layout", (which & 8) != 0 ? "batch" : "image");
+    set(o, "layout", (which & 4) == 0 ? "batch" : (which & 8) != 0 ? "auto" : "image");
     if ((which & 16) != 0)
         set(o, "nonlinear", (which & 32) != 0 ? "gmw" : "yao");
     const mp2ml_status status = mp2ml_model_parse(&m, data, size, "fuzz", o, &err);

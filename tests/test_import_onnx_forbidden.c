@@ -315,6 +315,31 @@ static void test_an_output_by_nearly_its_name(void **state)
     onnx_fails(&w, 13, MP2ML_ERR_MODEL, "output 'y' is made by no node");
 }
 
+/* A name of the user's that two fit. */
+static void test_a_name_that_two_fit(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *asked;
+        bool taken;
+    } cases[] = {{"y:0", true}, {"import/y", true}, {"y", false}, {"import/y:0", false}};
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        struct onnx_writer w = {0};
+        struct graph *g = NULL;
+        mp2ml_error err;
+        const struct graph_cut cut = {NULL, 0, &cases[k].asked, 1};
+        ow_input(&w, "x", ONNX_FLOAT, SHAPE(-1, 4));
+        ow_node(&w, "Relu", "x", "y:0");
+        ow_node(&w, "Neg", "x", "import/y");
+        ow_output(&w, "y:0");
+        const mp2ml_status status = onnx_parse(&g, &w, 13, &cut, &err);
+        graph_free(g);
+        if (cases[k].taken ? status != MP2ML_OK
+                           : status != MP2ML_ERR_ARGUMENT || strstr(err.text, "fits both") == NULL)
+            fail_msg("case %zu: %s", k, status == MP2ML_OK ? "was taken" : err.text);
+    }
+}
+
 /* The model's version, then other opsets beside the one that the writer adds: 13. */
 static void test_opsets(void **state)
 {
@@ -557,6 +582,7 @@ int main(void)
         cmocka_unit_test(test_splits),
         cmocka_unit_test(test_constants_with_two_values),
         cmocka_unit_test(test_an_output_by_nearly_its_name),
+        cmocka_unit_test(test_a_name_that_two_fit),
         cmocka_unit_test(test_opsets),
         cmocka_unit_test(test_functions_named_like_operators),
         cmocka_unit_test(test_tensors),

@@ -221,21 +221,37 @@ const struct onnx_start *onnx_start_find(const struct onnx_bounds *bounds,
     return NULL;
 }
 
-/* A value by its own name, or by that of the node that makes it; an exact match wins over one that
- * differs by prefix or suffix. */
-static int find_named(const struct onnx_model *m, const char *asked)
+/* Two names that fit as well leave open which one is meant. */
+static mp2ml_status candidate(int *value, const struct onnx_model *m, int one, const char *flag,
+                              const char *asked, mp2ml_error *err)
 {
-    const int exact = find(m, asked);
-    if (exact >= 0)
-        return exact;
-    for (size_t k = 0; k < m->n_values; k++)
+    if (*value >= 0 && *value != one) {
+        (void)status_fail(err, MP2ML_ERR_ARGUMENT, "%s: '%.200s' fits both '%.200s' and '%.200s'",
+                          flag, asked, m->values[*value].name, m->values[one].name);
+        graph_clean_text(err);
+        return MP2ML_ERR_ARGUMENT;
+    }
+    *value = one;
+    return MP2ML_OK;
+}
+
+/* A value by its own name, or by that of the node that makes it first; an exact match wins over one
+ * that differs by prefix or suffix. *value is -1 where there is none. */
+static mp2ml_status find_named(int *value, const struct onnx_model *m, const char *flag,
+                               const char *asked, mp2ml_error *err)
+{
+    const Onnx__Graph *g = m->def->graph;
+    *value = find(m, asked);
+    for (size_t k = 0, n = *value < 0 ? m->n_values : 0; k < n; k++)
         if (graph_name_matches(m->values[k].name, asked))
-            return (int)k;
-    for (size_t k = 0; k < m->def->graph->n_node; k++)
-        if (graph_name_matches(m->def->graph->node[k]->name, asked) &&
-            m->first_out[k] < m->first_out[k + 1])
-            return m->out[m->first_out[k]];
-    return -1;
+            TRY(candidate(value, m, (int)k, flag, asked, err));
+    for (int loose = 0; loose < 2 && *value < 0; loose++)
+        for (size_t k = 0; k < g->n_node; k++)
+            if ((loose != 0 ? graph_name_matches(g->node[k]->name, asked)
+                            : strcmp(g->node[k]->name, asked) == 0) &&
+                m->first_out[k] < m->first_out[k + 1] && m->out[m->first_out[k]] != ONNX_ABSENT)
+                TRY(candidate(value, m, m->out[m->first_out[k]], flag, asked, err));
+    return MP2ML_OK;
 }
 
 static mp2ml_status not_found(const char *flag, const char *asked, mp2ml_error *err)
@@ -324,14 +340,15 @@ static mp2ml_status parse_start(struct onnx_start *start, struct onnx_model *m, 
                                 mp2ml_error *err)
 {
     memset(start, 0, sizeof *start);
-    start->value = find_named(m, text);
+    TRY(find_named(&start->value, m, "--input-node", text, err));
     const char *colon = strrchr(text, ':');
     if (start->value < 0 && colon != NULL) {
         char *name = strndup(text, (size_t)(colon - text));
         if (name == NULL)
             return status_fail(err, MP2ML_ERR_MEMORY, "out of memory");
-        start->value = find_named(m, name);
+        const mp2ml_status status = find_named(&start->value, m, "--input-node", name, err);
         free(name);
+        TRY(status);
         start->sample = start->value >= 0;
     }
     if (start->value < 0)
@@ -392,7 +409,9 @@ static mp2ml_status make_ends(struct onnx_bounds *bounds, struct onnx_model *m,
         return status_fail(err, MP2ML_ERR_MEMORY, "out of memory");
     for (size_t k = 0; k < n; k++) {
         const char *name = cut->n_outputs != 0 ? cut->outputs[k] : g->output[k]->name;
-        const int value = cut->n_outputs != 0 ? find_named(m, name) : find(m, name);
+        int value = find(m, name);
+        if (cut->n_outputs != 0)
+            TRY(find_named(&value, m, "--output-node", name, err));
         if (value < 0 && cut->n_outputs != 0)
             return not_found("--output-node", name, err);
         if (value < 0)
