@@ -196,9 +196,10 @@ bool linear_builder_block(struct linear_builder *b, const void *key, size_t key_
             return true;
         }
     }
+    const size_t room = n != 0 ? n : 1; /* so that there is an array, which blocks lie in */
     if (!linear_grow(&b->blocks, &b->cap_blocks, b->n_blocks + 1, sizeof *b->blocks) ||
         !linear_grow(&b->keys, &b->cap_keys, b->n_keys + key_bytes, 1) ||
-        !linear_grow(&b->lin.w, &b->cap_w, b->lin.n_weights + n, sizeof *b->lin.w)) {
+        !linear_grow(&b->lin.w, &b->cap_w, b->lin.n_weights + room, sizeof *b->lin.w)) {
         b->failed = true;
         return true;
     }
