@@ -216,6 +216,15 @@ static void test_settings_that_contradict(void **state)
     onnx_fails(&w, 13, MP2ML_ERR_MODEL, "'y' (MaxPool): has pads beside auto_pad 'SAME_UPPER'");
 
     memset(&w, 0, sizeof w);
+    ow_input(&w, "x", ONNX_FLOAT, SHAPE(-1, 1, 4, 5));
+    ow_node(&w, "MaxPool", "x", "y");
+    ow_attr_ints(&w, "kernel_shape", INTS(1, 2));
+    ow_attr_ints(&w, "dilations", INTS(1, 2));
+    ow_attr_text(&w, "auto_pad", "SAME_UPPER");
+    ow_output(&w, "y");
+    onnx_fails(&w, 13, MP2ML_ERR_UNSUPPORTED, "'y' (MaxPool): auto_pad with dilations");
+
+    memset(&w, 0, sizeof w);
     ow_input(&w, "x", ONNX_FLOAT, SHAPE(-1, 1, 2, 2));
     ow_floats(&w, "s", (const float[]){1, 1, 2, 2}, SHAPE(4));
     ow_int_list(&w, "n", INTS(-1, 1, 4, 4));

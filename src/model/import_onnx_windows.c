@@ -516,6 +516,12 @@ mp2ml_status onnx_pool(struct onnx_call *c, enum graph_op op)
         return ONNX_FAIL(c, MP2ML_ERR_MODEL, "has no kernel_shape");
     TRY(read_slide(c, a, &s));
     TRY(read_list(c, "kernel_shape", s.kernel, s.axes, 1, 1));
+    for (unsigned d = 0; d < s.axes; d++)
+        if (s.dilation[d] != 1 && !onnx_attr_is(c, "auto_pad", "NOTSET", true) &&
+            !onnx_attr_is(c, "auto_pad", "VALID", false))
+            return ONNX_FAIL(c, MP2ML_ERR_UNSUPPORTED,
+                             "auto_pad with dilations, of which runtimes make outputs of different "
+                             "sizes: give pads");
     plain = s;
     TRY(settle_pads(c, &plain, false));
     TRY(settle_pads(c, &s, ceil != 0));
