@@ -2,9 +2,9 @@
  *
  * Quantised ONNX models by their float meaning: a quantised tensor is one of real numbers, in units
  * of its scale around its zero point; rounding is not imitated. What a type cannot hold is clipped
- * where that says something about the network: at outputs, and where the zero point is the least
- * value of the type, since there quantisation stands for a ReLU or ReLU6 (tools that quantise
- * remove those before it). */
+ * where that says something about the network: at outputs, and where a zero point is at an end of
+ * the type, since there quantisation stands for a ReLU or ReLU6 (tools that quantise remove those
+ * before it), or for a minimum with 0. */
 #include <math.h>
 #include <string.h>
 
@@ -113,15 +113,16 @@ static mp2ml_status quantise(struct onnx_call *c, int real, unsigned k, unsigned
                          element_name(type_of(c, zero)));
     TRY(parameters(c, &q, k, zero, axis, onnx_shape_of(c, real).rank));
     const struct graph_tensor zeros = onnx_at(c, q.zero)->value;
-    const bool relu = zeros.count != 0 && zeros.f[0] <= low;
-    const bool ends = onnx_value_out(c, 0)->is_output;
+    bool clips = onnx_value_out(c, 0)->is_output;
+    for (size_t z = 0; z < zeros.count; z++)
+        clips = clips || zeros.f[z] <= low || zeros.f[z] >= high;
     TRY(onnx_binary(c, &scaled, GRAPH_DIV, "scaled", real, q.scale));
     TRY(onnx_binary(c, &scaled, GRAPH_ADD, "shifted", scaled, q.zero));
-    if (relu || ends)
+    if (clips)
         TRY(compose_clip(&c->x, &scaled, scaled, low, high));
     c->out[0] = scaled;
     onnx_value_out(c, 0)->type = type_of(c, zero);
-    if (relu || ends)
+    if (clips)
         TRY(real_of(c, &real, "real", scaled, &q));
     onnx_value_out(c, 0)->real = real;
     onnx_value_out(c, 0)->integers = false;

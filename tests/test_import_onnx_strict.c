@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * ONNX files that the format forbids, or that say a thing twice: what an operator's importer would
- * not have looked at is no reason to guess. */
+ * ONNX files to the letter: what the format forbids or says twice is no reason to guess, and what
+ * types and zero points mean. */
 #include "onnx_fixture.h"
 
 enum { MODEL_OPSET_IMPORT = 8, MODEL_FUNCTIONS = 25, FUNCTION_NAME = 1, FUNCTION_DOMAIN = 10 };
@@ -492,6 +492,31 @@ static void test_types_of_quantised_data(void **state)
     }
 }
 
+/* Where the zero point is an end of its type, values on its other side become 0. */
+static void test_zero_points_at_an_end(void **state)
+{
+    (void)state;
+    static const struct {
+        int type;
+        const char *zero;
+        float want[2]; /* of -1 and 1 */
+    } cases[] = {{ONNX_UINT8, "\0", {0, 1}},
+                 {ONNX_UINT8, "\xff", {-1, 0}},
+                 {ONNX_INT8, "\x80", {0, 1}},
+                 {ONNX_INT8, "\x7f", {-1, 0}},
+                 {ONNX_INT8, "\0", {-1, 1}}};
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        struct onnx_writer w = {0};
+        ow_input(&w, "x", ONNX_FLOAT, SHAPE(-1, 2));
+        ow_float(&w, "s", 0.125F);
+        ow_tensor(&w, "z", cases[k].type, NULL, 0, ONNX_RAW_DATA, cases[k].zero, 1);
+        ow_node(&w, "QuantizeLinear", "x s z", "q");
+        ow_node(&w, "DequantizeLinear", "q s z", "y");
+        ow_output(&w, "y");
+        onnx_gives(&w, 13, FLOATS(-1, 1), cases[k].want, 2);
+    }
+}
+
 static void test_sizes_that_overflow(void **state)
 {
     (void)state;
@@ -596,6 +621,7 @@ int main(void)
         cmocka_unit_test(test_functions_named_like_operators),
         cmocka_unit_test(test_tensors),
         cmocka_unit_test(test_types_of_quantised_data),
+        cmocka_unit_test(test_zero_points_at_an_end),
         cmocka_unit_test(test_sizes_that_overflow),
         cmocka_unit_test(test_numbers_of_inputs_and_outputs),
         cmocka_unit_test(test_operands_of_two_types),
