@@ -108,6 +108,25 @@ static void test_order_of_operators(void **state)
     tflite_fails(&w, MP2ML_ERR_MODEL, "has been computed before");
 }
 
+/* A tensor has its values from one place. */
+static void test_values_from_two_places(void **state)
+{
+    (void)state;
+    struct tl_writer w = {0};
+    const float two[2] = {1, 2};
+    int x = tl_input(&w, "x", SHAPE(1, 2));
+    const int c = tl_constant(&w, "c", TL_FLOAT, SHAPE(1, 2), two, sizeof two);
+    tl_op(&w, TL_NEG, TL(x), TL(c));
+    tl_output(&w, c);
+    tflite_fails(&w, MP2ML_ERR_MODEL, "node 'c' (NEG): output 0 is a constant");
+
+    x = tl_input(&w, "x", SHAPE(1, 2));
+    const int y = tl_input(&w, "y", SHAPE(1, 2));
+    tl_op(&w, TL_NEG, TL(x), TL(y));
+    tl_output(&w, tl_node(&w, "z", TL_NEG, TL(y)));
+    tflite_fails(&w, MP2ML_ERR_UNSUPPORTED, "tensor 'y' is an input, but also computed");
+}
+
 static void number_fails(int32_t input, int32_t output, int32_t end, const char *words)
 {
     struct tl_writer w = {0};
@@ -275,6 +294,7 @@ int main(void)
         cmocka_unit_test(test_every_length),
         cmocka_unit_test(test_every_byte),
         cmocka_unit_test(test_order_of_operators),
+        cmocka_unit_test(test_values_from_two_places),
         cmocka_unit_test(test_numbers_of_tensors),
         cmocka_unit_test(test_constants_that_do_not_fit),
         cmocka_unit_test(test_scales_that_do_not_fit),

@@ -617,6 +617,51 @@ static void what_has_no_private_form(void **state)
     net_fails(&net, &o, MP2ML_ERR_ARGUMENT, "range");
 }
 
+/* What would take more memory, or longer, than anybody has. */
+static void what_is_too_much(void **state)
+{
+    (void)state;
+    struct plan_options o = net_logits();
+    struct net net;
+    static const enum graph_op ops[] = {GRAPH_CONV2D, GRAPH_AVG_POOL, GRAPH_MAX_POOL};
+    for (size_t k = 0; k < 3; k++) {
+        net_init(&net, 37);
+        const int x = net_input(&net, DIMS(1000, 1000, 1));
+        net_output(&net, net_window(&net, ops[k], x, k == 0 ? 1 : 0,
+                                    (struct window){499, 1, true, false, 1}));
+        net_fails(&net, &o, MP2ML_ERR_UNSUPPORTED, "more than 2^31 values in all its windows");
+    }
+
+    net_init(&net, 38); /* 2^37.2 multiplications */
+    const int x = net_input(&net, DIMS(64, 64, 1024));
+    net_output(&net, net_conv(&net, x, 4096, (struct window){3, 1, true, false, 1}));
+    net_fails(&net, &o, MP2ML_ERR_PLAN, "multiplications for one sample");
+}
+
+/* Windows that all lie in the padding read nothing. */
+static void windows_without_values(void **state)
+{
+    (void)state;
+    struct plan_options o = net_logits();
+    struct net net;
+    struct plan *plan;
+    mp2ml_error err = {MP2ML_OK, ""};
+    net_init(&net, 39);
+    const int y =
+        net_conv(&net, net_input(&net, DIMS(1, 1, 1)), 1, (struct window){1, 1, true, false, 1});
+    net_node(&net, y)->window.pad[0] = net_node(&net, y)->window.pad[1] = 1;
+    net_node(&net, y)->window.stride[0] = 2; /* rows -1 and 1 */
+    net_node(&net, y)->dims[1] = 2;
+    net_output(&net, y);
+    if (plan_new(&plan, net.g, &o, &err) != MP2ML_OK)
+        fail_msg("%s", err.text);
+    float *out = plan->sample_outputs;
+    for (size_t i = 0; i < 2 * plan->n_samples; i++)
+        assert_true(out[i] >= 0 && out[i] <= 0);
+    plan_free(plan);
+    graph_free(net.g);
+}
+
 /* The bundled networks, from their files. */
 static void bundled_models(void **state)
 {
@@ -669,6 +714,8 @@ int main(void)
         cmocka_unit_test(best_of_the_outputs),
         cmocka_unit_test(many_outputs),
         cmocka_unit_test(what_has_no_private_form),
+        cmocka_unit_test(what_is_too_much),
+        cmocka_unit_test(windows_without_values),
         cmocka_unit_test(bundled_models),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

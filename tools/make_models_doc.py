@@ -90,7 +90,7 @@ A size of 0 of an input means one that the file does not know.
 Quantised networks run as the real numbers that they stand for: constants are scale * (value - zero point), inputs
 and outputs of TensorFlow Lite are real numbers, and rounding is not imitated. What a type cannot hold is clipped only
 where an operator says so by its activation (TensorFlow Lite), or where QuantizeLinear (ONNX) makes an output or has
-a zero point at the end of its type, where it stands for a ReLU.
+a zero point at an end of its type, where it stands for a ReLU or a minimum with 0.
 """
 
 Names = dict[str, dict[str, list[str]]]  # operator, format: names in files

@@ -99,7 +99,8 @@ static mp2ml_status add_input(struct walk *w, struct onnx_value *v)
         return input_fail(w, v, MP2ML_ERR_UNSUPPORTED,
                           "is not made of numbers: start the network behind it with --input-node");
     TRY(graph_add_node(&t->build, v->name, GRAPH_INPUT, 0, &n));
-    v->integers = element_is_integer(onnx_element(start->type));
+    v->type = onnx_element(start->type);
+    v->integers = element_is_integer(v->type);
     TRY(input_shape(w, v, start, n));
     v->at = t->build.g->n_nodes - 1;
     return graph_settle_node(&t->build, n);
@@ -173,27 +174,30 @@ static mp2ml_status keep_outputs(struct onnx_call *c)
 
 static mp2ml_status call_row(struct walk *w, struct onnx_call *c)
 {
-    const struct onnx_row *row = onnx_row_find(c->def);
+    const struct onnx_row *row = onnx_row_find(c->def->domain, c->def->op_type);
     if (row == NULL)
         return unknown(w, c->def);
     const int64_t opset = c->t->model->opset;
     if (row->domain == NULL && opset < row->least)
         return ONNX_FAIL(
             c, MP2ML_ERR_UNSUPPORTED,
-            "means something else in opset %lld; from %lld on it is supported: convert "
-            "the model with onnx.version_converter",
+            "is not in opset %lld, or means something else there; from %lld on it is supported: "
+            "convert the model with onnx.version_converter",
             (long long)opset, (long long)row->least);
+    TRY(onnx_attr_check(c));
     unsigned given = c->n_in;
     while (given != 0 && c->in[given - 1] == ONNX_ABSENT)
         given--; /* absent ones at the end */
-    bool complete = given >= row->min_inputs && given <= row->max_inputs;
-    const unsigned needed = row->max_inputs == GRAPH_MAX_INPUTS ? given : row->min_inputs;
+    bool complete =
+        given >= row->min_inputs && c->n_in <= row->max_inputs && c->n_out <= onnx_most_outputs(c);
+    const unsigned needed = row->max_inputs == GRAPH_MAX_INPUTS ? c->n_in : row->min_inputs;
     for (unsigned k = 0; k < needed && complete; k++)
         complete = c->in[k] != ONNX_ABSENT;
     if (!complete || !wants_output(c, 0))
-        return ONNX_FAIL(c, MP2ML_ERR_MODEL, "has %u inputs and %u outputs", given, c->n_out);
+        return ONNX_FAIL(c, MP2ML_ERR_MODEL, "has %u inputs and %u outputs", c->n_in, c->n_out);
     c->n_in = given;
     TRY(check_empty(c));
+    TRY(onnx_types_check(c));
     pass_types(c);
     const mp2ml_status status = row->import(c, row->op);
     if (status != MP2ML_OK) {
@@ -206,6 +210,7 @@ static mp2ml_status call_row(struct walk *w, struct onnx_call *c)
         }
         return status;
     }
+    onnx_types_settle(c);
     return keep_outputs(c);
 }
 
@@ -224,7 +229,8 @@ static mp2ml_status call_or_refuse(struct walk *w, struct onnx_call *c)
         if (c->in[k] != ONNX_ABSENT)
             there[n++] = c->in[k];
     b->file_node = c->index;
-    bool refused = graph_any_refused(b, there, n) && onnx_row_find(c->def) != NULL;
+    bool refused =
+        graph_any_refused(b, there, n) && onnx_row_find(c->def->domain, c->def->op_type) != NULL;
     if (refused)
         status = graph_add_refused(b, name, there, n);
     else if ((status = call_row(w, c)) != MP2ML_OK) {
@@ -258,7 +264,7 @@ static mp2ml_status add_node(struct walk *w, int index)
                           .n_out = (unsigned)n_out,
                           .in = room,
                           .out = room + n_in};
-    const struct onnx_row *row = onnx_row_find(def);
+    const struct onnx_row *row = onnx_row_find(def->domain, def->op_type);
     c.named.name = n_out != 0 ? def->output[0] : def->name;
     c.named.file_op = row != NULL ? row->name : NULL;
     c.x = (struct graph_expand){&w->import.build, &c.named};
@@ -334,7 +340,8 @@ static mp2ml_status walk_from(struct walk *w, int value)
             w->next[index] = m->first_in[index];
             const onnx_node *def = m->def->graph->node[index];
             struct graph_build *b = &w->import.build;
-            if (b->refusals == NULL && onnx_row_find(def) == NULL) /* before what is before it */
+            if (b->refusals == NULL &&
+                onnx_row_find(def->domain, def->op_type) == NULL) /* before what is before it */
                 return graph_note(b, name_of(def), def->op_type, unknown(w, def));
         }
         bool opened;
@@ -379,6 +386,23 @@ static mp2ml_status constant_output(struct walk *w, struct onnx_call *c, int *at
     return onnx_binary(c, at, GRAPH_ADD, NULL, zeros, *at);
 }
 
+/* The type that the file says of an output must be that of the value. */
+static mp2ml_status check_output(const struct walk *w, int value)
+{
+    const struct onnx_value *v = &w->import.model->values[value];
+    const Onnx__Graph *g = w->import.model->def->graph;
+    for (size_t k = 0; k < g->n_output && v->type != ELEMENT_NONE; k++) {
+        const Onnx__Type *type = g->output[k]->type;
+        const int32_t said =
+            type != NULL && type->tensor_type != NULL ? type->tensor_type->elem_type : 0;
+        if (said != 0 && onnx_element(said) != v->type && strcmp(g->output[k]->name, v->name) == 0)
+            return status_fail(w->import.build.err, MP2ML_ERR_MODEL,
+                               "output '%.200s' is %s, but the file says %s", v->name,
+                               element_name(v->type), onnx_type_name(said));
+    }
+    return MP2ML_OK;
+}
+
 /* The last node has the output's name. */
 static mp2ml_status add_output(struct walk *w, int value, int *at)
 {
@@ -393,8 +417,8 @@ static mp2ml_status add_output(struct walk *w, int value, int *at)
     c.x = (struct graph_expand){b, &c.named};
     *at = w->import.model->values[value].at;
     const bool refused = b->g->nodes[*at].refused;
-    mp2ml_status status = MP2ML_OK;
-    if (!refused && !b->g->nodes[*at].batched)
+    mp2ml_status status = check_output(w, value);
+    if (!refused && status == MP2ML_OK && !b->g->nodes[*at].batched)
         status = constant_output(w, &c, at);
     if (!refused && status == MP2ML_OK && strcmp(b->g->nodes[*at].name, name) != 0)
         status = expand_unary(&c.x, at, GRAPH_IDENTITY, NULL, *at);

@@ -1,17 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Attributes of ONNX nodes. Old files leave the type out, so that only a type that is there and
- * another one is an error. */
+ * Attributes of ONNX nodes that import_onnx_schema.c has looked at. */
 #include <string.h>
 
 #include "model/import_onnx_internal.h"
-
-enum attribute_type { /* of the public numbering */
-                      TYPE_FLOAT = 1,
-                      TYPE_INT = 2,
-                      TYPE_STRING = 3,
-                      TYPE_INTS = 7
-};
 
 Onnx__Attribute *onnx_attr(const onnx_node *def, const char *key)
 {
@@ -21,41 +13,25 @@ Onnx__Attribute *onnx_attr(const onnx_node *def, const char *key)
     return NULL;
 }
 
-static mp2ml_status typed(const struct onnx_call *c, const char *key, int32_t type,
-                          const Onnx__Attribute **out)
+void onnx_attr_int(const struct onnx_call *c, const char *key, int64_t *out)
 {
-    *out = onnx_attr(c->def, key);
-    if (*out == NULL || (*out)->type == 0 || (*out)->type == type)
-        return MP2ML_OK;
-    return ONNX_FAIL(c, MP2ML_ERR_MODEL, "attribute '%s' has the wrong type", key);
-}
-
-mp2ml_status onnx_attr_int(const struct onnx_call *c, const char *key, int64_t *out)
-{
-    const Onnx__Attribute *a;
-    TRY(typed(c, key, TYPE_INT, &a));
+    const Onnx__Attribute *a = onnx_attr(c->def, key);
     if (a != NULL)
         *out = a->i;
-    return MP2ML_OK;
 }
 
-mp2ml_status onnx_attr_float(const struct onnx_call *c, const char *key, float *out)
+void onnx_attr_float(const struct onnx_call *c, const char *key, float *out)
 {
-    const Onnx__Attribute *a;
-    TRY(typed(c, key, TYPE_FLOAT, &a));
+    const Onnx__Attribute *a = onnx_attr(c->def, key);
     if (a != NULL)
         *out = a->f;
-    return MP2ML_OK;
 }
 
-mp2ml_status onnx_attr_ints(const struct onnx_call *c, const char *key, const int64_t **out,
-                            size_t *count)
+void onnx_attr_ints(const struct onnx_call *c, const char *key, const int64_t **out, size_t *count)
 {
-    const Onnx__Attribute *a;
-    TRY(typed(c, key, TYPE_INTS, &a));
+    const Onnx__Attribute *a = onnx_attr(c->def, key);
     *out = a != NULL ? a->ints : NULL;
     *count = a != NULL ? a->n_ints : 0;
-    return MP2ML_OK;
 }
 
 bool onnx_attr_is(const struct onnx_call *c, const char *key, const char *text, bool otherwise)

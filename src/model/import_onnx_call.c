@@ -96,13 +96,25 @@ mp2ml_status onnx_want_reals(struct onnx_call *c, unsigned k)
     return expand_real(&c->x, &c->in[k], c->in[k]);
 }
 
+/* A setting is an attribute in old opsets and an input in new ones. */
+static mp2ml_status is_input(const struct onnx_call *c, unsigned k, const char *key)
+{
+    if (key == NULL || !onnx_attr_exists(c, key))
+        return MP2ML_OK;
+    return ONNX_FAIL(c, MP2ML_ERR_MODEL, "has input %u, which in opset %lld is attribute '%s'", k,
+                     (long long)c->t->model->opset, key);
+}
+
 mp2ml_status onnx_ints(const struct onnx_call *c, unsigned k, const char *key, const int64_t **list,
                        size_t *count)
 {
     *list = NULL;
     *count = 0;
+    if (key != NULL)
+        onnx_attr_ints(c, key, list, count);
     if (!onnx_has(c, k))
-        return key != NULL ? onnx_attr_ints(c, key, list, count) : MP2ML_OK;
+        return MP2ML_OK;
+    TRY(is_input(c, k, key));
     TRY(onnx_want_constant(c, k));
     const struct graph_tensor *value = &onnx_in(c, k)->value;
     if (value->i == NULL || value->rank > 1)
@@ -114,8 +126,11 @@ mp2ml_status onnx_ints(const struct onnx_call *c, unsigned k, const char *key, c
 
 mp2ml_status onnx_number(const struct onnx_call *c, unsigned k, const char *key, float *out)
 {
+    if (key != NULL)
+        onnx_attr_float(c, key, out);
     if (!onnx_has(c, k))
-        return key != NULL ? onnx_attr_float(c, key, out) : MP2ML_OK;
+        return MP2ML_OK;
+    TRY(is_input(c, k, key));
     TRY(onnx_want_constant(c, k));
     const struct graph_tensor *value = &onnx_in(c, k)->value;
     if (value->count != 1)

@@ -19,8 +19,9 @@
 
 typedef Onnx__Node onnx_node;
 
-#define ONNX_ABSENT (-1)  /* an optional input or output that is not there */
-#define ONNX_UNKNOWN (-1) /* the batch size in shapes of the file */
+#define ONNX_ABSENT (-1)   /* an optional input or output that is not there */
+#define ONNX_UNKNOWN (-1)  /* the batch size in shapes of the file */
+#define ONNX_MOST_OPSET 24 /* the newest whose operators were looked at */
 
 struct onnx_value { /* a name of the file: an initialiser, an input, an output of a node */
     const char *name;
@@ -35,7 +36,7 @@ struct onnx_value { /* a name of the file: an initialiser, an input, an output o
     int real;        /* of quantised data: our node that has their real values; -1: none */
     bool integers;   /* data whose type is one of integers */
     bool is_output;
-    enum element_type type; /* of an initialiser; else NONE */
+    enum element_type type; /* NONE: the file does not say it */
 };
 
 struct onnx_model {
@@ -78,7 +79,7 @@ struct onnx_row {
     const char *domain; /* NULL: ONNX's own */
     int64_t least;      /* opset from which on it means what it means here */
 };
-const struct onnx_row *onnx_row_find(const onnx_node *def);
+const struct onnx_row *onnx_row_find(const char *domain, const char *op);
 
 /* "node 'NAME' (Op): text" */
 mp2ml_status onnx_fail(mp2ml_error *err, const onnx_node *def, mp2ml_status status, const char *fmt,
@@ -158,12 +159,23 @@ MUST_CHECK mp2ml_status onnx_tensor_read(struct onnx_import *t, struct graph_ten
 enum element_type onnx_element(int32_t data_type);
 const char *onnx_type_name(int32_t data_type);
 
-/* import_onnx_attr.c: attributes. A missing one leaves *out alone. */
+/* import_onnx_schema.c: a node has only attributes that its operator has, each once, of their types. */
+MUST_CHECK mp2ml_status onnx_attr_check(const struct onnx_call *c);
+bool onnx_attr_exists(const struct onnx_call *c, const char *key); /* in this opset */
+unsigned onnx_most_outputs(const struct onnx_call *c);
+
+/* import_onnx_types.c: inputs that must have one type have it; types of outputs that the operator's
+ * importer has not set. `words` are separated by spaces. */
+MUST_CHECK mp2ml_status onnx_types_check(const struct onnx_call *c);
+void onnx_types_settle(const struct onnx_call *c);
+bool onnx_lists(const char *words, const char *word);
+
+/* import_onnx_attr.c: attributes of a node that was checked. A missing one leaves *out alone; of a
+ * missing list *out is NULL, *count 0. */
 Onnx__Attribute *onnx_attr(const onnx_node *def, const char *key);
-MUST_CHECK mp2ml_status onnx_attr_int(const struct onnx_call *c, const char *key, int64_t *out);
-MUST_CHECK mp2ml_status onnx_attr_float(const struct onnx_call *c, const char *key, float *out);
-MUST_CHECK mp2ml_status onnx_attr_ints(const struct onnx_call *c, const char *key,
-                                       const int64_t **out, size_t *count);
+void onnx_attr_int(const struct onnx_call *c, const char *key, int64_t *out);
+void onnx_attr_float(const struct onnx_call *c, const char *key, float *out);
+void onnx_attr_ints(const struct onnx_call *c, const char *key, const int64_t **out, size_t *count);
 /* True when the text attribute is `text`, or missing and `otherwise`. */
 bool onnx_attr_is(const struct onnx_call *c, const char *key, const char *text, bool otherwise);
 /* A cut and terminated copy, for messages. */

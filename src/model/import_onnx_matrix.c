@@ -182,10 +182,10 @@ mp2ml_status onnx_gemm(struct onnx_call *c, enum graph_op op)
     int64_t swap[2] = {0, 0};
     int sum, bias;
     (void)op;
-    TRY(onnx_attr_float(c, "alpha", &alpha));
-    TRY(onnx_attr_float(c, "beta", &beta));
-    TRY(onnx_attr_int(c, "transA", &swap[0]));
-    TRY(onnx_attr_int(c, "transB", &swap[1]));
+    onnx_attr_float(c, "alpha", &alpha);
+    onnx_attr_float(c, "beta", &beta);
+    onnx_attr_int(c, "transA", &swap[0]);
+    onnx_attr_int(c, "transB", &swap[1]);
     for (unsigned k = 0; k < 2; k++) {
         if (onnx_shape_of(c, c->in[k]).rank != 2)
             return ONNX_FAIL(c, MP2ML_ERR_MODEL, "input %u has shape %s, must have 2 axes", k,

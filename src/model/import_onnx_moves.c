@@ -44,7 +44,7 @@ mp2ml_status onnx_reshape_op(struct onnx_call *c, enum graph_op op)
     size_t count;
     int64_t keep_zero = 0;
     (void)op;
-    TRY(onnx_attr_int(c, "allowzero", &keep_zero));
+    onnx_attr_int(c, "allowzero", &keep_zero);
     TRY(onnx_ints(c, 1, NULL, &list, &count));
     if (count > GRAPH_MAX_RANK)
         return ONNX_FAIL(c, MP2ML_ERR_UNSUPPORTED, "to %zu axes", count);
@@ -67,7 +67,7 @@ mp2ml_status onnx_flatten(struct onnx_call *c, enum graph_op op)
     struct onnx_shape to = {.rank = 2, .dims = {1, 1}};
     int64_t axis = 1;
     (void)op;
-    TRY(onnx_attr_int(c, "axis", &axis));
+    onnx_attr_int(c, "axis", &axis);
     axis += axis < 0 ? (int64_t)from.rank : 0;
     if (axis < 0 || axis > (int64_t)from.rank)
         return ONNX_FAIL(c, MP2ML_ERR_MODEL, "axis %lld of shape %s", (long long)axis,
@@ -125,6 +125,8 @@ mp2ml_status onnx_unsqueeze(struct onnx_call *c, enum graph_op op)
     size_t count;
     (void)op;
     TRY(onnx_ints(c, 1, "axes", &axes, &count));
+    if (onnx_attr(c->def, "axes") == NULL && !onnx_has(c, 1))
+        return ONNX_FAIL(c, MP2ML_ERR_MODEL, "has no axes");
     if (count > GRAPH_MAX_RANK || from.rank + count > GRAPH_MAX_RANK)
         return ONNX_FAIL(c, MP2ML_ERR_UNSUPPORTED, "makes more than %d axes", GRAPH_MAX_RANK);
     to.rank = from.rank + (unsigned)count;
@@ -144,7 +146,7 @@ mp2ml_status onnx_transpose_op(struct onnx_call *c, enum graph_op op)
     size_t count;
     bool seen[GRAPH_MAX_RANK] = {false};
     (void)op;
-    TRY(onnx_attr_ints(c, "perm", &list, &count));
+    onnx_attr_ints(c, "perm", &list, &count);
     if (count != 0 && count != rank)
         return ONNX_FAIL(c, MP2ML_ERR_MODEL, "orders %zu axes of shape %s", count,
                          shape_print(onnx_in(c, 0)).text);
@@ -160,12 +162,14 @@ mp2ml_status onnx_depth_to_space(struct onnx_call *c, enum graph_op op)
     int64_t block = 0;
     int a;
     (void)op;
-    TRY(onnx_attr_int(c, "blocksize", &block));
+    onnx_attr_int(c, "blocksize", &block);
     if (s.rank != 4 || block < 1 || block > 1 << 15 || s.dims[1] % (block * block) != 0)
         return ONNX_FAIL(c, MP2ML_ERR_MODEL, "blocks of %lld do not fit shape %s", (long long)block,
                          shape_print(onnx_in(c, 0)).text);
     const int64_t depth = s.dims[1] / (block * block);
     const bool dcr = onnx_attr_is(c, "mode", "DCR", true);
+    if (!dcr && !onnx_attr_is(c, "mode", "CRD", false))
+        return ONNX_FAIL(c, MP2ML_ERR_MODEL, "mode '%s'", onnx_attr_text(c, "mode").text);
     const struct onnx_shape cut = {
         6, {s.dims[0], dcr ? block : depth, block, dcr ? depth : block, s.dims[2], s.dims[3]}};
     static const int64_t order_dcr[] = {0, 3, 4, 1, 5, 2}, order_crd[] = {0, 1, 4, 2, 5, 3};
@@ -181,7 +185,7 @@ mp2ml_status onnx_space_to_depth(struct onnx_call *c, enum graph_op op)
     int64_t block = 0;
     int a;
     (void)op;
-    TRY(onnx_attr_int(c, "blocksize", &block));
+    onnx_attr_int(c, "blocksize", &block);
     if (s.rank != 4 || block < 1 || block > 1 << 15 || s.dims[2] % block != 0 ||
         s.dims[3] % block != 0)
         return ONNX_FAIL(c, MP2ML_ERR_MODEL, "blocks of %lld do not fit shape %s", (long long)block,
@@ -263,13 +267,17 @@ mp2ml_status onnx_slice(struct onnx_call *c, enum graph_op op)
     const int64_t *start, *end, *axes, *steps;
     size_t n, n_end, n_axes, n_steps;
     int a = c->in[0];
+    bool cut[GRAPH_MAX_RANK] = {false};
     (void)op;
     TRY(onnx_ints(c, 1, "starts", &start, &n));
     TRY(onnx_ints(c, 2, "ends", &end, &n_end));
     TRY(onnx_ints(c, 3, "axes", &axes, &n_axes));
     TRY(onnx_ints(c, 4, NULL, &steps, &n_steps));
+    if (onnx_attr(c->def, "starts") == NULL && !onnx_has(c, 1))
+        return ONNX_FAIL(c, MP2ML_ERR_MODEL, "has no starts");
     if (n != n_end || (n_axes != 0 && n_axes != n) || (n_steps != 0 && n_steps != n))
         return ONNX_FAIL(c, MP2ML_ERR_MODEL, "its lists are of different lengths");
+    TRY(mark_axes(c, cut, axes, n_axes, onnx_shape_of(c, a).rank));
     for (size_t k = 0; k < n; k++)
         TRY(slice_axis(c, &a, n_axes != 0 ? axes[k] : (int64_t)k, start[k], end[k],
                        n_steps != 0 ? steps[k] : 1));
@@ -284,12 +292,17 @@ mp2ml_status onnx_split(struct onnx_call *c, enum graph_op op)
     size_t count;
     int64_t axis = 0, parts = c->n_out, begin = 0;
     (void)op;
-    TRY(onnx_attr_int(c, "axis", &axis));
-    TRY(onnx_attr_int(c, "num_outputs", &parts));
+    onnx_attr_int(c, "axis", &axis);
+    onnx_attr_int(c, "num_outputs", &parts);
     TRY(onnx_ints(c, 1, "split", &sizes, &count));
     if (!shape_axis(&axis, s.rank) || (count != 0 && count != c->n_out) || parts != c->n_out)
         return ONNX_FAIL(c, MP2ML_ERR_MODEL, "%u parts of axis %lld of shape %s", c->n_out,
                          (long long)axis, shape_print(onnx_in(c, 0)).text);
+    const bool said = onnx_attr(c->def, "num_outputs") != NULL;
+    if (c->t->model->opset >= 18 ? said == (count != 0) : count == 0 && s.dims[axis] % parts != 0)
+        return ONNX_FAIL(c, MP2ML_ERR_MODEL,
+                         "does not say how axis %lld of shape %s becomes %u parts", (long long)axis,
+                         shape_print(onnx_in(c, 0)).text, c->n_out);
     const int64_t all = s.dims[axis], each = (all + parts - 1) / parts; /* the last may be less */
     for (unsigned k = 0; k < c->n_out; k++) {
         int64_t size = count != 0 ? sizes[k] : all - begin < each ? all - begin : each;
@@ -311,7 +324,7 @@ mp2ml_status onnx_concat(struct onnx_call *c, enum graph_op op)
     struct graph_node *n;
     if (onnx_attr(c->def, "axis") == NULL)
         return ONNX_FAIL(c, MP2ML_ERR_MODEL, "has no axis");
-    TRY(onnx_attr_int(c, "axis", &axis));
+    onnx_attr_int(c, "axis", &axis);
     for (unsigned k = 0; k < c->n_in; k++) /* data say what the axis is here */
         if (onnx_has(c, k) && (onnx_in(c, k)->batched || !data)) {
             TRY(onnx_axis(c, c->in[k], axis, &at));
@@ -345,7 +358,7 @@ mp2ml_status onnx_gather_op(struct onnx_call *c, enum graph_op op)
     unsigned at;
     int indices;
     struct graph_node *n;
-    TRY(onnx_attr_int(c, "axis", &axis));
+    onnx_attr_int(c, "axis", &axis);
     TRY(onnx_axis(c, c->in[0], axis, &at));
     axis += axis < 0 ? s.rank : 0;
     if (onnx_in(c, 1)->batched) { /* rows of a table: the shape rule looks at the rest */
@@ -438,11 +451,13 @@ static mp2ml_status read_pads(const struct onnx_call *c, unsigned rank, int64_t 
 {
     const int64_t *list, *axes;
     size_t count, n_axes;
-    TRY(onnx_ints(c, 1, onnx_attr(c->def, "pads") != NULL ? "pads" : "paddings", &list, &count));
+    bool padded[GRAPH_MAX_RANK] = {false};
+    TRY(onnx_ints(c, 1, c->t->model->opset >= 2 ? "pads" : "paddings", &list, &count));
     TRY(onnx_ints(c, 3, NULL, &axes, &n_axes));
     const size_t n = n_axes != 0 ? n_axes : rank;
     if (count != 2 * n || n > rank)
         return ONNX_FAIL(c, MP2ML_ERR_MODEL, "has %zu paddings for %zu axes", count, n);
+    TRY(mark_axes(c, padded, axes, n_axes, rank));
     for (size_t k = 0; k < n; k++) {
         int64_t axis = n_axes != 0 ? axes[k] : (int64_t)k;
         if (!shape_axis(&axis, rank) || list[k] > (int64_t)GRAPH_MAX_COUNT ||
@@ -564,12 +579,15 @@ static mp2ml_status resize_sizes(const struct onnx_call *c, struct resize *to, u
     const int64_t *axes, *sizes;
     size_t n_axes, n_sizes, n_scales = 0;
     const float *scales = NULL;
-    TRY(onnx_attr_ints(c, "axes", &axes, &n_axes));
+    bool sized[GRAPH_MAX_RANK] = {false};
+    onnx_attr_ints(c, "axes", &axes, &n_axes);
     TRY(onnx_ints(c, old ? 99 : 3, NULL, &sizes, &n_sizes));
-    if (n_sizes == 0 && onnx_has(c, at_scales)) {
+    if (onnx_has(c, at_scales)) {
         TRY(onnx_want_constant(c, at_scales));
         scales = onnx_in(c, at_scales)->value.f;
         n_scales = scales != NULL ? onnx_in(c, at_scales)->value.count : 0;
+        if (n_sizes != 0 && n_scales != 0)
+            return ONNX_FAIL(c, MP2ML_ERR_MODEL, "has scales and sizes");
     } else if (n_sizes == 0 && onnx_attr(c->def, "scales") != NULL) { /* Upsample 7 */
         scales = onnx_attr(c->def, "scales")->floats;
         n_scales = onnx_attr(c->def, "scales")->n_floats;
@@ -577,6 +595,7 @@ static mp2ml_status resize_sizes(const struct onnx_call *c, struct resize *to, u
     const size_t n = n_axes != 0 ? n_axes : rank;
     if ((n_sizes != 0 ? n_sizes : n_scales) != n || n > rank)
         return ONNX_FAIL(c, MP2ML_ERR_MODEL, "has no size for each of %zu axes", n);
+    TRY(mark_axes(c, sized, axes, n_axes, rank));
     for (size_t k = 0; k < n; k++) {
         int64_t axis = n_axes != 0 ? axes[k] : (int64_t)k;
         if (!shape_axis(&axis, rank) || (n_sizes == 0 && !(scales[k] > 0 && scales[k] < 1e6F)))
@@ -596,6 +615,9 @@ mp2ml_status onnx_resize(struct onnx_call *c, enum graph_op op)
     (void)op;
     for (unsigned d = 0; d < GRAPH_MAX_RANK; d++)
         to[d] = (struct resize){1, 0};
+    if (strcmp(c->def->op_type, "Upsample") == 0 && c->t->model->opset >= 10)
+        return ONNX_FAIL(c, MP2ML_ERR_MODEL, "is no more in opset %lld: use Resize",
+                         (long long)c->t->model->opset);
     if (!onnx_attr_is(c, "mode", "nearest", true))
         return ONNX_FAIL(c, MP2ML_ERR_UNSUPPORTED,
                          "mode '%s' has no private form; mode 'nearest' has",

@@ -9,8 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MOST_OPSET 24 /* the newest whose operators were looked at */
-
 void onnx_model_wipe(struct onnx_model *m)
 {
     if (m->def != NULL)
@@ -57,6 +55,8 @@ static mp2ml_status merge_values(struct onnx_model *m, mp2ml_error *err)
     size_t kept = 0;
     qsort(m->values, m->n_values, sizeof *m->values, by_name);
     for (size_t k = 0; k < m->n_values; k++) {
+        if (m->values[k].name[0] == '\0')
+            return status_fail(err, MP2ML_ERR_MODEL, "an input or initialiser has no name");
         struct onnx_value *v = &m->values[k], *last = kept != 0 ? &m->values[kept - 1] : NULL;
         if (last == NULL || strcmp(last->name, v->name) != 0) {
             m->values[kept++] = *v;
@@ -140,6 +140,43 @@ static mp2ml_status resolve(struct onnx_model *m, mp2ml_error *err)
     return MP2ML_OK;
 }
 
+/* Of ONNX's own operators. */
+static mp2ml_status read_opset(struct onnx_model *m, mp2ml_error *err)
+{
+    bool said = false;
+    m->opset = 1; /* what no entry means in files from before there were any */
+    for (size_t k = 0; k < m->def->n_opset_import; k++) {
+        const Onnx__OperatorSet *set = m->def->opset_import[k];
+        if (set->domain[0] != '\0' && strcmp(set->domain, "ai.onnx") != 0)
+            continue;
+        if (said && set->version != m->opset)
+            return status_fail(err, MP2ML_ERR_MODEL, "imports opsets %lld and %lld",
+                               (long long)m->opset, (long long)set->version);
+        m->opset = set->version;
+        said = true;
+    }
+    if (!said && m->def->ir_version >= 3)
+        return status_fail(err, MP2ML_ERR_MODEL, "does not say which opset its operators are of");
+    return MP2ML_OK;
+}
+
+/* Which of the two counts is for the runtime to say. */
+static mp2ml_status check_functions(const struct onnx_model *m, mp2ml_error *err)
+{
+    for (size_t k = 0; k < m->def->n_functions; k++) {
+        const Onnx__Function *f = m->def->functions[k];
+        if (onnx_row_find(f->domain, f->name) != NULL) {
+            (void)status_fail(err, MP2ML_ERR_MODEL,
+                              "function '%.200s' of the file has the name of an operator: call it "
+                              "something else, or inline it with onnx.inliner",
+                              f->name);
+            graph_clean_text(err);
+            return MP2ML_ERR_MODEL;
+        }
+    }
+    return MP2ML_OK;
+}
+
 mp2ml_status onnx_model_decode(struct onnx_model *m, const void *data, size_t size,
                                mp2ml_error *err)
 {
@@ -155,17 +192,13 @@ mp2ml_status onnx_model_decode(struct onnx_model *m, const void *data, size_t si
     if (m->def->graph->n_node > GRAPH_MAX_NODES)
         return status_fail(err, MP2ML_ERR_MODEL, "more than %d nodes", GRAPH_MAX_NODES);
     m->n_nodes = (int)m->def->graph->n_node;
-    m->opset = 1; /* what no entry means */
-    for (size_t k = 0; k < m->def->n_opset_import; k++) {
-        const Onnx__OperatorSet *set = m->def->opset_import[k];
-        if (set->domain[0] == '\0' || strcmp(set->domain, "ai.onnx") == 0)
-            m->opset = set->version;
-    }
-    if (m->opset < 1 || m->opset > MOST_OPSET)
+    TRY(read_opset(m, err));
+    if (m->opset < 1 || m->opset > ONNX_MOST_OPSET)
         return status_fail(err, MP2ML_ERR_UNSUPPORTED,
                            "opset %lld is not known, 1 to %d are: export the model with one of "
                            "them, or convert it with onnx.version_converter",
-                           (long long)m->opset, MOST_OPSET);
+                           (long long)m->opset, ONNX_MOST_OPSET);
+    TRY(check_functions(m, err));
     TRY(collect_values(m, err));
     return resolve(m, err);
 }
@@ -188,21 +221,37 @@ const struct onnx_start *onnx_start_find(const struct onnx_bounds *bounds,
     return NULL;
 }
 
-/* A value by its own name, or by that of the node that makes it; an exact match wins over one that
- * differs by prefix or suffix. */
-static int find_named(const struct onnx_model *m, const char *asked)
+/* Two names that fit as well leave open which one is meant. */
+static mp2ml_status candidate(int *value, const struct onnx_model *m, int one, const char *flag,
+                              const char *asked, mp2ml_error *err)
 {
-    const int exact = find(m, asked);
-    if (exact >= 0)
-        return exact;
-    for (size_t k = 0; k < m->n_values; k++)
+    if (*value >= 0 && *value != one) {
+        (void)status_fail(err, MP2ML_ERR_ARGUMENT, "%s: '%.200s' fits both '%.200s' and '%.200s'",
+                          flag, asked, m->values[*value].name, m->values[one].name);
+        graph_clean_text(err);
+        return MP2ML_ERR_ARGUMENT;
+    }
+    *value = one;
+    return MP2ML_OK;
+}
+
+/* A value by its own name, or by that of the node that makes it first; an exact match wins over one
+ * that differs by prefix or suffix. *value is -1 where there is none. */
+static mp2ml_status find_named(int *value, const struct onnx_model *m, const char *flag,
+                               const char *asked, mp2ml_error *err)
+{
+    const Onnx__Graph *g = m->def->graph;
+    *value = find(m, asked);
+    for (size_t k = 0, n = *value < 0 ? m->n_values : 0; k < n; k++)
         if (graph_name_matches(m->values[k].name, asked))
-            return (int)k;
-    for (size_t k = 0; k < m->def->graph->n_node; k++)
-        if (graph_name_matches(m->def->graph->node[k]->name, asked) &&
-            m->first_out[k] < m->first_out[k + 1])
-            return m->out[m->first_out[k]];
-    return -1;
+            TRY(candidate(value, m, (int)k, flag, asked, err));
+    for (int loose = 0; loose < 2 && *value < 0; loose++)
+        for (size_t k = 0; k < g->n_node; k++)
+            if ((loose != 0 ? graph_name_matches(g->node[k]->name, asked)
+                            : strcmp(g->node[k]->name, asked) == 0) &&
+                m->first_out[k] < m->first_out[k + 1] && m->out[m->first_out[k]] != ONNX_ABSENT)
+                TRY(candidate(value, m, m->out[m->first_out[k]], flag, asked, err));
+    return MP2ML_OK;
 }
 
 static mp2ml_status not_found(const char *flag, const char *asked, mp2ml_error *err)
@@ -219,7 +268,9 @@ static void declared(struct onnx_start *start, const struct onnx_model *m)
     const struct onnx_value *v = &m->values[start->value];
     const Onnx__Type *type = v->input >= 0 ? m->def->graph->input[v->input]->type : NULL;
     const Onnx__TensorType *tensor = type != NULL ? type->tensor_type : NULL;
-    start->type = tensor != NULL ? tensor->elem_type : v->input >= 0 ? -1 : 0;
+    start->type = tensor != NULL && tensor->elem_type != 0 ? tensor->elem_type
+                  : v->input >= 0                          ? -1
+                                                           : 0;
     start->known =
         tensor != NULL && tensor->shape != NULL && tensor->shape->n_dim <= GRAPH_MAX_RANK;
     start->shape.rank = start->known ? (unsigned)tensor->shape->n_dim : 0;
@@ -289,14 +340,15 @@ static mp2ml_status parse_start(struct onnx_start *start, struct onnx_model *m, 
                                 mp2ml_error *err)
 {
     memset(start, 0, sizeof *start);
-    start->value = find_named(m, text);
+    TRY(find_named(&start->value, m, "--input-node", text, err));
     const char *colon = strrchr(text, ':');
     if (start->value < 0 && colon != NULL) {
         char *name = strndup(text, (size_t)(colon - text));
         if (name == NULL)
             return status_fail(err, MP2ML_ERR_MEMORY, "out of memory");
-        start->value = find_named(m, name);
+        const mp2ml_status status = find_named(&start->value, m, "--input-node", name, err);
         free(name);
+        TRY(status);
         start->sample = start->value >= 0;
     }
     if (start->value < 0)
@@ -357,7 +409,9 @@ static mp2ml_status make_ends(struct onnx_bounds *bounds, struct onnx_model *m,
         return status_fail(err, MP2ML_ERR_MEMORY, "out of memory");
     for (size_t k = 0; k < n; k++) {
         const char *name = cut->n_outputs != 0 ? cut->outputs[k] : g->output[k]->name;
-        const int value = find_named(m, name);
+        int value = find(m, name);
+        if (cut->n_outputs != 0)
+            TRY(find_named(&value, m, "--output-node", name, err));
         if (value < 0 && cut->n_outputs != 0)
             return not_found("--output-node", name, err);
         if (value < 0)

@@ -44,7 +44,7 @@ static mp2ml_status onnx_dropout(struct onnx_call *c, enum graph_op op)
 {
     int64_t test = c->t->model->opset >= 7;
     float ratio = 0.5F, training = 0;
-    TRY(onnx_attr_int(c, "is_test", &test));
+    onnx_attr_int(c, "is_test", &test);
     TRY(onnx_number(c, 1, "ratio", &ratio));
     TRY(onnx_number(c, 2, NULL, &training));
     if ((test == 0 || training < 0 || training > 0) && (ratio < 0 || ratio > 0))
@@ -64,7 +64,7 @@ static mp2ml_status old_axis(struct onnx_call *c)
     int64_t axis = 0;
     if (c->t->model->opset >= 7 || onnx_attr(c->def, "axis") == NULL)
         return MP2ML_OK;
-    TRY(onnx_attr_int(c, "axis", &axis));
+    onnx_attr_int(c, "axis", &axis);
     axis += axis < 0 ? x.rank : 0;
     if (axis < 0 || axis > (int64_t)x.rank - (int64_t)y.rank)
         return ONNX_FAIL(c, MP2ML_ERR_MODEL, "shape %s does not lie along %s from axis %lld on",
@@ -118,7 +118,7 @@ static mp2ml_status onnx_leaky_relu(struct onnx_call *c, enum graph_op op)
     struct graph_node *n;
     TRY(expand_node(&c->x, op, NULL, c->in, 1, &n));
     n->real = 0.01F;
-    TRY(onnx_attr_float(c, "alpha", &n->real));
+    onnx_attr_float(c, "alpha", &n->real);
     return expand_settle(&c->x, &c->out[0]);
 }
 
@@ -156,8 +156,8 @@ static mp2ml_status onnx_hard_sigmoid(struct onnx_call *c, enum graph_op op)
 {
     float alpha = 0.2F, beta = 0.5F;
     (void)op;
-    TRY(onnx_attr_float(c, "alpha", &alpha));
-    TRY(onnx_attr_float(c, "beta", &beta));
+    onnx_attr_float(c, "alpha", &alpha);
+    onnx_attr_float(c, "beta", &beta);
     return compose_hard_sigmoid(&c->x, &c->out[0], c->in[0], alpha, beta);
 }
 
@@ -170,7 +170,7 @@ static mp2ml_status onnx_hard_swish(struct onnx_call *c, enum graph_op op)
 static mp2ml_status onnx_cast(struct onnx_call *c, enum graph_op op)
 {
     int64_t to = 0;
-    TRY(onnx_attr_int(c, "to", &to));
+    onnx_attr_int(c, "to", &to);
     const enum element_type type = to > 0 && to < 64 ? onnx_element((int32_t)to) : ELEMENT_NONE;
     if (type == ELEMENT_NONE)
         return ONNX_FAIL(c, MP2ML_ERR_UNSUPPORTED, "to a type that is %s (%lld)",
@@ -183,8 +183,11 @@ static mp2ml_status onnx_cast(struct onnx_call *c, enum graph_op op)
     if (x->batched && type == ELEMENT_BOOL)
         return ONNX_FAIL(c, MP2ML_ERR_UNSUPPORTED, "makes truth values of data");
     onnx_value_out(c, 0)->integers = integers;
-    if (x->batched)
-        return onnx_identity(c, op);
+    onnx_value_out(c, 0)->type = type;
+    if (x->batched) {
+        c->out[0] = c->in[0];
+        return MP2ML_OK;
+    }
     struct graph_node *n;
     TRY(expand_node(&c->x, op, NULL, c->in, 1, &n));
     n->integers = integers;
@@ -200,7 +203,7 @@ static mp2ml_status onnx_softmax(struct onnx_call *c, enum graph_op op)
     int a = c->in[0];
     unsigned at;
     struct graph_node *n;
-    TRY(onnx_attr_int(c, "axis", &axis));
+    onnx_attr_int(c, "axis", &axis);
     TRY(onnx_axis(c, a, axis, &at));
     axis += axis < 0 ? s.rank : 0;
     for (unsigned d = (unsigned)axis + 1; d < s.rank; d++)
@@ -224,9 +227,9 @@ static mp2ml_status onnx_argmax(struct onnx_call *c, enum graph_op op)
     int64_t axis = 0, keep = 1, last = 0;
     unsigned at;
     struct graph_node *n;
-    TRY(onnx_attr_int(c, "axis", &axis));
-    TRY(onnx_attr_int(c, "keepdims", &keep));
-    TRY(onnx_attr_int(c, "select_last_index", &last));
+    onnx_attr_int(c, "axis", &axis);
+    onnx_attr_int(c, "keepdims", &keep);
+    onnx_attr_int(c, "select_last_index", &last);
     TRY(onnx_axis(c, c->in[0], axis, &at));
     struct onnx_shape s = onnx_shape_of(c, c->in[0]);
     s.dims[axis < 0 ? axis + s.rank : axis] = 1;
@@ -246,8 +249,8 @@ static mp2ml_status onnx_reduce(struct onnx_call *c, enum graph_op op)
     size_t count;
     int axes;
     struct graph_node *n;
-    TRY(onnx_attr_int(c, "keepdims", &keep));
-    TRY(onnx_attr_int(c, "noop_with_empty_axes", &idle));
+    onnx_attr_int(c, "keepdims", &keep);
+    onnx_attr_int(c, "noop_with_empty_axes", &idle);
     TRY(onnx_ints(c, 1, "axes", &list, &count));
     if (count == 0 && idle != 0)
         return onnx_identity(c, op);
@@ -284,6 +287,7 @@ static mp2ml_status constant_list(struct onnx_call *c, const Onnx__Attribute *a)
     const int64_t dims[1] = {(int64_t)count};
     float *f;
     int64_t *i;
+    onnx_value_out(c, 0)->type = integers ? ELEMENT_I64 : ELEMENT_F32;
     if (integers) {
         TRY(expand_integers(&c->x, &c->out[0], NULL, dims, list ? 1 : 0, &i));
         for (size_t k = 0; k < count; k++)
@@ -300,7 +304,9 @@ static mp2ml_status onnx_constant(struct onnx_call *c, enum graph_op op)
 {
     static const char *const lists[] = {"value_float", "value_floats", "value_int", "value_ints"};
     const Onnx__Attribute *a = onnx_attr(c->def, "value");
-    if (a != NULL && a->t != NULL) {
+    if (c->def->n_attribute != 1)
+        return ONNX_FAIL(c, MP2ML_ERR_MODEL, "has %zu values", c->def->n_attribute);
+    if (a != NULL) {
         struct graph_tensor value = {0};
         bool integers;
         struct graph_node *n;
@@ -326,7 +332,7 @@ static mp2ml_status onnx_constant_of_shape(struct onnx_call *c, enum graph_op op
     Onnx__Attribute *a = onnx_attr(c->def, "value");
     int value;
     struct graph_node *n;
-    if (a != NULL && a->t != NULL) {
+    if (a != NULL) {
         struct graph_tensor one = {0};
         bool integers;
         TRY(onnx_tensor_read(c->t, &one, &integers, a->t));
@@ -337,9 +343,12 @@ static mp2ml_status onnx_constant_of_shape(struct onnx_call *c, enum graph_op op
         }
         n->value = one;
         n->integers = integers;
+        onnx_value_out(c, 0)->type = onnx_element(a->t->data_type);
         TRY(expand_settle(&c->x, &value));
-    } else
+    } else {
+        onnx_value_out(c, 0)->type = ELEMENT_F32;
         TRY(onnx_scalar(c, &value, 0));
+    }
     TRY(onnx_want_constant(c, 0));
     return expand_binary(&c->x, &c->out[0], op, NULL, c->in[0], value);
 }
@@ -350,8 +359,8 @@ static mp2ml_status onnx_shape_op(struct onnx_call *c, enum graph_op op)
     const struct onnx_shape s = onnx_shape_of(c, c->in[0]);
     int64_t start = 0, end = s.rank, *values;
     (void)op;
-    TRY(onnx_attr_int(c, "start", &start));
-    TRY(onnx_attr_int(c, "end", &end));
+    onnx_attr_int(c, "start", &start);
+    onnx_attr_int(c, "end", &end);
     const int64_t rank = s.rank;
     start = start < -rank ? 0 : start < 0 ? start + rank : start > rank ? rank : start;
     end = end < -rank ? 0 : end < 0 ? end + rank : end > rank ? rank : end;
@@ -394,18 +403,18 @@ static const struct onnx_row table[] = {
     {"Clip", GRAPH_CLIP, onnx_clip, 1, 3, NULL, 1},
     {"Concat", GRAPH_CONCAT, onnx_concat, 1, ANY, NULL, 4},
     {"Constant", GRAPH_CONST, onnx_constant, 0, 0, NULL, 1},
-    {"ConstantOfShape", GRAPH_FILL, onnx_constant_of_shape, 1, 1, NULL, 1},
+    {"ConstantOfShape", GRAPH_FILL, onnx_constant_of_shape, 1, 1, NULL, 9},
     {"Conv", GRAPH_CONV2D, onnx_conv, 2, 3, NULL, 1},
-    {"ConvInteger", GRAPH_CONV2D, onnx_integer_conv, 2, 4, NULL, 1},
+    {"ConvInteger", GRAPH_CONV2D, onnx_integer_conv, 2, 4, NULL, 10},
     {"ConvTranspose", GRAPH_CONV_TRANSPOSE, onnx_conv_transpose, 2, 3, NULL, 1},
     {"DepthToSpace", GRAPH_DEPTH_TO_SPACE, onnx_depth_to_space, 1, 1, NULL, 1},
-    {"DequantizeLinear", GRAPH_MUL, onnx_dequantize, 2, 3, NULL, 1},
+    {"DequantizeLinear", GRAPH_MUL, onnx_dequantize, 2, 3, NULL, 10},
     {"Div", GRAPH_DIV, onnx_elementwise, 2, 2, NULL, 1},
     {"Dropout", GRAPH_IDENTITY, onnx_dropout, 1, 3, NULL, 1},
-    {"DynamicQuantizeLinear", GRAPH_IDENTITY, onnx_dynamic_quantize, 1, 1, NULL, 1},
+    {"DynamicQuantizeLinear", GRAPH_IDENTITY, onnx_dynamic_quantize, 1, 1, NULL, 11},
     {"Equal", GRAPH_EQUAL, onnx_elementwise, 2, 2, NULL, 1},
     {"Exp", GRAPH_EXP, onnx_plain, 1, 1, NULL, 1},
-    {"Expand", GRAPH_TILE, onnx_expand, 2, 2, NULL, 1},
+    {"Expand", GRAPH_TILE, onnx_expand, 2, 2, NULL, 8},
     {"Flatten", GRAPH_RESHAPE, onnx_flatten, 1, 1, NULL, 1},
     {"Floor", GRAPH_FLOOR, onnx_plain, 1, 1, NULL, 1},
     {"Gather", GRAPH_TAKE, onnx_gather_op, 2, 2, NULL, 1},
@@ -413,17 +422,17 @@ static const struct onnx_row table[] = {
     {"GlobalAveragePool", GRAPH_REDUCE_MEAN, onnx_global_pool, 1, 1, NULL, 1},
     {"GlobalMaxPool", GRAPH_REDUCE_MAX, onnx_global_pool, 1, 1, NULL, 1},
     {"Greater", GRAPH_GREATER, onnx_elementwise, 2, 2, NULL, 1},
-    {"GreaterOrEqual", GRAPH_GREATER_EQUAL, onnx_elementwise, 2, 2, NULL, 1},
+    {"GreaterOrEqual", GRAPH_GREATER_EQUAL, onnx_elementwise, 2, 2, NULL, 12},
     {"HardSigmoid", GRAPH_HARD_SIGMOID, onnx_hard_sigmoid, 1, 1, NULL, 1},
-    {"HardSwish", GRAPH_HARD_SWISH, onnx_hard_swish, 1, 1, NULL, 1},
+    {"HardSwish", GRAPH_HARD_SWISH, onnx_hard_swish, 1, 1, NULL, 14},
     {"Identity", GRAPH_IDENTITY, onnx_identity, 1, 1, NULL, 1},
     {"LeakyRelu", GRAPH_LEAKY_RELU, onnx_leaky_relu, 1, 1, NULL, 1},
     {"Less", GRAPH_LESS, onnx_elementwise, 2, 2, NULL, 1},
-    {"LessOrEqual", GRAPH_LESS_EQUAL, onnx_elementwise, 2, 2, NULL, 1},
+    {"LessOrEqual", GRAPH_LESS_EQUAL, onnx_elementwise, 2, 2, NULL, 12},
     {"Log", GRAPH_LOG, onnx_plain, 1, 1, NULL, 1},
     {"LogSoftmax", GRAPH_LOG_SOFTMAX, onnx_softmax, 1, 1, NULL, 1},
     {"MatMul", GRAPH_MATMUL, onnx_matmul, 2, 2, NULL, 1},
-    {"MatMulInteger", GRAPH_MATMUL, onnx_integer_matmul, 2, 4, NULL, 1},
+    {"MatMulInteger", GRAPH_MATMUL, onnx_integer_matmul, 2, 4, NULL, 10},
     {"Max", GRAPH_MAXIMUM, onnx_variadic, 1, ANY, NULL, 1},
     {"MaxPool", GRAPH_MAX_POOL, onnx_pool, 1, 1, NULL, 1},
     {"Mean", GRAPH_ADD, onnx_mean, 1, ANY, NULL, 1},
@@ -436,11 +445,11 @@ static const struct onnx_row table[] = {
     {"Pad", GRAPH_PAD, onnx_pad, 1, 4, NULL, 1},
     {"Pow", GRAPH_POW, onnx_elementwise, 2, 2, NULL, 1},
     {"QLinearAdd", GRAPH_ADD, onnx_qlinear_binary, 7, 8, MICROSOFT, 1},
-    {"QLinearConv", GRAPH_CONV2D, onnx_qlinear_conv, 8, 9, NULL, 1},
-    {"QLinearMatMul", GRAPH_MATMUL, onnx_qlinear_matmul, 8, 8, NULL, 1},
+    {"QLinearConv", GRAPH_CONV2D, onnx_qlinear_conv, 8, 9, NULL, 10},
+    {"QLinearMatMul", GRAPH_MATMUL, onnx_qlinear_matmul, 8, 8, NULL, 10},
     {"QLinearMul", GRAPH_MUL, onnx_qlinear_binary, 7, 8, MICROSOFT, 1},
-    {"QuantizeLinear", GRAPH_CLIP, onnx_quantize, 2, 3, NULL, 1},
-    {"Range", GRAPH_RANGE, onnx_plain, 3, 3, NULL, 1},
+    {"QuantizeLinear", GRAPH_CLIP, onnx_quantize, 2, 3, NULL, 10},
+    {"Range", GRAPH_RANGE, onnx_plain, 3, 3, NULL, 11},
     {"Reciprocal", GRAPH_RECIPROCAL, onnx_plain, 1, 1, NULL, 1},
     {"ReduceL1", GRAPH_ABS, onnx_reduce_of, 1, 2, NULL, 1},
     {"ReduceMax", GRAPH_REDUCE_MAX, onnx_reduce, 1, 2, NULL, 1},
@@ -451,11 +460,11 @@ static const struct onnx_row table[] = {
     {"ReduceSumSquare", GRAPH_SQUARE, onnx_reduce_of, 1, 2, NULL, 1},
     {"Relu", GRAPH_RELU, onnx_plain, 1, 1, NULL, 1},
     {"Reshape", GRAPH_RESHAPE, onnx_reshape_op, 2, 2, NULL, 5},
-    {"Resize", GRAPH_RESIZE_NEAREST, onnx_resize, 1, 4, NULL, 1},
-    {"Round", GRAPH_ROUND, onnx_plain, 1, 1, NULL, 1},
+    {"Resize", GRAPH_RESIZE_NEAREST, onnx_resize, 1, 4, NULL, 10},
+    {"Round", GRAPH_ROUND, onnx_plain, 1, 1, NULL, 11},
     {"Shape", GRAPH_SHAPE, onnx_shape_op, 1, 1, NULL, 1},
     {"Sigmoid", GRAPH_SIGMOID, onnx_plain, 1, 1, NULL, 1},
-    {"Sign", GRAPH_SIGN, onnx_plain, 1, 1, NULL, 1},
+    {"Sign", GRAPH_SIGN, onnx_plain, 1, 1, NULL, 9},
     {"Size", GRAPH_SHAPE, onnx_size, 1, 1, NULL, 1},
     {"Slice", GRAPH_STRIDED_SLICE, onnx_slice, 1, 5, NULL, 1},
     {"Softmax", GRAPH_SOFTMAX, onnx_softmax, 1, 1, NULL, 1},
@@ -470,14 +479,14 @@ static const struct onnx_row table[] = {
     {"Transpose", GRAPH_TRANSPOSE, onnx_transpose_op, 1, 1, NULL, 1},
     {"Unsqueeze", GRAPH_EXPAND_DIMS, onnx_unsqueeze, 1, 2, NULL, 1},
     {"Upsample", GRAPH_RESIZE_NEAREST, onnx_resize, 1, 2, NULL, 7},
-    {"Where", GRAPH_SELECT, onnx_plain, 3, 3, NULL, 1},
+    {"Where", GRAPH_SELECT, onnx_plain, 3, 3, NULL, 9},
 };
 
-const struct onnx_row *onnx_row_find(const onnx_node *def)
+const struct onnx_row *onnx_row_find(const char *domain, const char *op)
 {
-    const char *domain = strcmp(def->domain, "ai.onnx") == 0 ? "" : def->domain;
+    domain = strcmp(domain, "ai.onnx") == 0 ? "" : domain;
     for (size_t k = 0; k < sizeof table / sizeof table[0]; k++)
-        if (strcmp(table[k].name, def->op_type) == 0 &&
+        if (strcmp(table[k].name, op) == 0 &&
             strcmp(table[k].domain != NULL ? table[k].domain : "", domain) == 0)
             return &table[k];
     return NULL;

@@ -2,9 +2,9 @@
  *
  * Quantised ONNX models by their float meaning: a quantised tensor is one of real numbers, in units
  * of its scale around its zero point; rounding is not imitated. What a type cannot hold is clipped
- * where that says something about the network: at outputs, and where the zero point is the least
- * value of the type, since there quantisation stands for a ReLU or ReLU6 (tools that quantise
- * remove those before it). */
+ * where that says something about the network: at outputs, and where a zero point is at an end of
+ * the type, since there quantisation stands for a ReLU or ReLU6 (tools that quantise remove those
+ * before it), or for a minimum with 0. */
 #include <math.h>
 #include <string.h>
 
@@ -76,8 +76,7 @@ static bool limits_of(enum element_type type, float *low, float *high)
     static const struct {
         enum element_type type;
         float low, high;
-    } table[] = {{ELEMENT_NONE, 0, 255},
-                 {ELEMENT_U8, 0, 255},
+    } table[] = {{ELEMENT_U8, 0, 255},
                  {ELEMENT_I8, -128, 127},
                  {ELEMENT_U16, 0, 65535},
                  {ELEMENT_I16, -32768, 32767}};
@@ -90,12 +89,17 @@ static bool limits_of(enum element_type type, float *low, float *high)
     return false;
 }
 
-/* The type of the zero point, which is input k. */
+/* The type of the zero point, which is input k; without one output_dtype says it, or it is uint8.
+ * NONE where it is not known, or both say something else. */
 static enum element_type type_of(const struct onnx_call *c, unsigned k)
 {
+    int64_t type = 0;
+    onnx_attr_int(c, "output_dtype", &type);
+    const enum element_type said = onnx_element(type > 0 && type < 64 ? (int32_t)type : 0);
     if (!onnx_has(c, k))
-        return ELEMENT_NONE;
-    return onnx_value_in(c, k)->type;
+        return type == 0 ? ELEMENT_U8 : said;
+    return type == 0 || said == onnx_value_in(c, k)->type ? onnx_value_in(c, k)->type
+                                                          : ELEMENT_NONE;
 }
 
 /* Real values to an output in units of its scale; what reads it again finds the real ones. */
@@ -109,25 +113,39 @@ static mp2ml_status quantise(struct onnx_call *c, int real, unsigned k, unsigned
                          element_name(type_of(c, zero)));
     TRY(parameters(c, &q, k, zero, axis, onnx_shape_of(c, real).rank));
     const struct graph_tensor zeros = onnx_at(c, q.zero)->value;
-    const bool relu = zeros.count != 0 && zeros.f[0] <= low;
-    const bool ends = onnx_value_out(c, 0)->is_output;
+    bool clips = onnx_value_out(c, 0)->is_output;
+    for (size_t z = 0; z < zeros.count; z++)
+        clips = clips || zeros.f[z] <= low || zeros.f[z] >= high;
     TRY(onnx_binary(c, &scaled, GRAPH_DIV, "scaled", real, q.scale));
     TRY(onnx_binary(c, &scaled, GRAPH_ADD, "shifted", scaled, q.zero));
-    if (relu || ends)
+    if (clips)
         TRY(compose_clip(&c->x, &scaled, scaled, low, high));
     c->out[0] = scaled;
-    if (relu || ends)
+    onnx_value_out(c, 0)->type = type_of(c, zero);
+    if (clips)
         TRY(real_of(c, &real, "real", scaled, &q));
     onnx_value_out(c, 0)->real = real;
     onnx_value_out(c, 0)->integers = false;
     return MP2ML_OK;
 }
 
+/* The axis of the parameters; blocks along it have no private form. */
+static mp2ml_status parameter_axis(const struct onnx_call *c, int64_t *axis)
+{
+    int64_t block = 0;
+    *axis = 1;
+    onnx_attr_int(c, "axis", axis);
+    onnx_attr_int(c, "block_size", &block);
+    return block == 0 ? MP2ML_OK
+                      : ONNX_FAIL(c, MP2ML_ERR_UNSUPPORTED, "has scales for blocks of %lld",
+                                  (long long)block);
+}
+
 mp2ml_status onnx_quantize(struct onnx_call *c, enum graph_op op)
 {
-    int64_t axis = 1;
+    int64_t axis;
     (void)op;
-    TRY(onnx_attr_int(c, "axis", &axis));
+    TRY(parameter_axis(c, &axis));
     if (!onnx_in(c, 0)->batched)
         return ONNX_FAIL(c, MP2ML_ERR_UNSUPPORTED, "quantises a constant");
     return quantise(c, c->in[0], 1, 2, axis);
@@ -135,9 +153,9 @@ mp2ml_status onnx_quantize(struct onnx_call *c, enum graph_op op)
 
 mp2ml_status onnx_dequantize(struct onnx_call *c, enum graph_op op)
 {
-    int64_t axis = 1;
+    int64_t axis;
     (void)op;
-    TRY(onnx_attr_int(c, "axis", &axis));
+    TRY(parameter_axis(c, &axis));
     if (onnx_in(c, 0)->batched)
         onnx_value_out(c, 0)->integers = false;
     return real_input(c, &c->out[0], 0, axis);

@@ -23,7 +23,7 @@ static mp2ml_status read_list(const struct onnx_call *c, const char *key, int64_
 {
     const int64_t *list;
     size_t n;
-    TRY(onnx_attr_ints(c, key, &list, &n));
+    onnx_attr_ints(c, key, &list, &n);
     if (n != 0 && n != count)
         return ONNX_FAIL(c, MP2ML_ERR_MODEL, "attribute '%s' has %zu values for %u axes", key, n,
                          count);
@@ -47,10 +47,15 @@ static mp2ml_status read_slide(const struct onnx_call *c, int data, struct slide
     s->channels = x.dims[1];
     s->times = c->t->whole ? x.dims[0] : 1;
     memcpy(s->in, x.dims + 2, s->axes * sizeof *s->in);
-    int64_t pads[2 * MOST_AXES];
+    int64_t pads[2 * MOST_AXES], sum = 0;
     TRY(read_list(c, "strides", s->stride, s->axes, 1, 1));
     TRY(read_list(c, "dilations", s->dilation, s->axes, 1, 1));
     TRY(read_list(c, "pads", pads, 2 * s->axes, 0, 0));
+    for (unsigned k = 0; k < 2 * s->axes; k++)
+        sum += pads[k];
+    if (sum != 0 && !onnx_attr_is(c, "auto_pad", "NOTSET", true))
+        return ONNX_FAIL(c, MP2ML_ERR_MODEL, "has pads beside auto_pad '%s'",
+                         onnx_attr_text(c, "auto_pad").text);
     memcpy(s->before, pads, s->axes * sizeof *pads);
     memcpy(s->behind, pads + s->axes, s->axes * sizeof *pads);
     return MP2ML_OK;
@@ -281,7 +286,7 @@ mp2ml_status onnx_conv_of(struct onnx_call *c, int *out, int data, int weights, 
     TRY(read_slide(c, data, &s));
     TRY(read_kernel(c, weights, &s));
     TRY(settle_pads(c, &s, false));
-    TRY(onnx_attr_int(c, "group", &groups));
+    onnx_attr_int(c, "group", &groups);
     const struct graph_node *w = onnx_at(c, weights);
     const int64_t o = w->dims[0];
     if (groups < 1 || groups > s.channels || w->dims[1] * groups != s.channels || o % groups != 0)
@@ -332,26 +337,29 @@ static mp2ml_status transposed_sizes(const struct onnx_call *c, struct slide *s,
     size_t n;
     const bool upper = onnx_attr_is(c, "auto_pad", "SAME_UPPER", false);
     const bool lower = onnx_attr_is(c, "auto_pad", "SAME_LOWER", false);
+    if (!upper && !lower && !onnx_attr_is(c, "auto_pad", "NOTSET", true) &&
+        !onnx_attr_is(c, "auto_pad", "VALID", false))
+        return ONNX_FAIL(c, MP2ML_ERR_MODEL, "auto_pad '%s'", onnx_attr_text(c, "auto_pad").text);
     TRY(read_list(c, "output_padding", more, s->axes, 0, 0));
-    TRY(onnx_attr_ints(c, "output_shape", &shape, &n));
+    onnx_attr_ints(c, "output_shape", &shape, &n);
     if (n != 0 && n != s->axes && n != s->axes + 2)
         return ONNX_FAIL(c, MP2ML_ERR_MODEL, "has an output_shape of %zu values", n);
     for (unsigned d = 0; d < s->axes; d++) {
         const int64_t all = (s->in[d] - 1) * s->stride[d] + extent(s, d) + more[d];
-        if (n == 0 && !upper && !lower) {
-            size[d] = all - s->before[d] - s->behind[d];
-        } else {
-            size[d] = n != 0 ? shape[n - s->axes + d] : s->in[d] * s->stride[d];
-            const int64_t pad = all - size[d]; /* negative: zeros behind */
-            if (pad < 0 && n == 0)
-                return ONNX_FAIL(
-                    c, MP2ML_ERR_UNSUPPORTED,
-                    "auto_pad with a kernel smaller than its stride, of which runtimes "
-                    "make outputs of different sizes: give pads and output_padding");
-            s->before[d] = pad <= 0 ? 0 : upper ? pad / 2 : pad - pad / 2;
-        }
+        const bool plain = n == 0 && !upper && !lower;
+        size[d] = plain    ? all - s->before[d] - s->behind[d]
+                  : n != 0 ? shape[n - s->axes + d]
+                           : s->in[d] * s->stride[d];
         if (size[d] < 1 || size[d] > (int64_t)GRAPH_MAX_COUNT)
             return ONNX_FAIL(c, MP2ML_ERR_MODEL, "its output has size %lld", (long long)size[d]);
+        if (plain)
+            continue;
+        const int64_t pad = all - size[d]; /* negative: zeros behind */
+        if (pad < 0 && n == 0)
+            return ONNX_FAIL(c, MP2ML_ERR_UNSUPPORTED,
+                             "auto_pad with a kernel smaller than its stride, of which runtimes "
+                             "make outputs of different sizes: give pads and output_padding");
+        s->before[d] = pad <= 0 ? 0 : upper ? pad / 2 : pad - pad / 2;
     }
     return MP2ML_OK;
 }
@@ -450,7 +458,7 @@ mp2ml_status onnx_conv_transpose(struct onnx_call *c, enum graph_op op)
     TRY(onnx_want_reals(c, 1));
     TRY(read_slide(c, c->in[0], &s));
     TRY(read_kernel(c, c->in[1], &s));
-    TRY(onnx_attr_int(c, "group", &groups));
+    onnx_attr_int(c, "group", &groups);
     const struct graph_node *w = onnx_in(c, 1);
     if (groups < 1 || w->dims[0] != s.channels || s.channels % groups != 0)
         return ONNX_FAIL(c, MP2ML_ERR_MODEL,
@@ -501,9 +509,9 @@ mp2ml_status onnx_pool(struct onnx_call *c, enum graph_op op)
     struct slide s, plain;
     int64_t ceil = 0, count_pads = 0, column_major = 0, more[MOST_AXES];
     int a = c->in[0];
-    TRY(onnx_attr_int(c, "ceil_mode", &ceil));
-    TRY(onnx_attr_int(c, "count_include_pad", &count_pads));
-    TRY(onnx_attr_int(c, "storage_order", &column_major));
+    onnx_attr_int(c, "ceil_mode", &ceil);
+    onnx_attr_int(c, "count_include_pad", &count_pads);
+    onnx_attr_int(c, "storage_order", &column_major);
     if (onnx_attr(c->def, "kernel_shape") == NULL)
         return ONNX_FAIL(c, MP2ML_ERR_MODEL, "has no kernel_shape");
     if (onnx_wanted(c, 1))
@@ -513,6 +521,12 @@ mp2ml_status onnx_pool(struct onnx_call *c, enum graph_op op)
             "leave that output out");
     TRY(read_slide(c, a, &s));
     TRY(read_list(c, "kernel_shape", s.kernel, s.axes, 1, 1));
+    for (unsigned d = 0; d < s.axes; d++)
+        if (s.dilation[d] != 1 && !onnx_attr_is(c, "auto_pad", "NOTSET", true) &&
+            !onnx_attr_is(c, "auto_pad", "VALID", false))
+            return ONNX_FAIL(c, MP2ML_ERR_UNSUPPORTED,
+                             "auto_pad with dilations, of which runtimes make outputs of different "
+                             "sizes: give pads");
     plain = s;
     TRY(settle_pads(c, &plain, false));
     TRY(settle_pads(c, &s, ceil != 0));
@@ -565,10 +579,10 @@ mp2ml_status onnx_batch_norm(struct onnx_call *c, enum graph_op op)
     int64_t training = 0, spatial = 1, test = c->t->model->opset >= 7;
     int flat, pictures;
     struct graph_node *n;
-    TRY(onnx_attr_float(c, "epsilon", &epsilon));
-    TRY(onnx_attr_int(c, "training_mode", &training));
-    TRY(onnx_attr_int(c, "spatial", &spatial));
-    TRY(onnx_attr_int(c, "is_test", &test));
+    onnx_attr_float(c, "epsilon", &epsilon);
+    onnx_attr_int(c, "training_mode", &training);
+    onnx_attr_int(c, "spatial", &spatial);
+    onnx_attr_int(c, "is_test", &test);
     training |= test == 0;
     if (training != 0 || spatial == 0)
         return ONNX_FAIL(c, MP2ML_ERR_UNSUPPORTED,

@@ -249,6 +249,17 @@ static bool are_tensors(const struct tflite_model *m, const struct flatbuffer_ve
     return true;
 }
 
+/* What is computed has no values in the file. */
+static mp2ml_status check_made(const struct tflite_import *t, const struct tflite_op *op, size_t o)
+{
+    const int tensor = flatbuffer_i32_at(&op->outputs, o);
+    if (t->places[tensor].maker >= 0)
+        return tflite_fail(t, op, MP2ML_ERR_MODEL, "output %zu has been computed before", o);
+    return tflite_has_values(t->model, tensor)
+               ? tflite_fail(t, op, MP2ML_ERR_MODEL, "output %zu is a constant", o)
+               : MP2ML_OK;
+}
+
 /* Who computes what. Lists may lie on one another in hostile files: together they must not be longer
  * than an honest file has room for. */
 static mp2ml_status find_makers(struct tflite_import *t)
@@ -263,11 +274,8 @@ static mp2ml_status find_makers(struct tflite_import *t)
             !are_tensors(m, &op.outputs, 0))
             return status_fail(t->build.err, MP2ML_ERR_MODEL, "%s: operator %zu", damaged, k);
         for (size_t o = 0; o < op.outputs.count; o++) {
-            struct tflite_place *place = &t->places[flatbuffer_i32_at(&op.outputs, o)];
-            if (place->maker >= 0)
-                return tflite_fail(t, &op, MP2ML_ERR_MODEL, "output %zu has been computed before",
-                                   o);
-            place->maker = (int)k;
+            TRY(check_made(t, &op, o));
+            t->places[flatbuffer_i32_at(&op.outputs, o)].maker = (int)k;
         }
     }
     return MP2ML_OK;
@@ -334,7 +342,7 @@ static mp2ml_status note_batch(struct tflite_import *t, int tensor, const struct
 }
 
 static mp2ml_status check_start(struct tflite_import *t, const struct tflite_start *start,
-                                const struct tflite_tensor *s)
+                                const struct tflite_tensor *s, bool named)
 {
     const char *wrong = NULL;
     if (s->type == ELEMENT_NONE || s->type == ELEMENT_BOOL)
@@ -344,6 +352,8 @@ static mp2ml_status check_start(struct tflite_import *t, const struct tflite_sta
         wrong = "is a constant and cannot be an input";
     else if (t->places[start->tensor].node != TFLITE_NO_NODE)
         wrong = "is named twice as an input";
+    else if (!named && t->places[start->tensor].maker >= 0)
+        wrong = "is an input, but also computed by an operator";
     for (unsigned d = 1; wrong == NULL && start->rank == 0 && d < s->rank; d++)
         if (s->dims[d] < 1)
             wrong = "is an input whose shape is not all known: give it as --input-node "
@@ -369,7 +379,7 @@ static mp2ml_status add_start(struct tflite_import *t, const struct tflite_start
                                           t->build.err)
                      : MP2ML_OK;
     TRY(tflite_tensor_read(&s, t->model, start->tensor, t->build.err));
-    TRY(check_start(t, start, &s));
+    TRY(check_start(t, start, &s, named));
     TRY(note_batch(t, start->tensor, &s));
     tflite_tensor_name(name, t->model, start->tensor);
     TRY(graph_add_node(&t->build, name, GRAPH_INPUT, 0, &n));

@@ -115,6 +115,7 @@ const struct tflite_row *tflite_row_at(int64_t code);
 
 MUST_CHECK mp2ml_status tflite_tensor_read(struct tflite_tensor *out, struct tflite_model *m,
                                            int tensor, mp2ml_error *err);
+bool tflite_has_values(struct tflite_model *m, int tensor); /* in the file */
 /* How much of a tensor's name in the file is its name in the graph. */
 static inline size_t tflite_name_length(const char *text)
 {

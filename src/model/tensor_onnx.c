@@ -105,6 +105,22 @@ static int64_t list_integer(const Onnx__Tensor *from, enum element_type type, si
     return v > (uint64_t)INT64_MAX ? INT64_MAX : (int64_t)v;
 }
 
+/* Whether a narrow type holds what a list of a wider one has in its place. */
+static bool list_fits(const Onnx__Tensor *from, enum element_type type, size_t k)
+{
+    const bool bits = type == ELEMENT_F16 || type == ELEMENT_BF16;
+    const size_t width = 8 * element_width(type);
+    if (type == ELEMENT_U32)
+        return from->uint64_data[k] <= UINT32_MAX;
+    if (type == ELEMENT_BOOL)
+        return from->int32_data[k] == 0 || from->int32_data[k] == 1;
+    if (width > 16)
+        return true;
+    const int64_t v = from->int32_data[k], half = (int64_t)1 << (width - 1);
+    const bool natural = bits || type == ELEMENT_U8 || type == ELEMENT_U16;
+    return natural ? v >= 0 && v < 2 * half : v >= -half && v < half;
+}
+
 static mp2ml_status from_list(struct onnx_import *t, struct graph_tensor *out,
                               const Onnx__Tensor *from, enum element_type type)
 {
@@ -112,6 +128,8 @@ static mp2ml_status from_list(struct onnx_import *t, struct graph_tensor *out,
         return tensor_fail(t, from, MP2ML_ERR_MODEL, "has another number of values than its shape");
     TRY(graph_tensor_alloc(&t->build, out, element_is_integer(type)));
     for (size_t k = 0; k < out->count; k++) {
+        if (!list_fits(from, type, k))
+            return tensor_fail(t, from, MP2ML_ERR_MODEL, "has a value that its type does not hold");
         if (element_is_integer(type))
             out->i[k] = list_integer(from, type, k);
         else
@@ -215,6 +233,14 @@ static mp2ml_status from_file(struct onnx_import *t, struct graph_tensor *out,
 static mp2ml_status read_values(struct onnx_import *t, struct graph_tensor *out, Onnx__Tensor *from,
                                 enum element_type type)
 {
+    const int fields = (from->raw_data.len != 0) + (from->n_float_data != 0) +
+                       (from->n_int32_data != 0) + (from->n_int64_data != 0) +
+                       (from->n_double_data != 0) + (from->n_uint64_data != 0) +
+                       (from->data_location == EXTERNAL);
+    if (from->segment != NULL)
+        return tensor_fail(t, from, MP2ML_ERR_UNSUPPORTED, "is a part of a larger one");
+    if (fields > 1)
+        return tensor_fail(t, from, MP2ML_ERR_MODEL, "has its values in more than one place");
     if (from->data_location == EXTERNAL)
         return from_file(t, out, from, type);
     if (from->raw_data.len == 0)

@@ -103,6 +103,13 @@ static bool find_data(struct tflite_tensor *out, struct tflite_model *m,
     return true;
 }
 
+bool tflite_has_values(struct tflite_model *m, int tensor)
+{
+    const struct flatbuffer_table table = flatbuffer_table_at(&m->tensors, (size_t)tensor);
+    struct tflite_tensor s = {0};
+    return find_data(&s, m, &table) && s.data != NULL;
+}
+
 /* A size that the signature leaves open is unknown, but for the first, which is the batch. */
 static bool read_shape(struct tflite_tensor *out, const struct flatbuffer_table *table)
 {

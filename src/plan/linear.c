@@ -342,7 +342,8 @@ bool linear_builder_block(struct linear_builder *b, const void *key, size_t key_
         return true;
     }
     const struct linear_block block = {hash, 0, key_bytes, b->lin.n_weights, n, content != NULL};
-    if (!linear_grow(&b->lin.w, &b->cap_w, b->lin.n_weights + n, sizeof *b->lin.w) ||
+    const size_t room = n != 0 ? n : 1; /* so that there is an array, which blocks lie in */
+    if (!linear_grow(&b->lin.w, &b->cap_w, b->lin.n_weights + room, sizeof *b->lin.w) ||
         !add_block(b, slot, block, key)) {
         b->failed = true;
         return true;

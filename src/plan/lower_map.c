@@ -7,7 +7,8 @@
 
 #include "plan/lower.h"
 
-#define MOST_TAPS (1 << 22) /* a mean over a whole picture is a pool, too */
+#define MOST_TAPS (1 << 22)          /* a mean over a whole picture is a pool, too */
+#define MOST_READS ((size_t)1 << 31) /* by all windows together; 4 bytes each */
 
 struct plane { /* a tensor of one sample: height, width, channels, and where an element lies */
     int64_t h, w, c;
@@ -64,7 +65,10 @@ static mp2ml_status window_begin(struct lower *lw, struct tap **taps, struct pla
         return lower_fail(lw, "has a window of more than %d places", MOST_TAPS);
     *in = plane_of(operand, w->nchw);
     *out = plane_of(node, w->nchw);
-    size_t n = (size_t)(w->kernel[0] * w->kernel[1]);
+    size_t n = (size_t)(w->kernel[0] * w->kernel[1]), reads;
+    if (!size_mul(&reads, n, (size_t)(out->h * out->w)) ||
+        !size_mul(&reads, reads, (size_t)in->c) || reads > MOST_READS)
+        return lower_fail(lw, "reads more than 2^31 values in all its windows");
     *taps = calloc(n + 1, sizeof **taps);
     return *taps != NULL ? MP2ML_OK : MP2ML_ERR_MEMORY;
 }

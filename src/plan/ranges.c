@@ -13,6 +13,7 @@
 #define SAMPLES 640
 #define SAMPLES_LEAST 12                  /* of networks that would take minutes otherwise ... */
 #define BUDGET ((uint64_t)1 << 35)        /* ... for so many products, or much memory */
+#define MOST_PRODUCTS ((uint64_t)1 << 37) /* of one sample, that anybody would wait for */
 #define BUDGET_VALUES ((uint64_t)1 << 28) /* of all steps, samples together */
 #define CHUNK 64 /* samples that are evaluated together, or half as many, ... */
 #define CHUNK_VALUES ((size_t)1 << 25) /* ... so that a value set holds no more than this */
@@ -198,6 +199,10 @@ static mp2ml_status make_samples(struct plan *plan, mp2ml_error *err)
         products += linear_products(&plan->linear[s]);
         values += pub->steps[s].count;
     }
+    if (products > MOST_PRODUCTS)
+        return status_fail(err, MP2ML_ERR_PLAN,
+                           "takes %.3g multiplications for one sample; planned are up to 2^37",
+                           (double)products);
     uint64_t most = BUDGET / products;
     most = most < BUDGET_VALUES / values ? most : BUDGET_VALUES / values;
     plan->n_samples = calibrated             ? o->calibration_samples
