@@ -113,7 +113,7 @@ static mp2ml_status onnx_mean(struct onnx_call *c, enum graph_op op)
     return onnx_binary(c, &c->out[0], GRAPH_DIV, NULL, sum, count);
 }
 
-static mp2ml_status onnx_leaky_relu(struct onnx_call *c, enum graph_op op)
+mp2ml_status onnx_leaky_relu(struct onnx_call *c, enum graph_op op)
 {
     struct graph_node *n;
     TRY(expand_node(&c->x, op, NULL, c->in, 1, &n));
@@ -192,7 +192,7 @@ static mp2ml_status onnx_cast(struct onnx_call *c, enum graph_op op)
 }
 
 /* Softmax before opset 13 takes all axes from `axis` on as one. */
-static mp2ml_status onnx_softmax(struct onnx_call *c, enum graph_op op)
+mp2ml_status onnx_softmax(struct onnx_call *c, enum graph_op op)
 {
     const bool flat = c->t->model->opset < 13;
     const struct onnx_shape s = onnx_shape_of(c, c->in[0]);
@@ -435,10 +435,17 @@ static const struct onnx_row table[] = {
     {"PRelu", GRAPH_PRELU, onnx_prelu, 2, 2, NULL, 1},
     {"Pad", GRAPH_PAD, onnx_pad, 1, 4, NULL, 1},
     {"Pow", GRAPH_POW, onnx_elementwise, 2, 2, NULL, 1},
+    {"QGemm", GRAPH_MATMUL, onnx_qlinear_gemm, 6, 9, MICROSOFT, 1},
     {"QLinearAdd", GRAPH_ADD, onnx_qlinear_binary, 7, 8, MICROSOFT, 1},
+    {"QLinearAveragePool", GRAPH_AVG_POOL, onnx_qlinear_unary, 4, 5, MICROSOFT, 1},
+    {"QLinearConcat", GRAPH_CONCAT, onnx_qlinear_concat, 5, ANY, MICROSOFT, 1},
     {"QLinearConv", GRAPH_CONV2D, onnx_qlinear_conv, 8, 9, NULL, 1},
+    {"QLinearGlobalAveragePool", GRAPH_REDUCE_MEAN, onnx_qlinear_unary, 4, 5, MICROSOFT, 1},
+    {"QLinearLeakyRelu", GRAPH_LEAKY_RELU, onnx_qlinear_unary, 4, 5, MICROSOFT, 1},
     {"QLinearMatMul", GRAPH_MATMUL, onnx_qlinear_matmul, 8, 8, NULL, 1},
     {"QLinearMul", GRAPH_MUL, onnx_qlinear_binary, 7, 8, MICROSOFT, 1},
+    {"QLinearSigmoid", GRAPH_SIGMOID, onnx_qlinear_unary, 4, 5, MICROSOFT, 1},
+    {"QLinearSoftmax", GRAPH_SOFTMAX, onnx_qlinear_unary, 4, 5, MICROSOFT, 1},
     {"QuantizeLinear", GRAPH_CLIP, onnx_quantize, 2, 3, NULL, 1},
     {"Range", GRAPH_RANGE, onnx_plain, 3, 3, NULL, 1},
     {"Reciprocal", GRAPH_RECIPROCAL, onnx_plain, 1, 1, NULL, 1},
