@@ -94,6 +94,17 @@ static const struct {
      "truncatednormal multinomial bernoulli dropout statelessrandomnormalv2 ",
      {"random numbers are there for training",
       "export the network for inference, or cut behind it with --output-node"}},
+    {" treeensembleclassifier treeensembleregressor treeensemble svmclassifier svmregressor "
+     "gaussianprocess normalizer kmeans onehotencoder labelencoder imputer binarizer "
+     "discretization ",
+     {"it is no network: its comparisons, kernels or divisions have no private form",
+      "serve a neural or linear model, and prepare the features at the client"}},
+    {" fusedconv fusedgemm nhwcconv nhwcfusedconv nhwcmaxpool ",
+     {"onnxruntime made it while it optimised the network for one machine",
+      "give the file from before that"}},
+    {" arrayfeatureextractor zipmap categorymapper stringconcat ",
+     {"it gives labels or probabilities their names, which has no private form",
+      "cut the network before it with --output-node, and give the names with --classes"}},
     {" det inverse matrixinverse matrixdeterminant cholesky svd qr eig fft rfft irfft fft2d rfft2d "
      "stft dft ",
      {"it is computed with divisions or complex numbers",

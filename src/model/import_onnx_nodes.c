@@ -380,6 +380,7 @@ static mp2ml_status onnx_size(struct onnx_call *c, enum graph_op op)
 
 #define ANY GRAPH_MAX_INPUTS
 #define MICROSOFT "com.microsoft"
+#define ML "ai.onnx.ml"
 
 static const struct onnx_row table[] = {
     {"Abs", GRAPH_ABS, onnx_plain, 1, 1, NULL, 1},
@@ -420,6 +421,8 @@ static const struct onnx_row table[] = {
     {"LeakyRelu", GRAPH_LEAKY_RELU, onnx_leaky_relu, 1, 1, NULL, 1},
     {"Less", GRAPH_LESS, onnx_elementwise, 2, 2, NULL, 1},
     {"LessOrEqual", GRAPH_LESS_EQUAL, onnx_elementwise, 2, 2, NULL, 1},
+    {"LinearClassifier", GRAPH_MATMUL, onnx_ml_classifier, 1, 1, ML, 1},
+    {"LinearRegressor", GRAPH_MATMUL, onnx_ml_regressor, 1, 1, ML, 1},
     {"Log", GRAPH_LOG, onnx_plain, 1, 1, NULL, 1},
     {"LogSoftmax", GRAPH_LOG_SOFTMAX, onnx_softmax, 1, 1, NULL, 1},
     {"MatMul", GRAPH_MATMUL, onnx_matmul, 2, 2, NULL, 1},
@@ -460,6 +463,7 @@ static const struct onnx_row table[] = {
     {"Reshape", GRAPH_RESHAPE, onnx_reshape_op, 2, 2, NULL, 5},
     {"Resize", GRAPH_RESIZE_NEAREST, onnx_resize, 1, 4, NULL, 1},
     {"Round", GRAPH_ROUND, onnx_plain, 1, 1, NULL, 1},
+    {"Scaler", GRAPH_MUL, onnx_ml_scaler, 1, 1, ML, 1},
     {"Shape", GRAPH_SHAPE, onnx_shape_op, 1, 1, NULL, 1},
     {"Sigmoid", GRAPH_SIGMOID, onnx_plain, 1, 1, NULL, 1},
     {"Sign", GRAPH_SIGN, onnx_plain, 1, 1, NULL, 1},
