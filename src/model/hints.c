@@ -12,7 +12,7 @@ static const struct {
     const char *names;
     struct graph_hint hint;
 } table[] = {
-    {" elu selu celu gelu silu swish mish softplus softsign erf logsigmoid quickgelu ",
+    {" elu selu celu gelu silu swish mish softplus softsign erf erfc logsigmoid quickgelu ",
      {"it needs exponentials of private values",
       "train with Relu, LeakyRelu or HardSwish in its place"}},
     {" sigmoid logistic tanh ",

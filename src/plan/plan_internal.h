@@ -35,6 +35,7 @@ struct plan_notes {   /* one a step */
     double norm2;     /* LINEAR: largest 2-norm of an integer row */
     unsigned k_most;  /* LINEAR before a product: the ring may have so many bits only; 0: any */
     bool attributes;  /* RELU, SIGN: the constants beside it follow from attributes of operators */
+    double margin;    /* SIGN: no value is nearer to 0 than this, real units; 0: any may be */
     double error_sd;  /* expected standard deviation of the error, real units; largest value */
     struct plan_flip flip;
 };
