@@ -47,6 +47,10 @@ enum compose_round { COMPOSE_FLOOR, COMPOSE_CEIL, COMPOSE_HALF_DOWN, COMPOSE_HAL
 MUST_CHECK mp2ml_status compose_resize_nearest(struct graph_expand *x, int *out, int a,
                                                unsigned axis, int64_t size, double scale,
                                                enum compose_place place, enum compose_round round);
+/* The same between neighbours: (1 - w) * the one before + w * the one behind, the ends beyond. */
+MUST_CHECK mp2ml_status compose_resize_linear(struct graph_expand *x, int *out, int a,
+                                              unsigned axis, int64_t size, double scale,
+                                              enum compose_place place);
 
 /* The gradient of a convolution, as networks use it to enlarge pictures: each input value puts its
  * multiple of the kernel into the output at stride distances. `weights` is a constant

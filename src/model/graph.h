@@ -40,7 +40,7 @@
  *   CLIP, HARD_SIGMOID       RELU(x-low) - RELU(x-high) + low; that of a*x + b between 0 and 1
  *   HARD_SWISH               MUL of x with RELU(x/6+1/2) - RELU(x/6-1/2)
  *   PRELU                    (1-a)*RELU(x) + a*x with slopes a of the model
- *   MIRROR_PAD, RESIZE_NEAREST  GATHER
+ *   MIRROR_PAD, RESIZE       GATHER; between two values the sum of two of them, times constants
  *   CONV_TRANSPOSE           CONV2D over a GATHER that puts zeros between the values
  */
 #define GRAPH_OP_MAP(X)                                                                            \
@@ -135,7 +135,7 @@
     X(HARD_SWISH, "HardSwish", 'C')                                                                \
     X(PRELU, "PRelu", 'C')                                                                         \
     X(MIRROR_PAD, "MirrorPad", 'C')                                                                \
-    X(RESIZE_NEAREST, "ResizeNearest", 'C')                                                        \
+    X(RESIZE, "Resize", 'C')                                                                       \
     X(CONV_TRANSPOSE, "ConvTranspose", 'C')
 
 enum graph_op {

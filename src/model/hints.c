@@ -82,10 +82,13 @@ static const struct {
      {"it reads files, variables or text, which no private run has",
       "start the network behind it with --input-node NAME:SHAPE, and freeze variables "
       "(`mp2ml convert`)"}},
-    {" resize resizebilinear resizebicubic resizearea upsample cropandresize roialign maxroipool "
+    {" resize resizebilinear resizebicubic resizearea scaleandtranslate upsample cropandresize "
+     "roialign maxroipool "
      "gridsample gridsampler affinegrid ",
-     {"pictures are resized to their nearest neighbours only, at places that are known",
-      "resize in mode nearest, or with a ConvTranspose"}},
+     {"pictures are resized to their nearest neighbours or linearly between two, at places that "
+      "are "
+      "known",
+      "resize in mode nearest or linear, without antialias, or with a ConvTranspose"}},
     {" conv convtranspose conv2d conv2dbackpropinput conv3d conv3dbackpropinputv2 averagepool3d "
      "avgpool3d maxpool3d maxunpool lppool globallppool deformconv ",
      {"windows slide along one to three axes, with constant weights",

@@ -461,7 +461,7 @@ static const struct onnx_row table[] = {
     {"ReduceSumSquare", GRAPH_SQUARE, onnx_reduce_of, 1, 2, NULL, 1},
     {"Relu", GRAPH_RELU, onnx_plain, 1, 1, NULL, 1},
     {"Reshape", GRAPH_RESHAPE, onnx_reshape_op, 2, 2, NULL, 5},
-    {"Resize", GRAPH_RESIZE_NEAREST, onnx_resize, 1, 4, NULL, 1},
+    {"Resize", GRAPH_RESIZE, onnx_resize, 1, 4, NULL, 1},
     {"Round", GRAPH_ROUND, onnx_plain, 1, 1, NULL, 1},
     {"Scaler", GRAPH_MUL, onnx_ml_scaler, 1, 1, ML, 1},
     {"Shape", GRAPH_SHAPE, onnx_shape_op, 1, 1, NULL, 1},
@@ -480,7 +480,7 @@ static const struct onnx_row table[] = {
     {"Tile", GRAPH_TILE, onnx_tile, 2, 2, NULL, 1},
     {"Transpose", GRAPH_TRANSPOSE, onnx_transpose_op, 1, 1, NULL, 1},
     {"Unsqueeze", GRAPH_EXPAND_DIMS, onnx_unsqueeze, 1, 2, NULL, 1},
-    {"Upsample", GRAPH_RESIZE_NEAREST, onnx_resize, 1, 2, NULL, 7},
+    {"Upsample", GRAPH_RESIZE, onnx_resize, 1, 2, NULL, 7},
     {"Where", GRAPH_SELECT, onnx_plain, 3, 3, NULL, 1},
 };
 
