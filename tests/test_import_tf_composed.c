@@ -146,6 +146,10 @@ static void test_lookup(void **state)
     fixture_gives(g, 1, (const float[]){3, 0, 2}, (const float[]){0.5F, 4, 1, 10, 5, -3}, 6, 0);
     add_lookup(&w, "other");
     fixture_fails(&w, MP2ML_ERR_UNSUPPORTED, "(Cast)");
+    begin(&w, SHAPE(-1, 3)); /* data of integers are real numbers here */
+    gd_int(&w, "zero", 0);
+    gd_node(&w, "y", "Less", "x zero");
+    fixture_fails(&w, MP2ML_ERR_UNSUPPORTED, "'y' (Less): is supported on shapes and constants");
 }
 
 static void test_resize_nearest(void **state)

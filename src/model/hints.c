@@ -26,7 +26,7 @@ static const struct {
       "form"}},
     {" exp log sqrt rsqrt inv reciprocal pow sin cos tan asin acos atan sinh cosh asinh acosh "
      "atanh "
-     "expm1 log1p xlogy lgamma digamma ",
+     "expm1 log1p xlogy lgamma digamma reducel2 reducelogsum reducelogsumexp ",
      {"it is a curve of private values; only sums, products and Relu have a private form",
       "replace it by Square, Abs, Relu or Clip, or compute it before the network begins"}},
     {" layernormalization layernorm groupnormalization groupnorm instancenormalization "
@@ -41,7 +41,8 @@ static const struct {
      {"its gates are Sigmoid and Tanh of private values at every step",
       "use convolutions over time, or unroll it by hand with HardSigmoid gates"}},
     {" loop scan if while statelesswhile statelessif case statelesscase enter exit nextiteration "
-     "loopcond call callonce sequencemap ",
+     "loopcond call callonce sequencemap sequenceempty sequenceinsert sequenceat sequenceconstruct "
+     "splittosequence concatfromsequence ",
      {"what a network does must not depend on private values, and loops are not unrolled",
       "export it with a fixed number of steps and without branches"}},
     {" floor ceil round rint trunc mod fmod floormod floordiv cast quantizelinear "
