@@ -78,6 +78,7 @@ enum tl_code { /* of the public numbering */
                TL_RELU_N1_TO_1 = 20,
                TL_RELU6 = 21,
                TL_RESHAPE = 22,
+               TL_RESIZE_BILINEAR = 23,
                TL_SOFTMAX = 25,
                TL_SPACE_TO_DEPTH = 26,
                TL_TANH = 28,

@@ -55,7 +55,8 @@ static void test_hints(void **state)
     hints_at("LOCAL_RESPONSE_NORMALIZATION", "BatchNormalization");
     hints_at("UNIDIRECTIONAL_SEQUENCE_LSTM", "HardSigmoid");
     hints_at("StatelessWhile", "fixed number of steps");
-    hints_at("RESIZE_BILINEAR", "nearest");
+    hints_at("ResizeBicubic", "linear");
+    hints_at("ConcatFromSequence", "fixed number of steps");
     hints_at("TopKV2", "--reveal");
     hints_at("ParseExample", "--input-node");
     assert_null(graph_hint("Relu").why); /* has a private form */

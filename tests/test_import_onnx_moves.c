@@ -487,6 +487,29 @@ static void test_constant_of_shape(void **state)
     onnx_gives(&w, 9, FLOATS(1, 2), FLOATS(1, 2));
 }
 
+static void test_resize_linearly(void **state)
+{
+    (void)state;
+    struct onnx_writer w;
+    onnx_begin(&w, SHAPE(-1, 1, 1, 2)); /* at -1/4, 1/4, 3/4, 5/4 */
+    ow_floats(&w, "scales", (const float[]){1, 1, 1, 2}, SHAPE(4));
+    ow_node(&w, "Resize", "x - scales", "y");
+    ow_attr_text(&w, "mode", "linear");
+    onnx_gives(&w, 13, FLOATS(1, 2), FLOATS(1, 1.25F, 1.75F, 2));
+    onnx_begin(&w, SHAPE(1, 1, 1, 2));
+    ow_int_list(&w, "sizes", INTS(1, 1, 2, 4));
+    ow_node(&w, "Resize", "x - - sizes", "y");
+    ow_attr_text(&w, "mode", "linear");
+    ow_attr_text(&w, "coordinate_transformation_mode", "align_corners");
+    onnx_gives(&w, 13, FLOATS(1, 4), FLOATS(1, 2, 3, 4, 1, 2, 3, 4));
+    onnx_begin(&w, SHAPE(-1, 1, 1, 2));
+    ow_floats(&w, "scales", (const float[]){1, 1, 1, 0.5F}, SHAPE(4));
+    ow_node(&w, "Resize", "x - scales", "y");
+    ow_attr_text(&w, "mode", "linear");
+    ow_attr_int(&w, "antialias", 1);
+    onnx_fails(&w, 18, MP2ML_ERR_UNSUPPORTED, "antialias");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -508,6 +531,7 @@ int main(void)
         cmocka_unit_test(test_upsample),
         cmocka_unit_test(test_resize_by_scales),
         cmocka_unit_test(test_resize_by_sizes),
+        cmocka_unit_test(test_resize_linearly),
         cmocka_unit_test(test_constants),
         cmocka_unit_test(test_chain_of_shapes),
         cmocka_unit_test(test_arithmetic_of_shapes),

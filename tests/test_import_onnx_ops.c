@@ -313,21 +313,6 @@ static void test_batch_normalization(void **state)
     onnx_fails(&w, 14, MP2ML_ERR_UNSUPPORTED, "'y' (BatchNormalization)");
 }
 
-static void test_quantised_layers_mean_floats(void **state)
-{
-    (void)state;
-    struct onnx_writer w;
-    onnx_begin(&w, SHAPE(-1, 2));
-    ow_float(&w, "s", 0.5F);
-    ow_tensor(&w, "z", ONNX_UINT8, NULL, 0, ONNX_RAW_DATA, "\x80", 1);
-    ow_tensor(&w, "k", ONNX_UINT8, SHAPE(2, 1), ONNX_RAW_DATA, "\x82\x7f", 2);
-    ow_node(&w, "QuantizeLinear", "x s z", "q");
-    ow_node(&w, "DequantizeLinear", "q s z", "f");
-    ow_node(&w, "DequantizeLinear", "k s z", "kf");
-    ow_node(&w, "MatMul", "f kf", "y"); /* (130 - 128) / 2 and (127 - 128) / 2 */
-    onnx_gives(&w, 13, FLOATS(3, 2, -1, 4), FLOATS(2, -3));
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -346,7 +331,6 @@ int main(void)
         cmocka_unit_test(test_indices_of_a_pool),
         cmocka_unit_test(test_gemm),
         cmocka_unit_test(test_batch_normalization),
-        cmocka_unit_test(test_quantised_layers_mean_floats),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

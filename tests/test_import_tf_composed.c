@@ -82,13 +82,74 @@ static void test_mirror_pad(void **state)
     fixture_fails(&w, MP2ML_ERR_MODEL, "attribute 'mode' is 'WRAP'");
 }
 
-static void add_resize(struct gd_writer *w, int32_t height, int32_t width, bool corners, bool half)
+static void add_resize_by(struct gd_writer *w, const char *op, int32_t height, int32_t width,
+                          bool corners, bool half)
 {
     begin(w, SHAPE(-1, 2, 3, 1));
     gd_int_list(w, "size", (const int32_t[]){height, width}, 2);
-    gd_node(w, "y", "ResizeNearestNeighbor", "x size");
+    gd_node(w, "y", op, "x size");
     gd_attr_bool(w, "align_corners", corners);
     gd_attr_bool(w, "half_pixel_centers", half);
+}
+
+static void add_resize(struct gd_writer *w, int32_t height, int32_t width, bool corners, bool half)
+{
+    add_resize_by(w, "ResizeNearestNeighbor", height, width, corners, half);
+}
+
+static void test_resize_bilinear(void **state)
+{
+    (void)state;
+    static const float x[6] = {0, 1, 2, 10, 11, 12}, third = 20.0F / 3;
+    struct gd_writer w;
+    add_resize_by(&w, "ResizeBilinear", 3, 3, false, false); /* rows 0 2/3 4/3 */
+    struct graph *g = fixture_graph(&w);
+    fixture_shape(fixture_output(g), SHAPE(-1, 3, 3, 1));
+    fixture_gives(g, 1, x, (const float[]){0, 1, 2, third, third + 1, third + 2, 10, 11, 12}, 9,
+                  1e-5);
+    add_resize_by(&w, "ResizeBilinear", 3, 2, true, false); /* rows 0 .5 1; columns 0 2 */
+    fixture_gives(fixture_graph(&w), 1, x, (const float[]){0, 2, 5, 7, 10, 12}, 6, 1e-6);
+    add_resize_by(&w, "ResizeBilinear", 4, 1, false, true); /* rows -1/4 1/4 3/4 5/4; column 1 */
+    fixture_gives(fixture_graph(&w), 1, x, (const float[]){1, 3.5F, 8.5F, 11}, 4, 1e-6);
+}
+
+/* Rows of a table by numbers that may count from the end, as Keras takes them. `from` is what is
+ * compared with 0. */
+static void add_lookup(struct gd_writer *w, const char *from)
+{
+    static const float table[8] = {1, 10, -2, 7, 5, -3, 0.5F, 4};
+    char less[32];
+    (void)snprintf(less, sizeof less, "%s zero", from);
+    begin(w, SHAPE(-1, 3));
+    gd_floats(w, "table", table, SHAPE(4, 2));
+    gd_int(w, "zero", 0);
+    gd_int(w, "rows", 4);
+    gd_int(w, "axis", 0);
+    gd_node(w, "cast", "Cast", "x");
+    gd_attr_type(w, "DstT", 3);
+    if (strcmp(from, "other") == 0)
+        gd_node(w, "other", "Neg", "cast");
+    gd_node(w, "less", "Less", less);
+    gd_node(w, "sum", "AddV2", "cast rows");
+    gd_node(w, "wrapped", "SelectV2", "less sum cast");
+    gd_node(w, "y", "GatherV2", "table wrapped axis");
+}
+
+static void test_lookup(void **state)
+{
+    (void)state;
+    struct gd_writer w;
+    add_lookup(&w, "cast");
+    struct graph *g = fixture_graph(&w);
+    assert_int_equal(g->nodes[g->inputs[0]].lookup_rows, 4);
+    fixture_shape(fixture_output(g), SHAPE(-1, 3, 2));
+    fixture_gives(g, 1, (const float[]){3, 0, 2}, (const float[]){0.5F, 4, 1, 10, 5, -3}, 6, 0);
+    add_lookup(&w, "other");
+    fixture_fails(&w, MP2ML_ERR_UNSUPPORTED, "(Cast)");
+    begin(&w, SHAPE(-1, 3)); /* data of integers are real numbers here */
+    gd_int(&w, "zero", 0);
+    gd_node(&w, "y", "Less", "x zero");
+    fixture_fails(&w, MP2ML_ERR_UNSUPPORTED, "'y' (Less): is supported on shapes and constants");
 }
 
 static void test_resize_nearest(void **state)
@@ -480,6 +541,8 @@ int main(void)
         cmocka_unit_test(test_clip),
         cmocka_unit_test(test_mirror_pad),
         cmocka_unit_test(test_resize_nearest),
+        cmocka_unit_test(test_resize_bilinear),
+        cmocka_unit_test(test_lookup),
         cmocka_unit_test(test_broadcast),
         cmocka_unit_test(test_plain_additions),
         cmocka_unit_test(test_conv_transpose),

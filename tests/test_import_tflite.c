@@ -390,6 +390,11 @@ static void test_picks(void **state)
                  (const float[]){1, 2, 3, 4,  5,  6,  1, 2, 3, 4,  5,  6,
                                  7, 8, 9, 10, 11, 12, 7, 8, 9, 10, 11, 12},
                  24);
+    picked_gives(TL_RESIZE_BILINEAR, (const int32_t[]){4, 3}, 1, 2, TL(0, 0, 0, 1),
+                 (const float[]){1,    2,     3,    4,    5,    6,    2.5F, 3.5F,
+                                 4.5F, 5.5F,  6.5F, 7.5F, 5.5F, 6.5F, 7.5F, 8.5F,
+                                 9.5F, 10.5F, 7,    8,    9,    10,   11,   12},
+                 24);
 }
 
 static void test_blocks(void **state)

@@ -216,6 +216,52 @@ static void one_wrong_sign_is_covered(void **state)
     net_done(&net, plan);
 }
 
+/* Five numbers of rows of a table of `rows`, as a lookup compares them with all knots. */
+static int row_steps(struct net *net, int rows, float margin)
+{
+    int x = net_input(net, DIMS(5, 1)), knots = net_const(net, 0, DIMS(rows - 1));
+    for (int k = 0; k < rows - 1; k++)
+        net_node(net, knots)->value.f[k] = (float)k + 0.5F;
+    net_node(net, x)->lookup_rows = rows;
+    const int s = sign(net, net_add(net, GRAPH_SUB, x, knots, DIMS(5, rows - 1)));
+    net_node(net, s)->real = margin;
+    return s;
+}
+
+/* Numbers of rows keep away from the knots: no sign of them is wrong, however few bits are asked for,
+ * and none is in the stated error. Without the margin one is. */
+static void rows_are_sure(void **state)
+{
+    (void)state;
+    for (unsigned sure = 0; sure < 2; sure++) {
+        struct net net;
+        net_init(&net, 8);
+        const int steps = row_steps(&net, 100, sure != 0 ? 0.5F : 0);
+        net_output(&net, net_dense(&net, net_flat(&net, steps), 3));
+        struct plan_options o = net_logits(); /* 0 to 1, for inputs of other kinds */
+        struct plan *plan = net_plan(&net, &o);
+        net_scaled(plan, 18, 20);
+        assert_true(plan->pub.inputs[0].low >= 0 && plan->pub.inputs[0].low <= 0);
+        assert_true(plan->pub.inputs[0].high >= 99 && plan->pub.inputs[0].high <= 99);
+        for (size_t i = 0; i < plan->n_samples * 5; i++)
+            assert_true(fabsf(plan->samples[i] - rintf(plan->samples[i])) <= 0);
+        uint8_t few[PLAN_MAX_STEPS];
+        memset(few, PLAN_MIN_SIGN_BITS, sizeof few);
+        plan_set_sign_bits(plan, few);
+        assert_int_equal(plan_error_model(plan), MP2ML_OK);
+        for (unsigned s = 0; s < plan->pub.n_steps; s++)
+            assert_true(sure == 0 || plan_blind_half(plan, s) <= 0.25);
+        if (sure != 0)
+            assert_true(plan_expected_error(plan, 0) < 0.05);
+        else
+            assert_true(plan_expected_error(plan, 0) > 0.05);
+        struct trial_result trial;
+        assert_int_equal(trial_run(&trial, plan, 3), MP2ML_OK);
+        assert_true(sure == 0 || trial.largest[0] <= plan_expected_error(plan, 0));
+        net_done(&net, plan);
+    }
+}
+
 /* A convolution spreads one wrong sign over all places that read it. */
 static void spread_by_convolution(void **state)
 {
@@ -289,6 +335,7 @@ int main(void)
         cmocka_unit_test(zero_is_covered),
         cmocka_unit_test(sums_of_signs),
         cmocka_unit_test(one_wrong_sign_is_covered),
+        cmocka_unit_test(rows_are_sure),
         cmocka_unit_test(spread_by_convolution),
         cmocka_unit_test(deep_binary_network),
     };

@@ -145,7 +145,7 @@ def class_of(form: str) -> str:
         return "maximum"
     product = re.search(r"MUL (with itself|of x with)", form) is not None
     found = ["linear"] if product and "MUL by" in form else []
-    found += ["ReLU"] if "RELU" in form else []
+    found += ["ReLU"] if "RELU" in form else ["sign"] if "SIGN" in form else []
     found += ["product"] if product else []
     return ", ".join(found) or ("free" if "training only" in form else "linear")
 

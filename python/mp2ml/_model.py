@@ -20,7 +20,7 @@ def load_core(model: Any, example: Any, options: Mapping[str, Any], caller: str)
     if convert.can_convert(model):
         name = str(model) if isinstance(model, (str, os.PathLike)) else type(model).__name__
         data, outputs = convert.converted(model, example)
-        if len(outputs) > 1 and not options.get("output_node"):
+        if not options.get("output_node"):
             pairs += [("output-node", output) for output in outputs]
         return _core.Model(data, pairs, name)
     if example is not None:

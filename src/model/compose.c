@@ -128,46 +128,55 @@ mp2ml_status compose_prelu(struct graph_expand *x, int *out, int a, int slope)
 
 /* Lookup -------------------------------------------------------------------------------------- */
 
-/* Rows of the matrix: the first slope, then by how much it changes at 1, ..., n-2. */
-static mp2ml_status slopes_of(struct graph_expand *x, int *out, const float *t, int64_t n,
+/* Rows of the matrix: half of what row j has more than row j - 1, for j = 1, ..., n-1. */
+static mp2ml_status halves_of(struct graph_expand *x, int *out, const float *t, int64_t n,
                               int64_t width)
 {
     float *to;
-    TRY(expand_floats(x, out, "slopes", (const int64_t[]){n - 1, width}, 2, &to));
-    for (int64_t j = 0; j < n - 1; j++)
-        for (int64_t c = 0; c < width; c++) {
-            const float *row = t + j * width + c;
-            to[j * width + c] =
-                row[width] - row[0] - (j != 0 ? row[0] - row[-width] : 0); /* rows j-1, j, j+1 */
-        }
+    TRY(expand_floats(x, out, "halves", (const int64_t[]){n - 1, width}, 2, &to));
+    for (int64_t j = 0; j < (n - 1) * width; j++)
+        to[j] = (t[width + j] - t[j]) / 2;
     return MP2ML_OK;
 }
 
-/* a and relu(a - 1), ..., relu(a - (n - 2)) side by side on a new last axis. */
-static mp2ml_status corners_of(struct graph_expand *x, int *out, int a, int64_t n)
+/* sign(a - 1/2), ..., sign(a - (n - 3/2)) on a new last axis: 1 for each row that a has reached. */
+static mp2ml_status steps_of(struct graph_expand *x, int *out, int a, int64_t n)
 {
     const struct graph_node *from = &x->b->g->nodes[a];
     int64_t dims[GRAPH_MAX_RANK];
     const unsigned rank = from->rank;
     int one, knots, beyond;
     float *at;
-    struct graph_node *joined;
+    struct graph_node *sign;
     memcpy(dims, from->dims, sizeof dims);
     dims[rank] = 1;
     TRY(expand_reshape(x, &one, "index", a, dims, rank + 1));
-    *out = one;
-    if (n < 3)
-        return MP2ML_OK;
-    TRY(expand_floats(x, &knots, "knots", (const int64_t[]){n - 2}, 1, &at));
-    for (int64_t k = 0; k < n - 2; k++)
-        at[k] = (float)(k + 1);
+    TRY(expand_floats(x, &knots, "knots", (const int64_t[]){n - 1}, 1, &at));
+    for (int64_t k = 0; k < n - 1; k++)
+        at[k] = (float)k + 0.5F;
     x->b->g->nodes[knots].attribute = true;
     TRY(expand_binary(x, &beyond, GRAPH_SUB, "beyond", one, knots));
-    TRY(expand_unary(x, &beyond, GRAPH_RELU, "corners", beyond));
-    TRY(expand_node(x, GRAPH_CONCAT, "sides", (const int[]){one, beyond}, 2, &joined));
-    joined->axis = rank;
-    joined->parts = 1; /* the axis is known */
+    TRY(expand_node(x, GRAPH_SIGN, "steps", &beyond, 1, &sign));
+    sign->real = 0.5F; /* so far are whole numbers from the knots */
     return expand_settle(x, out);
+}
+
+/* Where a is an input that has only been moved, it holds numbers of rows. */
+static void mark_input(const struct graph_expand *x, int a, int64_t n)
+{
+    static const enum graph_op moving[] = {GRAPH_RESHAPE,     GRAPH_IDENTITY,     GRAPH_CAST,
+                                           GRAPH_TRANSPOSE,   GRAPH_SQUEEZE,      GRAPH_GATHER,
+                                           GRAPH_EXPAND_DIMS, GRAPH_STRIDED_SLICE};
+    struct graph_node *at = &x->b->g->nodes[a];
+    for (size_t k = 0; k < sizeof moving / sizeof *moving;)
+        if (at->op == moving[k]) {
+            at = &x->b->g->nodes[at->inputs[0]];
+            k = 0;
+        } else {
+            k++;
+        }
+    if (at->op == GRAPH_INPUT && (at->lookup_rows == 0 || n < at->lookup_rows))
+        at->lookup_rows = n;
 }
 
 mp2ml_status compose_lookup(struct graph_expand *x, int *out, int a, int table)
@@ -187,13 +196,15 @@ mp2ml_status compose_lookup(struct graph_expand *x, int *out, int a, int table)
     memcpy(dims, from->dims, sizeof dims);
     for (unsigned d = 1; d < t->rank; d++)
         dims[rank++] = t->dims[d];
-    int corners, slopes, first, sum;
+    int steps, halves, middle, sum;
     float *offset;
-    TRY(corners_of(x, &corners, a, n));
-    TRY(slopes_of(x, &slopes, rows, n, width));
-    TRY(expand_floats(x, &first, "first", (const int64_t[]){width}, 1, &offset));
-    memcpy(offset, rows, (size_t)width * sizeof *rows);
-    TRY(expand_binary(x, &sum, GRAPH_MATMUL, "slopes", corners, slopes));
-    TRY(expand_binary(x, &sum, GRAPH_ADD, "rows", sum, first));
+    mark_input(x, a, n);
+    TRY(steps_of(x, &steps, a, n));
+    TRY(halves_of(x, &halves, rows, n, width));
+    TRY(expand_floats(x, &middle, "middle", (const int64_t[]){width}, 1, &offset));
+    for (int64_t c = 0; c < width; c++)
+        offset[c] = (rows[c] + rows[(n - 1) * width + c]) / 2;
+    TRY(expand_binary(x, &sum, GRAPH_MATMUL, "halves", steps, halves));
+    TRY(expand_binary(x, &sum, GRAPH_ADD, "rows", sum, middle));
     return expand_reshape(x, out, NULL, sum, dims, rank);
 }

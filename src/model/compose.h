@@ -23,11 +23,11 @@ MUST_CHECK mp2ml_status compose_prelu(struct graph_expand *x, int *out, int a, i
 MUST_CHECK mp2ml_status compose_take(struct graph_expand *x, int *out, int a, unsigned axis,
                                      const int64_t *from, size_t count);
 
-#define COMPOSE_MAX_ROWS 1024 /* as many ReLUs a value */
+#define COMPOSE_MAX_ROWS 1024 /* as many signs a value, less one */
 
-/* Row a of a constant table [n][rest...] for each value a, a whole number from 0 to n-1: the polygon
- * through the rows, which is linear in a and in relu(a - 1), ..., relu(a - (n - 2)). The result has
- * a's axes and the rest's. */
+/* Row a of a constant table [n][rest...] for each value a, a whole number from 0 to n-1: the middle of
+ * the first and the last row, and half the difference of rows j and j - 1 times sign(a - j + 1/2),
+ * for all j. The result has a's axes and the rest's. An input that a is gets lookup_rows. */
 MUST_CHECK mp2ml_status compose_lookup(struct graph_expand *x, int *out, int a, int table);
 
 enum compose_mirror { COMPOSE_REFLECT, COMPOSE_SYMMETRIC, COMPOSE_EDGE, COMPOSE_WRAP };
@@ -47,6 +47,10 @@ enum compose_round { COMPOSE_FLOOR, COMPOSE_CEIL, COMPOSE_HALF_DOWN, COMPOSE_HAL
 MUST_CHECK mp2ml_status compose_resize_nearest(struct graph_expand *x, int *out, int a,
                                                unsigned axis, int64_t size, double scale,
                                                enum compose_place place, enum compose_round round);
+/* The same between neighbours: (1 - w) * the one before + w * the one behind, the ends beyond. */
+MUST_CHECK mp2ml_status compose_resize_linear(struct graph_expand *x, int *out, int a,
+                                              unsigned axis, int64_t size, double scale,
+                                              enum compose_place place);
 
 /* The gradient of a convolution, as networks use it to enlarge pictures: each input value puts its
  * multiple of the kernel into the output at stride distances. `weights` is a constant

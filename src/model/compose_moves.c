@@ -213,22 +213,76 @@ static int64_t nearest(double at, int64_t in, enum compose_round round)
     return chosen > 0 ? chosen < (double)in ? (int64_t)chosen : in - 1 : 0;
 }
 
+static mp2ml_status check_resize(const struct graph_expand *x, int a, unsigned axis, double scale)
+{
+    TRY(want_axis(x, a, axis));
+    const struct graph_node *n = &x->b->g->nodes[a];
+    if (n->dims[axis] < 1 || !isfinite((float)scale) || scale < 0)
+        return graph_node_fail(x->b, x->node, MP2ML_ERR_MODEL, "resizes shape %s by %g",
+                               shape_print(n).text, scale);
+    return MP2ML_OK;
+}
+
 mp2ml_status compose_resize_nearest(struct graph_expand *x, int *out, int a, unsigned axis,
                                     int64_t size, double scale, enum compose_place place,
                                     enum compose_round round)
 {
-    TRY(want_axis(x, a, axis));
+    TRY(check_resize(x, a, axis, scale));
     const struct graph_node *n = &x->b->g->nodes[a];
     const int64_t in = n->dims[axis];
-    if (in < 1 || !isfinite((float)scale) || scale < 0)
-        return graph_node_fail(x->b, x->node, MP2ML_ERR_MODEL, "resizes shape %s by %g",
-                               shape_print(n).text, scale);
     struct picks p = picks_like(n);
     picks_resize(&p, axis, size);
     TRY(picks_alloc(x, &p, a));
     for (int64_t j = 0; j < size; j++)
         p.from[axis][j] = nearest(position(j, in, size, (float)scale, place), in, round);
     return picks_append(x, out, NULL, a, &p);
+}
+
+struct axis_resize {
+    unsigned axis;
+    int64_t in, size;
+    float scale;
+    enum compose_place place;
+};
+
+/* The neighbour before (side 0) or behind (1) each output value, times its weight. */
+static mp2ml_status neighbours(struct graph_expand *x, int *out, int a, const struct axis_resize *r,
+                               unsigned side)
+{
+    const struct graph_node *n = &x->b->g->nodes[a];
+    int64_t dims[GRAPH_MAX_RANK] = {r->size, 1, 1, 1, 1, 1, 1, 1};
+    const unsigned behind = n->rank - r->axis - 1;
+    struct picks p = picks_like(n);
+    int picked, weights;
+    float *to;
+    picks_resize(&p, r->axis, r->size);
+    TRY(picks_alloc(x, &p, a));
+    for (int64_t j = 0; j < r->size; j++) {
+        const int64_t at =
+            nearest(position(j, r->in, r->size, r->scale, r->place), r->in, COMPOSE_FLOOR) + side;
+        p.from[r->axis][j] = at < r->in ? at : r->in - 1;
+    }
+    TRY(picks_append(x, &picked, side == 0 ? "before" : "behind", a, &p));
+    TRY(expand_floats(x, &weights, "weights", dims, 1 + behind, &to));
+    for (int64_t j = 0; j < r->size; j++) {
+        const double at =
+            fmin(fmax(position(j, r->in, r->size, r->scale, r->place), 0), (double)(r->in - 1));
+        const double w = at - floor(at);
+        to[j] = (float)(side == 0 ? 1 - w : w);
+    }
+    x->b->g->nodes[weights].attribute = true;
+    return expand_binary(x, out, GRAPH_MUL, side == 0 ? "first" : "second", picked, weights);
+}
+
+mp2ml_status compose_resize_linear(struct graph_expand *x, int *out, int a, unsigned axis,
+                                   int64_t size, double scale, enum compose_place place)
+{
+    int part[2];
+    TRY(check_resize(x, a, axis, scale));
+    const struct axis_resize r = {axis, x->b->g->nodes[a].dims[axis], size, (float)scale, place};
+    for (unsigned side = 0; side < 2; side++)
+        TRY(neighbours(x, &part[side], a, &r, side));
+    return expand_binary(x, out, GRAPH_ADD, NULL, part[0], part[1]);
 }
 
 /* Transposed convolution ---------------------------------------------------------------------- */

@@ -31,7 +31,7 @@
  *   REDUCE_SUM, REDUCE_MEAN  AVG_POOL over a RESHAPE (and TRANSPOSE where the axes are apart); MUL
  *   REDUCE_MAX, REDUCE_MIN   the same with MAX_POOL; -max(-x)
  *   SLICE, STRIDED_SLICE, SPLIT, UNPACK, TILE, REVERSE, DEPTH_TO_SPACE, ...  GATHER
- *   TAKE                     GATHER; rows of a constant by data: MATMUL of RELU(a-1), RELU(a-2), ..
+ *   TAKE                     GATHER; rows of a constant by data: MATMUL of SIGN(a-1/2), SIGN(a-3/2), ..
  *   PACK                     CONCAT of RESHAPE
  *   SPACE_TO_BATCH           PAD; what follows works on the whole picture, CONV2D with dilation,
  *   BATCH_TO_SPACE           up to here: GATHER of what is not cropped
@@ -40,7 +40,7 @@
  *   CLIP, HARD_SIGMOID       RELU(x-low) - RELU(x-high) + low; that of a*x + b between 0 and 1
  *   HARD_SWISH               MUL of x with RELU(x/6+1/2) - RELU(x/6-1/2)
  *   PRELU                    (1-a)*RELU(x) + a*x with slopes a of the model
- *   MIRROR_PAD, RESIZE_NEAREST  GATHER
+ *   MIRROR_PAD, RESIZE       GATHER; between two values the sum of two of them, times constants
  *   CONV_TRANSPOSE           CONV2D over a GATHER that puts zeros between the values
  */
 #define GRAPH_OP_MAP(X)                                                                            \
@@ -135,7 +135,7 @@
     X(HARD_SWISH, "HardSwish", 'C')                                                                \
     X(PRELU, "PRelu", 'C')                                                                         \
     X(MIRROR_PAD, "MirrorPad", 'C')                                                                \
-    X(RESIZE_NEAREST, "ResizeNearest", 'C')                                                        \
+    X(RESIZE, "Resize", 'C')                                                                       \
     X(CONV_TRANSPOSE, "ConvTranspose", 'C')
 
 enum graph_op {
@@ -189,13 +189,16 @@ struct graph_node {
     bool nchw;                     /* BIAS_ADD, BATCH_NORM, SPACE_TO_DEPTH */
     int64_t axis;                  /* SOFTMAX, ARGMAX, CONCAT ...; not negative after shape
                                       inference */
-    unsigned n_list; /* SQUEEZE axes; TRANSPOSE: output axis d is input axis list[d] */
+    float real; /* SIGN: no operand is nearer to 0 than this, 0: any may be; LEAKY_RELU: slope;
+                         BATCH_NORM: epsilon */
+    int64_t lookup_rows; /* INPUT: its values are whole numbers below this, rows of a table; 0: any
+                            numbers */
+    unsigned n_list;     /* SQUEEZE axes; TRANSPOSE: output axis d is input axis list[d] */
     int64_t list[GRAPH_MAX_RANK];
 
     /* The rest is for the way from a file to a simplified graph only. */
     int64_t mask[5]; /* STRIDED_SLICE: begin, end, ellipsis, new axis, shrink; reductions: keep;
                         BATCH_NORM: training; ARGMAX: of equal values the last */
-    float real;      /* LEAKY_RELU: slope; BATCH_NORM: epsilon */
     unsigned part;   /* SPLIT, UNPACK, SWITCH: which output of the file's node; with `parts` */
     unsigned parts;
     int file_node; /* its number in the file, or that of what it was made of */

@@ -12,7 +12,7 @@ static const struct {
     const char *names;
     struct graph_hint hint;
 } table[] = {
-    {" elu selu celu gelu silu swish mish softplus softsign erf logsigmoid quickgelu ",
+    {" elu selu celu gelu silu swish mish softplus softsign erf erfc logsigmoid quickgelu ",
      {"it needs exponentials of private values",
       "train with Relu, LeakyRelu or HardSwish in its place"}},
     {" sigmoid logistic tanh ",
@@ -26,7 +26,7 @@ static const struct {
       "form"}},
     {" exp log sqrt rsqrt inv reciprocal pow sin cos tan asin acos atan sinh cosh asinh acosh "
      "atanh "
-     "expm1 log1p xlogy lgamma digamma ",
+     "expm1 log1p xlogy lgamma digamma reducel2 reducelogsum reducelogsumexp ",
      {"it is a curve of private values; only sums, products and Relu have a private form",
       "replace it by Square, Abs, Relu or Clip, or compute it before the network begins"}},
     {" layernormalization layernorm groupnormalization groupnorm instancenormalization "
@@ -41,7 +41,8 @@ static const struct {
      {"its gates are Sigmoid and Tanh of private values at every step",
       "use convolutions over time, or unroll it by hand with HardSigmoid gates"}},
     {" loop scan if while statelesswhile statelessif case statelesscase enter exit nextiteration "
-     "loopcond call callonce sequencemap ",
+     "loopcond call callonce sequencemap sequenceempty sequenceinsert sequenceat sequenceconstruct "
+     "splittosequence concatfromsequence ",
      {"what a network does must not depend on private values, and loops are not unrolled",
       "export it with a fixed number of steps and without branches"}},
     {" floor ceil round rint trunc mod fmod floormod floordiv cast quantizelinear "
@@ -82,10 +83,13 @@ static const struct {
      {"it reads files, variables or text, which no private run has",
       "start the network behind it with --input-node NAME:SHAPE, and freeze variables "
       "(`mp2ml convert`)"}},
-    {" resize resizebilinear resizebicubic resizearea upsample cropandresize roialign maxroipool "
+    {" resize resizebilinear resizebicubic resizearea scaleandtranslate upsample cropandresize "
+     "roialign maxroipool "
      "gridsample gridsampler affinegrid ",
-     {"pictures are resized to their nearest neighbours only, at places that are known",
-      "resize in mode nearest, or with a ConvTranspose"}},
+     {"pictures are resized to their nearest neighbours or linearly between two, at places that "
+      "are "
+      "known",
+      "resize in mode nearest or linear, without antialias, or with a ConvTranspose"}},
     {" conv convtranspose conv2d conv2dbackpropinput conv3d conv3dbackpropinputv2 averagepool3d "
      "avgpool3d maxpool3d maxunpool lppool globallppool deformconv ",
      {"windows slide along one to three axes, with constant weights",
@@ -94,6 +98,17 @@ static const struct {
      "truncatednormal multinomial bernoulli dropout statelessrandomnormalv2 ",
      {"random numbers are there for training",
       "export the network for inference, or cut behind it with --output-node"}},
+    {" treeensembleclassifier treeensembleregressor treeensemble svmclassifier svmregressor "
+     "gaussianprocess normalizer kmeans onehotencoder labelencoder imputer binarizer "
+     "discretization ",
+     {"it is no network: its comparisons, kernels or divisions have no private form",
+      "serve a neural or linear model, and prepare the features at the client"}},
+    {" fusedconv fusedgemm nhwcconv nhwcfusedconv nhwcmaxpool ",
+     {"onnxruntime made it while it optimised the network for one machine",
+      "give the file from before that"}},
+    {" arrayfeatureextractor zipmap categorymapper stringconcat ",
+     {"it gives labels or probabilities their names, which has no private form",
+      "cut the network before it with --output-node, and give the names with --classes"}},
     {" det inverse matrixinverse matrixdeterminant cholesky svd qr eig fft rfft irfft fft2d rfft2d "
      "stft dft ",
      {"it is computed with divisions or complex numbers",

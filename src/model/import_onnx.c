@@ -117,10 +117,11 @@ static mp2ml_status unknown(const struct walk *w, const onnx_node *def)
 {
     const bool foreign = def->domain[0] != '\0' && strcmp(def->domain, "ai.onnx") != 0;
     const mp2ml_status status = graph_unknown_op(&w->import.build, name_of(def), def->op_type);
-    return foreign
-               ? onnx_fail(w->import.build.err, def, status,
-                           "this operator, of domain '%.100s', has no private form", def->domain)
-               : status;
+    const char *why = graph_hint(def->op_type).why;
+    return foreign ? onnx_fail(w->import.build.err, def, status,
+                               "this operator, of domain '%.100s', has no private form%s%s",
+                               def->domain, why != NULL ? ": " : "", why != NULL ? why : "")
+                   : status;
 }
 
 /* Data of a type of integers stay so, unless an operator says otherwise. */

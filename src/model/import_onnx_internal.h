@@ -186,8 +186,10 @@ struct onnx_text onnx_attr_text(const struct onnx_call *c, const char *key);
 
 /* The operators ------------------------------------------------------------------------------- */
 
-/* import_onnx_moves.c, import_onnx_windows.c, import_onnx_matrix.c, import_onnx_quantised.c */
+/* import_onnx_nodes.c (those that wrappers call), import_onnx_moves.c, import_onnx_windows.c, import_onnx_matrix.c, import_onnx_quantised.c, import_onnx_ml.c */
 #define ONNX_IMPORTS(X)                                                                            \
+    X(leaky_relu)                                                                                  \
+    X(softmax)                                                                                     \
     X(reshape_op)                                                                                  \
     X(flatten)                                                                                     \
     X(transpose_op)                                                                                \
@@ -215,6 +217,12 @@ struct onnx_text onnx_attr_text(const struct onnx_call *c, const char *key);
     X(qlinear_conv)                                                                                \
     X(qlinear_matmul)                                                                              \
     X(qlinear_binary)                                                                              \
+    X(qlinear_gemm)                                                                                \
+    X(qlinear_unary)                                                                               \
+    X(qlinear_concat)                                                                              \
+    X(ml_scaler)                                                                                   \
+    X(ml_regressor)                                                                                \
+    X(ml_classifier)                                                                               \
     X(dynamic_quantize)                                                                            \
     X(integer_conv)                                                                                \
     X(integer_matmul)

@@ -612,16 +612,20 @@ mp2ml_status onnx_resize(struct onnx_call *c, enum graph_op op)
     struct resize to[GRAPH_MAX_RANK];
     enum compose_place place;
     enum compose_round round;
+    const bool linear =
+        onnx_attr_is(c, "mode", "linear", false) || onnx_attr_is(c, "mode", "bilinear", false);
+    int64_t antialias = 0;
     (void)op;
     for (unsigned d = 0; d < GRAPH_MAX_RANK; d++)
         to[d] = (struct resize){1, 0};
     if (strcmp(c->def->op_type, "Upsample") == 0 && c->t->model->opset >= 10)
         return ONNX_FAIL(c, MP2ML_ERR_MODEL, "is no more in opset %lld: use Resize",
                          (long long)c->t->model->opset);
-    if (!onnx_attr_is(c, "mode", "nearest", true))
+    onnx_attr_int(c, "antialias", &antialias);
+    if ((!linear && !onnx_attr_is(c, "mode", "nearest", true)) || antialias != 0)
         return ONNX_FAIL(c, MP2ML_ERR_UNSUPPORTED,
-                         "mode '%s' has no private form; mode 'nearest' has",
-                         onnx_attr_text(c, "mode").text);
+                         "mode '%s'%s has no private form; 'nearest' and 'linear' have",
+                         onnx_attr_text(c, "mode").text, antialias != 0 ? " with antialias" : "");
     if (!onnx_attr_is(c, "keep_aspect_ratio_policy", "stretch", true))
         return ONNX_FAIL(c, MP2ML_ERR_UNSUPPORTED, "keep_aspect_ratio_policy '%s'",
                          onnx_attr_text(c, "keep_aspect_ratio_policy").text);
@@ -639,8 +643,9 @@ mp2ml_status onnx_resize(struct onnx_call *c, enum graph_op op)
         TRY(onnx_axis(c, a, d, &at));
         const bool first = size == 1 && onnx_attr_is(c, "coordinate_transformation_mode",
                                                      "pytorch_half_pixel", false);
-        TRY(compose_resize_nearest(&c->x, &a, a, at, size, by, first ? COMPOSE_ASYMMETRIC : place,
-                                   round));
+        const enum compose_place at_place = first ? COMPOSE_ASYMMETRIC : place;
+        TRY(linear ? compose_resize_linear(&c->x, &a, a, at, size, by, at_place)
+                   : compose_resize_nearest(&c->x, &a, a, at, size, by, at_place, round));
     }
     c->out[0] = a;
     return MP2ML_OK;

@@ -113,7 +113,7 @@ static mp2ml_status onnx_mean(struct onnx_call *c, enum graph_op op)
     return onnx_binary(c, &c->out[0], GRAPH_DIV, NULL, sum, count);
 }
 
-static mp2ml_status onnx_leaky_relu(struct onnx_call *c, enum graph_op op)
+mp2ml_status onnx_leaky_relu(struct onnx_call *c, enum graph_op op)
 {
     struct graph_node *n;
     TRY(expand_node(&c->x, op, NULL, c->in, 1, &n));
@@ -195,7 +195,7 @@ static mp2ml_status onnx_cast(struct onnx_call *c, enum graph_op op)
 }
 
 /* Softmax before opset 13 takes all axes from `axis` on as one. */
-static mp2ml_status onnx_softmax(struct onnx_call *c, enum graph_op op)
+mp2ml_status onnx_softmax(struct onnx_call *c, enum graph_op op)
 {
     const bool flat = c->t->model->opset < 13;
     const struct onnx_shape s = onnx_shape_of(c, c->in[0]);
@@ -389,6 +389,7 @@ static mp2ml_status onnx_size(struct onnx_call *c, enum graph_op op)
 
 #define ANY GRAPH_MAX_INPUTS
 #define MICROSOFT "com.microsoft"
+#define ML "ai.onnx.ml"
 
 static const struct onnx_row table[] = {
     {"Abs", GRAPH_ABS, onnx_plain, 1, 1, NULL, 1},
@@ -429,6 +430,8 @@ static const struct onnx_row table[] = {
     {"LeakyRelu", GRAPH_LEAKY_RELU, onnx_leaky_relu, 1, 1, NULL, 1},
     {"Less", GRAPH_LESS, onnx_elementwise, 2, 2, NULL, 1},
     {"LessOrEqual", GRAPH_LESS_EQUAL, onnx_elementwise, 2, 2, NULL, 12},
+    {"LinearClassifier", GRAPH_MATMUL, onnx_ml_classifier, 1, 1, ML, 1},
+    {"LinearRegressor", GRAPH_MATMUL, onnx_ml_regressor, 1, 1, ML, 1},
     {"Log", GRAPH_LOG, onnx_plain, 1, 1, NULL, 1},
     {"LogSoftmax", GRAPH_LOG_SOFTMAX, onnx_softmax, 1, 1, NULL, 1},
     {"MatMul", GRAPH_MATMUL, onnx_matmul, 2, 2, NULL, 1},
@@ -444,10 +447,17 @@ static const struct onnx_row table[] = {
     {"PRelu", GRAPH_PRELU, onnx_prelu, 2, 2, NULL, 1},
     {"Pad", GRAPH_PAD, onnx_pad, 1, 4, NULL, 1},
     {"Pow", GRAPH_POW, onnx_elementwise, 2, 2, NULL, 1},
+    {"QGemm", GRAPH_MATMUL, onnx_qlinear_gemm, 6, 9, MICROSOFT, 1},
     {"QLinearAdd", GRAPH_ADD, onnx_qlinear_binary, 7, 8, MICROSOFT, 1},
+    {"QLinearAveragePool", GRAPH_AVG_POOL, onnx_qlinear_unary, 4, 5, MICROSOFT, 1},
+    {"QLinearConcat", GRAPH_CONCAT, onnx_qlinear_concat, 5, ANY, MICROSOFT, 1},
     {"QLinearConv", GRAPH_CONV2D, onnx_qlinear_conv, 8, 9, NULL, 10},
+    {"QLinearGlobalAveragePool", GRAPH_REDUCE_MEAN, onnx_qlinear_unary, 4, 5, MICROSOFT, 1},
+    {"QLinearLeakyRelu", GRAPH_LEAKY_RELU, onnx_qlinear_unary, 4, 5, MICROSOFT, 1},
     {"QLinearMatMul", GRAPH_MATMUL, onnx_qlinear_matmul, 8, 8, NULL, 10},
     {"QLinearMul", GRAPH_MUL, onnx_qlinear_binary, 7, 8, MICROSOFT, 1},
+    {"QLinearSigmoid", GRAPH_SIGMOID, onnx_qlinear_unary, 4, 5, MICROSOFT, 1},
+    {"QLinearSoftmax", GRAPH_SOFTMAX, onnx_qlinear_unary, 4, 5, MICROSOFT, 1},
     {"QuantizeLinear", GRAPH_CLIP, onnx_quantize, 2, 3, NULL, 10},
     {"Range", GRAPH_RANGE, onnx_plain, 3, 3, NULL, 11},
     {"Reciprocal", GRAPH_RECIPROCAL, onnx_plain, 1, 1, NULL, 1},
@@ -460,8 +470,9 @@ static const struct onnx_row table[] = {
     {"ReduceSumSquare", GRAPH_SQUARE, onnx_reduce_of, 1, 2, NULL, 1},
     {"Relu", GRAPH_RELU, onnx_plain, 1, 1, NULL, 1},
     {"Reshape", GRAPH_RESHAPE, onnx_reshape_op, 2, 2, NULL, 5},
-    {"Resize", GRAPH_RESIZE_NEAREST, onnx_resize, 1, 4, NULL, 10},
+    {"Resize", GRAPH_RESIZE, onnx_resize, 1, 4, NULL, 10},
     {"Round", GRAPH_ROUND, onnx_plain, 1, 1, NULL, 11},
+    {"Scaler", GRAPH_MUL, onnx_ml_scaler, 1, 1, ML, 1},
     {"Shape", GRAPH_SHAPE, onnx_shape_op, 1, 1, NULL, 1},
     {"Sigmoid", GRAPH_SIGMOID, onnx_plain, 1, 1, NULL, 1},
     {"Sign", GRAPH_SIGN, onnx_plain, 1, 1, NULL, 9},
@@ -478,7 +489,7 @@ static const struct onnx_row table[] = {
     {"Tile", GRAPH_TILE, onnx_tile, 2, 2, NULL, 1},
     {"Transpose", GRAPH_TRANSPOSE, onnx_transpose_op, 1, 1, NULL, 1},
     {"Unsqueeze", GRAPH_EXPAND_DIMS, onnx_unsqueeze, 1, 2, NULL, 1},
-    {"Upsample", GRAPH_RESIZE_NEAREST, onnx_resize, 1, 2, NULL, 7},
+    {"Upsample", GRAPH_RESIZE, onnx_resize, 1, 2, NULL, 7},
     {"Where", GRAPH_SELECT, onnx_plain, 3, 3, NULL, 9},
 };
 

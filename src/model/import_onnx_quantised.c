@@ -4,7 +4,7 @@
  * of its scale around its zero point; rounding is not imitated. What a type cannot hold is clipped
  * where that says something about the network: at outputs, and where a zero point is at an end of
  * the type, since there quantisation stands for a ReLU or ReLU6 (tools that quantise remove those
- * before it), or for a minimum with 0. */
+ * before it), or for a minimum with 0, but not behind what is between 0 and 1 anyway. */
 #include <math.h>
 #include <string.h>
 
@@ -102,6 +102,13 @@ static enum element_type type_of(const struct onnx_call *c, unsigned k)
                                                           : ELEMENT_NONE;
 }
 
+/* True for values from 0 to 1 by themselves, made by the client at the end: the least value of the
+ * type says nothing of them. */
+static bool is_share(const struct graph_node *n)
+{
+    return n->op == GRAPH_SOFTMAX || n->op == GRAPH_SIGMOID;
+}
+
 /* Real values to an output in units of its scale; what reads it again finds the real ones. */
 static mp2ml_status quantise(struct onnx_call *c, int real, unsigned k, unsigned zero, int64_t axis)
 {
@@ -114,7 +121,7 @@ static mp2ml_status quantise(struct onnx_call *c, int real, unsigned k, unsigned
     TRY(parameters(c, &q, k, zero, axis, onnx_shape_of(c, real).rank));
     const struct graph_tensor zeros = onnx_at(c, q.zero)->value;
     bool clips = onnx_value_out(c, 0)->is_output;
-    for (size_t z = 0; z < zeros.count; z++)
+    for (size_t z = 0; z < zeros.count && !is_share(onnx_at(c, real)); z++)
         clips = clips || zeros.f[z] <= low || zeros.f[z] >= high;
     TRY(onnx_binary(c, &scaled, GRAPH_DIV, "scaled", real, q.scale));
     TRY(onnx_binary(c, &scaled, GRAPH_ADD, "shifted", scaled, q.zero));
@@ -198,6 +205,89 @@ mp2ml_status onnx_qlinear_binary(struct onnx_call *c, enum graph_op op)
     TRY(real_input(c, &b, 3, 1));
     TRY(onnx_binary(c, &y, op, "sum", a, b));
     return quantise(c, y, 6, 7, 1);
+}
+
+/* a, scale, zero, b, scale, zero, [bias in units of both scales], [y's scale, zero: else reals].
+ * alpha * A' * B' + bias, where ' may transpose. */
+mp2ml_status onnx_qlinear_gemm(struct onnx_call *c, enum graph_op op)
+{
+    float alpha = 1;
+    int64_t swap[2] = {0, 0};
+    int side[2], y, unit, factor, bias;
+    (void)op;
+    onnx_attr_float(c, "alpha", &alpha);
+    onnx_attr_int(c, "transA", &swap[0]);
+    onnx_attr_int(c, "transB", &swap[1]);
+    for (unsigned k = 0; k < 2; k++) {
+        if (onnx_shape_of(c, c->in[3 * k]).rank != 2)
+            return ONNX_FAIL(c, MP2ML_ERR_MODEL, "input %u has shape %s, must have 2 axes", 3 * k,
+                             shape_print(onnx_in(c, 3 * k)).text);
+        TRY(real_input(c, &side[k], 3 * k, k == 1 && swap[1] == 0 ? 1 : 0));
+        if (swap[k] != 0)
+            TRY(onnx_transpose(c, &side[k], "transposed", side[k], (const int64_t[]){1, 0}));
+    }
+    TRY(onnx_scalar(c, &factor, alpha));
+    const unsigned constant = onnx_at(c, side[0])->batched ? 1 : 0;
+    TRY(onnx_binary(c, &side[constant], GRAPH_MUL, "alpha", side[constant], factor));
+    TRY(onnx_product_of(c, &y, side[0], side[1]));
+    if (onnx_has(c, 6)) {
+        TRY(onnx_want_reals(c, 6));
+        TRY(onnx_binary(c, &unit, GRAPH_MUL, "unit", c->in[1], c->in[4]));
+        TRY(onnx_binary(c, &unit, GRAPH_MUL, "unit", unit, factor));
+        TRY(onnx_binary(c, &bias, GRAPH_MUL, "bias", c->in[6], unit));
+        TRY(onnx_binary(c, &y, GRAPH_ADD, NULL, y, bias));
+    }
+    if (onnx_has(c, 7))
+        return quantise(c, y, 7, 8, 1);
+    c->out[0] = y;
+    onnx_value_out(c, 0)->integers = false;
+    return MP2ML_OK;
+}
+
+/* The operator of reals that a quantised one stands for. */
+static mp2ml_status of_reals(struct onnx_call *c, enum graph_op op)
+{
+    switch (op) {
+    case GRAPH_AVG_POOL:
+        return onnx_pool(c, op);
+    case GRAPH_REDUCE_MEAN:
+        return onnx_global_pool(c, op);
+    case GRAPH_LEAKY_RELU:
+        return onnx_leaky_relu(c, op);
+    case GRAPH_SOFTMAX:
+        return onnx_softmax(c, op);
+    default:
+        return expand_unary(&c->x, &c->out[0], op, NULL, c->in[0]);
+    }
+}
+
+/* x, scale, zero, y's scale, zero. */
+mp2ml_status onnx_qlinear_unary(struct onnx_call *c, enum graph_op op)
+{
+    int64_t channels_last = 0;
+    onnx_attr_int(c, "channels_last", &channels_last);
+    if (channels_last != 0)
+        return ONNX_FAIL(c, MP2ML_ERR_UNSUPPORTED, "has its channels last");
+    TRY(real_input(c, &c->in[0], 0, 1));
+    TRY(of_reals(c, op));
+    return quantise(c, c->out[0], 3, 4, 1);
+}
+
+/* y's scale, zero, and for each part itself, its scale and zero. */
+mp2ml_status onnx_qlinear_concat(struct onnx_call *c, enum graph_op op)
+{
+    const int scale = c->in[0], zero = c->in[1];
+    const unsigned n_in = c->n_in;
+    if (n_in % 3 != 2)
+        return ONNX_FAIL(c, MP2ML_ERR_MODEL, "has %u inputs", n_in);
+    for (unsigned k = 0; 3 * k + 2 < n_in; k++) /* in front of what is still to be read */
+        TRY(real_input(c, &c->in[k], 3 * k + 2, 1));
+    c->n_in = n_in / 3;
+    TRY(onnx_concat(c, op));
+    c->n_in = n_in;
+    c->in[0] = scale;
+    c->in[1] = zero;
+    return quantise(c, c->out[0], 0, 1, 1);
 }
 
 /* Its scale and zero point depend on the data; what they are for does not: y = x, in units of 1. */

@@ -64,7 +64,7 @@ mp2ml_status tf_compose_mirror_pad(struct tf_call *c, int *out)
 }
 
 /* With half pixels, what lies halfway between two values goes up, as with corners. */
-mp2ml_status tf_compose_resize_nearest(struct tf_call *c, int *out)
+static mp2ml_status resized(struct tf_call *c, int *out, bool linear)
 {
     const int64_t *size = NULL;
     bool corners = false, half = false;
@@ -79,8 +79,19 @@ mp2ml_status tf_compose_resize_nearest(struct tf_call *c, int *out)
     const enum compose_round round = corners || half ? COMPOSE_HALF_UP : COMPOSE_FLOOR;
     *out = c->named.inputs[0];
     for (unsigned k = 0; k < 2; k++)
-        TRY(compose_resize_nearest(&c->x, out, *out, 1 + k, size[k], 0, place, round));
+        TRY(linear ? compose_resize_linear(&c->x, out, *out, 1 + k, size[k], 0, place)
+                   : compose_resize_nearest(&c->x, out, *out, 1 + k, size[k], 0, place, round));
     return MP2ML_OK;
+}
+
+mp2ml_status tf_compose_resize_nearest(struct tf_call *c, int *out)
+{
+    return resized(c, out, false);
+}
+
+mp2ml_status tf_compose_resize_linear(struct tf_call *c, int *out)
+{
+    return resized(c, out, true);
 }
 
 /* The shape asked for is that of a tensor whose axes of 1 are repeated. */

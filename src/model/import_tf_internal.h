@@ -86,6 +86,9 @@ struct tf_edge tf_resolve(const struct tf_model *m, const char *text);
 /* import_tf_inline.c: fills m->nodes from m->def. */
 MUST_CHECK mp2ml_status tf_inline(struct tf_model *m, mp2ml_error *err);
 
+/* import_tf_rows.c: rows of tables that data of an input choose are chosen by the input itself. */
+void tf_skip_index_wraps(struct tf_model *m);
+
 /* import_tf_cut.c: the user's names, or what the file says, as bounds. */
 MUST_CHECK mp2ml_status tf_bounds_make(struct tf_bounds *bounds, struct tf_model *m,
                                        const struct graph_cut *cut, mp2ml_error *err);
@@ -119,7 +122,9 @@ const struct tf_composed *tf_composed_find(const char *op);
 
 /* import_tf_composed.c */
 #define TF_COMPOSERS(X)                                                                            \
-    X(broadcast) X(clip) X(conv_transpose) X(fused) X(fused_norm) X(mirror_pad) X(resize_nearest)
+    X(broadcast)                                                                                   \
+    X(clip)                                                                                        \
+    X(conv_transpose) X(fused) X(fused_norm) X(mirror_pad) X(resize_linear) X(resize_nearest)
 #define TF_COMPOSE_DECLARE(name)                                                                   \
     MUST_CHECK mp2ml_status tf_compose_##name(struct tf_call *c, int *out);
 TF_COMPOSERS(TF_COMPOSE_DECLARE)

@@ -353,6 +353,7 @@ mp2ml_status tf_build(struct graph **out, struct tf_model *m, const struct tf_bo
     for (size_t k = 0; k < n; k++)
         w.place[k] = UNSEEN;
     w.import = (struct tf_import){m, *build, may_move};
+    tf_skip_index_wraps(m);
     status = walk_all(&w);
     *build = w.import.build;
     if (status == MP2ML_OK)

@@ -2,6 +2,8 @@
  *
  * Layers of TensorFlow Lite files: they have weights in an order of their own, a bias, and an
  * activation in the same operator. Pictures are [batch][height][width][channels]. */
+#include <string.h>
+
 #include "model/import_tflite_internal.h"
 
 enum { PADDING_SAME = 0, PADDING_VALID = 1 };
@@ -178,19 +180,22 @@ mp2ml_status tflite_import_resize(struct tflite_import *t, const struct tflite_o
 {
     int data;
     int64_t size[2];
-    const bool corners = flatbuffer_u8(&op->options, 0, 0) != 0,
-               half = flatbuffer_u8(&op->options, 1, 0) != 0;
+    const bool linear = strcmp(op->row->name, "RESIZE_BILINEAR") == 0;
+    const unsigned first = linear ? 2 : 0; /* the sizes were options once */
+    const bool corners = flatbuffer_u8(&op->options, first, 0) != 0,
+               half = flatbuffer_u8(&op->options, first + 1, 0) != 0;
     TRY(picture(t, op, 0, &data));
     TRY(read_size(t, op, 1, 0, size));
     if (corners && half)
         return tflite_fail(t, op, MP2ML_ERR_MODEL, "has both align_corners and half_pixel_centers");
     for (unsigned axis = 0; axis < 2; axis++) {
         const bool aligned = corners && size[axis] > 1;
-        TRY(compose_resize_nearest(&t->expand, &data, data, 1 + axis, size[axis], 0,
-                                   aligned ? COMPOSE_ALIGN_CORNERS
-                                   : half  ? COMPOSE_HALF_PIXEL
-                                           : COMPOSE_ASYMMETRIC,
-                                   aligned || half ? COMPOSE_HALF_UP : COMPOSE_FLOOR));
+        const enum compose_place place = aligned ? COMPOSE_ALIGN_CORNERS
+                                         : half  ? COMPOSE_HALF_PIXEL
+                                                 : COMPOSE_ASYMMETRIC;
+        TRY(linear ? compose_resize_linear(&t->expand, &data, data, 1 + axis, size[axis], 0, place)
+                   : compose_resize_nearest(&t->expand, &data, data, 1 + axis, size[axis], 0, place,
+                                            aligned || half ? COMPOSE_HALF_UP : COMPOSE_FLOOR));
     }
     *out = data;
     return MP2ML_OK;

@@ -172,6 +172,7 @@ static mp2ml_status insert_nodes(struct graph *g, int input, const struct prepro
     g->n_nodes += ADDED;
     renumber(g, input);
     struct graph_node *in = &nodes[input], *at = in + 1;
+    in->lookup_rows = 0; /* those are behind the new nodes */
     bool made =
         constant_node(at, in->name, "preprocess/factor", pre->channels, channels_first, factor) &&
         binary_node(at + 1, in, "preprocess/Mul", GRAPH_MUL, input, input + 1) &&

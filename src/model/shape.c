@@ -210,6 +210,11 @@ mp2ml_status shape_binary(struct graph_build *b, struct graph_node *n)
 
 mp2ml_status shape_compare(struct graph_build *b, struct graph_node *n)
 {
+    const struct graph_node *x = graph_input(b, n, 0), *y = graph_input(b, n, 1);
+    if ((x->batched || y->batched) && x->integers != y->integers) /* data are real numbers here */
+        return graph_node_fail(b, n, MP2ML_ERR_UNSUPPORTED,
+                               "is supported on shapes and constants only, not on data of shape %s",
+                               shape_print(x->batched ? x : y).text);
     TRY(shape_binary(b, n));
     n->integers = true;
     return MP2ML_OK;

@@ -358,10 +358,12 @@ static mp2ml_status add_inputs(struct lower *lw)
             tensor->dims[d] = (uint32_t)node->dims[d + 1];
         tensor->count = (uint32_t)graph_sample_count(node);
         tensor->dtype = PLAN_F32;
-        tensor->low = o->low;
-        tensor->high = o->high;
+        const bool whole = node->lookup_rows > 1;
+        lw->plan->whole_input[t] = whole;
+        tensor->low = whole ? 0 : o->low;
+        tensor->high = whole ? (double)(node->lookup_rows - 1) : o->high;
         tensor->bits = o->b_in != 0 ? o->b_in : PLAN_MOST_INPUT_BITS;
-        tensor->scale = plan_scale_of_input(o->low, o->high, tensor->bits);
+        tensor->scale = plan_scale_of_input(tensor->low, tensor->high, tensor->bits);
         unsigned at;
         TRY(plan_add_step(lw->plan, STEP_INPUT, NULL, 0, tensor->count, node->name, &at, lw->err));
         lower_dims(lw, at, lw->node);

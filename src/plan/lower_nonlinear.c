@@ -169,16 +169,30 @@ static mp2ml_status relu_values(struct lower *lw, const struct rep *in, const st
     return MP2ML_OK;
 }
 
+/* How near to 0 values of the bases may be, where those of `in` are no nearer than `margin`. */
+static double margin_of_bases(const struct rep *in, double margin)
+{
+    double most = 1;
+    for (size_t i = 0; i < in->count; i++)
+        if (in->values[i].src != REP_CONSTANT)
+            most = fmax(most, fabs((double)in->values[i].scale));
+    return margin / most;
+}
+
 /* out = sign(in): bare values of steps of that kind, whatever was done to the operand's. */
 static mp2ml_status sign_values(struct lower *lw, const struct rep *in, const struct beside *beside,
                                 struct rep *out)
 {
     uint16_t bases[PLAN_MAX_OPERANDS];
+    const double margin = margin_of_bases(in, (double)lw->graph->nodes[lw->node].real);
     size_t at = 0;
     for (unsigned b = 0; b < in->n_bases; b++) {
+        const unsigned before = lw->plan->pub.n_steps;
         TRY(sign_of_base(lw, STEP_SIGN, in->bases[b], in->scaled || in->shifted, beside + at,
                          &bases[b]));
         at += lw->plan->pub.steps[in->bases[b]].count;
+        double *known = &lw->plan->notes[bases[b]].margin; /* of a step that another node made */
+        *known = bases[b] >= before ? margin : fmin(*known, margin);
     }
     TRY(rep_copy(out, in));
     out->scaled = out->shifted = false;

@@ -178,7 +178,8 @@ struct plan {
                               empty */
     struct plan_range *range; /* [n_steps], of LINEAR and INPUT steps; ranges.c */
     struct plan_options options;
-    unsigned k, k_out;        /* as last scaled; 0 before plan_scale */
+    unsigned k, k_out;                  /* as last scaled; 0 before plan_scale */
+    bool whole_input[PLAN_MAX_TENSORS]; /* per input: whole numbers, each the row of a table */
     size_t n_samples;         /* synthetic or calibration inputs, and the float outputs for them */
     float *samples;           /* [sample][all inputs of a sample, in order] */
     float *sample_outputs;    /* [sample][all outputs of a sample], before the policy */

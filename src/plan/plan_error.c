@@ -9,7 +9,7 @@
  *              encryption noise through the weights            / S_out^2
  *   sign       a blind one, of values near 0                   blind_variance
  *   Sign       wrong where the operand is nearer to 0 than     4 * wrong_signs
- *              its error
+ *              its error, which rows of tables never are
  *   carried    the operands' errors                            w^2 * variance
  * A ReLU passes the error on in those samples in which it is not zero (and in some beside, where
  * the error itself decides); a maximum never enlarges it. E[x^2] and the share of active ReLUs are
@@ -173,6 +173,11 @@ static double wrong_signs(double half, double square, double variance)
                       : 0.5;
 }
 
+bool plan_sign_is_sure(const struct plan *plan, unsigned s, double deviation)
+{
+    return plan->notes[s].margin > DEVIATIONS * deviation + plan_blind_half(plan, s);
+}
+
 /* A wrong sign is off by 2; where the float model has 0 exactly, either is off by 1. */
 static void sign_variance(const struct error_model *m, unsigned s, const double *in, double *out)
 {
@@ -180,9 +185,10 @@ static void sign_variance(const struct error_model *m, unsigned s, const double 
     const float *active = m->plan->range[s].active;
     const float *square = m->plan->range[step->operands[0]].mean_square;
     for (size_t i = 0; i < step->count; i++)
-        out[i] = 4 * wrong_signs(plan_blind_half(m->plan, s),
-                                 square != NULL ? (double)square[i] : 0, in[i]) +
-                 fmax(0, 1 - (active != NULL ? (double)active[i] : 0));
+        if (!plan_sign_is_sure(m->plan, s, sqrt(in[i])))
+            out[i] = 4 * wrong_signs(plan_blind_half(m->plan, s),
+                                     square != NULL ? (double)square[i] : 0, in[i]) +
+                     fmax(0, 1 - (active != NULL ? (double)active[i] : 0));
 }
 
 static mp2ml_status step_variance(struct error_model *m, unsigned s)

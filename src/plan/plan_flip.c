@@ -179,7 +179,8 @@ mp2ml_status plan_flip_of(struct plan_flip *flip, const struct plan *plan, unsig
         return linear_flip(flip, plan, s);
     if (step->kind == STEP_PRODUCT || step->kind == STEP_SQUARE)
         return product_flip(flip, plan, s);
-    if (step->kind == STEP_SIGN)
+    if (step->kind == STEP_SIGN &&
+        !plan_sign_is_sure(plan, s, plan->notes[step->operands[0]].error_sd))
         widen(flip, 2, 0, 0); /* whatever its operand is */
     for (unsigned i = 0; step->kind != STEP_SIGN && i < step->n_operands; i++) {
         const struct plan_flip *in = &plan->notes[step->operands[i]].flip;

@@ -36,6 +36,7 @@ struct plan_notes {   /* one a step */
     double norm2;     /* LINEAR: largest 2-norm of an integer row */
     unsigned k_most;  /* LINEAR before a product: the ring may have so many bits only; 0: any */
     bool attributes;  /* RELU, SIGN: the constants beside it follow from attributes of operators */
+    double margin;    /* SIGN: no value is nearer to 0 than this, real units; 0: any may be */
     double error_sd;  /* expected standard deviation of the error, real units; largest value */
     struct plan_flip flip;
 };
@@ -53,6 +54,9 @@ void plan_windows_wipe(struct mpc_windows *windows);
 /* lower.c: fills pub (but for scales and rings) and linear (the float form). */
 MUST_CHECK mp2ml_status plan_lower(struct plan *plan, const struct graph *graph,
                                    struct graph_refusals *refusals, mp2ml_error *err);
+/* plan_error.c: true where values keep away from 0 by more than their errors, of this deviation, and
+ * what a SIGN s does not see: rows of a table that are looked up. */
+bool plan_sign_is_sure(const struct plan *plan, unsigned s, double deviation);
 /* plan_flip.c: of step s, when those before it have theirs. */
 MUST_CHECK mp2ml_status plan_flip_of(struct plan_flip *flip, const struct plan *plan, unsigned s);
 /* ranges.c: samples, their outputs, and plan->range. */

@@ -180,12 +180,38 @@ static void fill_sample(float *out, const struct plan_tensor *t, size_t sample)
         out[i] = (float)(part * (t->low + (t->high - t->low) * (double)out[i]));
 }
 
+/* Numbers of rows of a table. */
+static void make_whole(float *out, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        out[i] = rintf(out[i]);
+}
+
 static size_t inputs_per_sample(const struct plan_public *pub)
 {
     size_t n = 0;
     for (unsigned t = 0; t < pub->n_inputs; t++)
         n += pub->inputs[t].count;
     return n;
+}
+
+/* Every value lies in the range of its input. */
+static mp2ml_status check_calibration(const struct plan *plan, mp2ml_error *err)
+{
+    const struct plan_public *pub = &plan->pub;
+    const float *at = plan->samples;
+    for (size_t i = 0; i < plan->n_samples; i++)
+        for (unsigned t = 0; t < pub->n_inputs; at += pub->inputs[t++].count) {
+            const double low = pub->inputs[t].low, high = pub->inputs[t].high;
+            const double slack = 1e-6 * fmax(fabs(low), fabs(high));
+            for (size_t v = 0; v < pub->inputs[t].count; v++)
+                if (!((double)at[v] >= low - slack && (double)at[v] <= high + slack))
+                    return status_fail(err, MP2ML_ERR_INPUT,
+                                       "calibration sample %zu has the value %g outside of the "
+                                       "declared range %g:%g",
+                                       i, (double)at[v], low, high);
+        }
+    return MP2ML_OK;
 }
 
 static mp2ml_status make_samples(struct plan *plan, mp2ml_error *err)
@@ -214,21 +240,14 @@ static mp2ml_status make_samples(struct plan *plan, mp2ml_error *err)
         return status_fail(err, MP2ML_ERR_MEMORY, "no memory for %zu samples", plan->n_samples);
     if (calibrated) {
         memcpy(plan->samples, o->calibration, n * sizeof *plan->samples);
-        double slack = 1e-6 * fmax(fabs(o->low), fabs(o->high));
-        for (size_t i = 0; i < n; i++) {
-            double v = (double)plan->samples[i];
-            if (!(v >= o->low - slack && v <= o->high + slack))
-                return status_fail(err, MP2ML_ERR_INPUT,
-                                   "calibration sample %zu has the value %g outside of the "
-                                   "declared range %g:%g",
-                                   i / per, v, o->low, o->high);
-        }
-        return MP2ML_OK;
+        return check_calibration(plan, err);
     }
     float *at = plan->samples;
     for (size_t i = 0; i < plan->n_samples; i++)
         for (unsigned t = 0; t < pub->n_inputs; t++) {
             fill_sample(at, &pub->inputs[t], i + 131 * t);
+            if (plan->whole_input[t])
+                make_whole(at, pub->inputs[t].count);
             at += pub->inputs[t].count;
         }
     return MP2ML_OK;

@@ -416,7 +416,9 @@ void plan_set_sign_bits(struct plan *plan, const uint8_t *sign_bits)
         struct plan_step *step = &plan->pub.steps[s];
         unsigned bits = sign_bits[s] > PLAN_MIN_SIGN_BITS ? sign_bits[s] : PLAN_MIN_SIGN_BITS;
         step->blind = plan_may_be_blind(plan, s) && step->k > bits ? step->k - bits : 0;
-        while (step->blind > 0 && !blind_fits(plan, s))
+        const double margin = plan->notes[s].margin; /* half of it is for errors */
+        while (step->blind > 0 &&
+               (!blind_fits(plan, s) || (margin > 0 && plan_blind_half(plan, s) > margin / 2)))
             step->blind--;
     }
 }

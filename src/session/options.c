@@ -344,7 +344,9 @@ static const struct option_row option_table[] = {
       "take this node as input, for example conv1/Relu:14,14,32", M, 1},
      set_input_node},
     {{"output-node", "NAME", NULL, "take this node as output", M, 1}, set_output_node},
-    {{"input-range", "LOW:HIGH", "0:1", "range of the values that clients send", M, 0},
+    {{"input-range", "LOW:HIGH", "0:1",
+      "range of the values that clients send; rows of a table that are looked up have theirs", M,
+      0},
      set_input_range},
     {{"preprocess", "SPEC", NULL,
       "do (x*scale - mean)/std here, so that clients send raw values: "

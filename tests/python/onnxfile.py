@@ -18,10 +18,10 @@ from graphdef import block, number, varint
 FLOAT, INT64, INT, INTS = 1, 7, 2, 7  # two of TensorProto.DataType, two of AttributeProto.AttributeType
 
 
-def value_info(name: str, sample: Sequence[int]) -> bytes:
-    """A ValueInfoProto of a batch of float32 samples."""
+def value_info(name: str, sample: Sequence[int], kind: int = FLOAT) -> bytes:
+    """A ValueInfoProto of a batch of samples, float32 or int64."""
     dims = block(1, block(2, "batch")) + b"".join(block(1, number(1, d)) for d in sample)
-    return block(1, name) + block(2, block(1, number(1, FLOAT) + block(2, dims)))
+    return block(1, name) + block(2, block(1, number(1, kind) + block(2, dims)))
 
 
 class OnnxFile:
@@ -30,9 +30,9 @@ class OnnxFile:
     def __init__(self) -> None:
         self.graph = block(2, "graph")
 
-    def input(self, name: str, sample: Sequence[int]) -> str:
+    def input(self, name: str, sample: Sequence[int], kind: int = FLOAT) -> str:
         """An input of such samples."""
-        self.graph += block(11, value_info(name, sample))
+        self.graph += block(11, value_info(name, sample, kind))
         return name
 
     def output(self, name: str, sample: Sequence[int]) -> None:

@@ -192,6 +192,30 @@ def test_dicts() -> None:
         assert np.abs(y[name] - np.asarray(values)).max() < 1e-5
 
 
+@pytest.mark.parametrize("kind", ("int32", "float32"))
+def test_texts(kind: str) -> None:
+    """Numbers of words as integers or as floats; they need no range."""
+    x = tf.keras.Input((8,), dtype=kind)
+    y = layers.Conv1D(6, 3, activation="relu")(layers.Embedding(40, 4)(x))
+    network = Model(x, layers.Dense(3)(layers.GlobalMaxPooling1D()(y)))
+    texts = np.random.default_rng(3).integers(0, 40, (30, 8)).astype(kind)
+    expected = [np.asarray(network(texts, training=False))]
+    model = mp2ml.Model(network, reveal="logits")
+    assert (model.inputs[0].low, model.inputs[0].high) == (0, 39)
+    check_floats(model, texts, expected)
+    compare("texts", model, texts, expected, classes=False)
+
+
+def test_enlarged_linearly() -> None:
+    """By layers that interpolate between pixels."""
+    x = tf.keras.Input((6, 6, 2))
+    y = layers.Resizing(4, 5)(layers.Conv2D(3, 3, padding="same", activation="relu")(x))
+    network = Model(x, layers.UpSampling2D(2, interpolation="bilinear")(y))
+    data = numbers(10, 6, 6, 2)
+    model = mp2ml.Model(network, reveal="logits")
+    check_floats(model, data, [np.asarray(network(data, training=False))])
+
+
 def test_converted_outputs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A GraphDef does not say what its outputs are, so that who converts is told."""
     x = tf.keras.Input((6,))

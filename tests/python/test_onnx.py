@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import PATIENCE, Serving
-from onnxfile import OnnxFile
+from onnxfile import INT64, OnnxFile
 
 import mp2ml
 import pyhe_client
@@ -153,3 +153,28 @@ def test_names_that_differ_by_their_ending() -> None:
         assert np.abs(np.subtract(y.get_results(), 0.75)).max() < 0.01
         with mp2ml.Client("localhost", server.port) as client:
             assert np.abs(client.predict({"x:0": two, "x": one}) - 0.75).max() < 0.01
+
+
+def test_words_of_a_text() -> None:
+    """Numbers of words need no range, and no step is near to a wrong word, whatever their number."""
+    random = np.random.default_rng(10)
+    table = random.normal(0, 1, (60, 4)).astype(np.float32)
+    last = random.normal(0, 1, (4, 3)).astype(np.float32)
+    file = OnnxFile()
+    words = file.input("words", (8,), INT64)
+    y = file.add("Gather", "vectors", [file.constant("table", table), words])
+    y = file.add("Relu", "relu", [file.add("ReduceMean", "mean", [y], axes=[1], keepdims=0)])
+    file.output(file.add("MatMul", "kinds", [y, file.constant("last", last)]), (3,))
+    texts = random.integers(0, 60, (40, 8))
+    expected = np.maximum(table[texts].mean(1), 0) @ last
+    model = mp2ml.Model(file.bytes(), reveal="logits")
+    assert (model.inputs[0].low, model.inputs[0].high) == (0, 59)
+    assert model.expected_errors[0] < 0.1
+    for options in ({"layout": "batch", "nonlinear": "gmw"}, {"layout": "image", "nonlinear": "yao"}):
+        model = mp2ml.Model(file.bytes(), reveal="logits", **options)
+        with mp2ml.Server(model, port=0, threads=1) as server, \
+                mp2ml.Client("localhost", server.port, threads=1) as client:
+            y = client.predict(texts)
+            with pytest.raises(mp2ml.InputError, match="60"):
+                client.predict(np.full((1, 8), 60))
+        assert np.abs(y - expected).max() <= model.expected_errors[0]
