@@ -85,7 +85,8 @@ static void vanishing(struct net *net)
     for (int i = 0; i < 3; i++) {
         x = hard_swish(net, times(net, net_conv(net, x, 6, same3), 1e-3F));
         int gate = net_window(net, GRAPH_AVG_POOL, x, 0, all4);
-        gate = hard_sigmoid(net, net_conv(net, net_relu(net, net_conv(net, gate, 4, one1)), 6, one1));
+        gate =
+            hard_sigmoid(net, net_conv(net, net_relu(net, net_conv(net, gate, 4, one1)), 6, one1));
         x = net_same(net, GRAPH_MUL, x, gate);
     }
     net_output(net, net_dense(net, net_flat(net, x), 3));
@@ -173,7 +174,8 @@ static void gates_move_what_they_multiply(void **state)
     struct net net;
     net_init(&net, 3);
     int x = net_input(&net, DIMS(4, 4, 2));
-    int gate = net_relu(&net, net_conv(&net, net_window(&net, GRAPH_AVG_POOL, x, 0, all4), 1, one1));
+    int gate =
+        net_relu(&net, net_conv(&net, net_window(&net, GRAPH_AVG_POOL, x, 0, all4), 1, one1));
     int ones = net_conv(&net, x, 1, one1); /* 0*x + 1 */
     for (size_t i = 0; i < 2; i++)
         net_node(&net, ones - 1)->value.f[i] = 0;

@@ -11,12 +11,21 @@
  *   Sign       wrong where the operand is nearer to 0 than     4 * wrong_signs
  *              its error
  *   carried    the operands' errors                            w^2 * variance
+ *   product    each factor's error times the other factor      E[x^2] * variance, both errors'
+ *                                                              product
  * A ReLU passes the error on in those samples in which it is not zero (and in some beside, where
- * the error itself decides); a maximum never enlarges it. E[x^2] and the share of active ReLUs are
- * measured on the samples.
+ * the error itself decides), a clip where one of its ReLUs is active and the other is not; a maximum
+ * never enlarges it. E[x^2] and the share of active ReLUs are measured on the samples.
+ *
+ * That is the error that is typical. What is stated must hold for every input, and where factors are
+ * large, the error of a product is, far above what it mostly is: so networks with products are
+ * modelled once more for single samples, with x^2 of each for E[x^2], and the worst of them counts
+ * (plan->error_peak). To take the largest of every value for all at once would say too much: no
+ * input has them all, and one product after the other would multiply what is too much.
  *
  * Wrong signs, of a Sign or blind ones, are rare and large, which a deviation says little about: so
- * the bound leaves room for one of them besides, with what it adds behind the weights (`flip`). */
+ * the bound leaves room for one of them besides, with what it adds behind the weights and the factors
+ * (plan_flip.c). */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,16 +40,16 @@
     2.0 /* errors of weights and of neighbours in a picture are not independent, which             \
            the model takes them for; what the twin showed on the samples counts double */
 
-#define SAMPLES 48
+#define SAMPLES 48 /* that are modelled one by one */
 #define SAMPLES_LEAST 4
-#define SAMPLE_PRODUCTS ((uint64_t)1 << 28)
+#define SAMPLE_PRODUCTS ((uint64_t)1 << 28) /* for fewer in large networks */
 
 struct error_model {
     const struct plan *plan;
     double **variance; /* [n_steps][count] */
-    float **square;    /* [n_steps][count] of values: their mean over the samples, or of one sample */
-    float **active;    /* [n_steps] NULL, or of a RELU [count]: likewise, the share that is not 0 */
-    double *worst;     /* [n_steps] the largest variance of any value */
+    float **square; /* [n_steps][count] of values: their mean over the samples, or of one sample */
+    float **active; /* [n_steps] NULL, or of a RELU [count]: likewise, the share that is not 0 */
+    double *worst;  /* [n_steps] the largest variance of any value */
 };
 
 struct variance_rows {
@@ -269,7 +278,7 @@ static int visit_step(void *context, unsigned s, const float *values, size_t ima
     return sample->status != MP2ML_OK;
 }
 
-/* How far one sample's error goes beyond what it is over all. */
+/* m.worst = the largest variance of each step in any of the first n samples. */
 static mp2ml_status model_samples(struct sample_model *sample, size_t n)
 {
     const struct plan *plan = sample->m.plan;

@@ -96,8 +96,8 @@ static void strict_sum(const struct plan *plan, unsigned s, const struct interva
         out[i] = (struct interval){f * a[i].low + fmin(p, q), f * a[i].high + fmax(p, q)};
         if (!clip)
             continue;
-        const double top = scales_beside(plan, step->operands[0], i) -
-                           scales_beside(plan, step->operands[1], i);
+        const double top =
+            scales_beside(plan, step->operands[0], i) - scales_beside(plan, step->operands[1], i);
         out[i] = (struct interval){fmax(out[i].low, fmin(0, top)), fmin(out[i].high, fmax(0, top))};
     }
 }
