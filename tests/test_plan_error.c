@@ -234,6 +234,28 @@ static void clips_pass_an_error_once(void **state)
     net_done(&net, plan);
 }
 
+/* A clip is never off by more than its height, however far off what it clips is: layer after layer of
+ * gates between 0 and 1 with errors as large as they are. */
+static void errors_of_clips_are_bounded(void **state)
+{
+    (void)state;
+    struct net net;
+    net_init(&net, 7);
+    int x = net_input(&net, DIMS(8));
+    for (unsigned i = 0; i < 6; i++)
+        x = hard_swish(&net, times(&net, net_dense(&net, x, 8), i == 0 ? 1e5F : 2));
+    net_output(&net, net_dense(&net, x, 2));
+    struct plan *plan = plan_of(&net, K);
+    for (unsigned s = 0; s < plan->pub.n_steps; s++)
+        if (plan->pub.steps[s].kind == STEP_SUM) {
+            assert_true(plan->notes[plan->pub.steps[s].operands[0]].error_sd > 10);
+            assert_true(plan->notes[s].error_sd <= 1.001 * 6);
+        }
+    assert_true(isfinite(plan_modelled_error(plan, 0)));
+    assert_true(share_of_bound(&net, plan) <= 1);
+    net_done(&net, plan);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -242,6 +264,7 @@ int main(void)
         cmocka_unit_test(gates_move_what_they_multiply),
         cmocka_unit_test(a_sign_in_both_factors),
         cmocka_unit_test(clips_pass_an_error_once),
+        cmocka_unit_test(errors_of_clips_are_bounded),
     };
     return cmocka_run_group_tests_name("plan_error", tests, NULL, NULL);
 }

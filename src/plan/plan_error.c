@@ -136,24 +136,34 @@ static double blind_relu(const struct error_model *m, unsigned s, size_t i)
     return blind_variance(plan_blind_half(m->plan, s), square != NULL ? (double)square[i] : 0);
 }
 
-/* Both have their errors from one value: of a clip none where both are active or neither is, else at
- * most the sum of the deviations. */
-static void sum_variance(const struct error_model *m, unsigned s, double *out)
+/* Of relu(x + a) - relu(x + b): none where both are active or neither is, and never more than a - b. */
+static void clip_variance(const struct error_model *m, unsigned s, double *out)
 {
     const struct plan_step *step = &m->plan->pub.steps[s];
     const unsigned one = step->operands[0], other = step->operands[1];
-    const double *a = m->variance[one], *b = m->variance[other];
-    const bool clip = plan_is_clip(m->plan, s);
-    const double *in = clip ? m->variance[m->plan->pub.steps[one].operands[0]] : NULL;
+    const double *in = m->variance[m->plan->pub.steps[one].operands[0]];
+    const double *a = m->plan->linear[one].b, *b = m->plan->linear[other].b;
     for (size_t i = 0; i < step->count; i++) {
-        if (clip) {
-            const double share =
-                fabs((double)m->active[one][i] - (double)m->active[other][i]) + ACTIVE_LEAST;
-            out[i] = in[i] * fmin(1, share) + blind_relu(m, one, i) + blind_relu(m, other, i);
-        } else {
-            const double sd = ldexp(sqrt(a[i]), step->shift[0]) + ldexp(sqrt(b[i]), step->shift[1]);
-            out[i] = sd * sd;
-        }
+        const double height = (a != NULL ? a[i] : 0) - (b != NULL ? b[i] : 0);
+        const double share =
+            fabs((double)m->active[one][i] - (double)m->active[other][i]) + ACTIVE_LEAST;
+        out[i] = fmin(in[i] * fmin(1, share), height * height) + blind_relu(m, one, i) +
+                 blind_relu(m, other, i);
+    }
+}
+
+/* Both have their errors from one value: at most the sum of the deviations. */
+static void sum_variance(const struct error_model *m, unsigned s, double *out)
+{
+    const struct plan_step *step = &m->plan->pub.steps[s];
+    const double *a = m->variance[step->operands[0]], *b = m->variance[step->operands[1]];
+    if (plan_is_clip(m->plan, s)) {
+        clip_variance(m, s, out);
+        return;
+    }
+    for (size_t i = 0; i < step->count; i++) {
+        double sd = ldexp(sqrt(a[i]), step->shift[0]) + ldexp(sqrt(b[i]), step->shift[1]);
+        out[i] = sd * sd;
     }
 }
 
@@ -247,8 +257,11 @@ static void error_model_wipe(struct error_model *m)
 static mp2ml_status model_step(struct error_model *m, unsigned s)
 {
     TRY(step_variance(m, s));
-    for (size_t i = 0; i < m->plan->pub.steps[s].count; i++)
-        m->worst[s] = fmax(m->worst[s], m->variance[s][i]);
+    for (size_t i = 0; i < m->plan->pub.steps[s].count; i++) {
+        double *v = &m->variance[s][i];
+        *v = isnan(*v) ? INFINITY : *v; /* 0 times an error that is beyond all numbers */
+        m->worst[s] = fmax(m->worst[s], *v);
+    }
     return MP2ML_OK;
 }
 
