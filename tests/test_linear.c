@@ -131,10 +131,10 @@ static void sums_of_shared_blocks(void **state)
     assert_int_equal(lin.n_weights, 2 * ROWS * COLS);
     static double x[IN], out[OUT];
     for (size_t i = 0; i < IN; i++)
-        x[i] = net_random(&net);
+        x[i] = ldexp(net_random(&net), -200); /* beyond floats */
     for (size_t o = 0; o < OUT; o++)
-        out[o] = (double)o;
-    const struct linear_sums sums = {squares, &lin, x};
+        out[o] = 0;
+    const struct linear_sums sums = {squares, &lin, x, 0.5};
     assert_int_equal(linear_sums(&lin, out, &sums), MP2ML_OK);
     for (size_t g = 0; g < GROUPS; g++)
         for (size_t r = 0; r < ROWS; r++) {
@@ -142,10 +142,11 @@ static void sums_of_shared_blocks(void **state)
             float sum = 0;
             for (size_t c = 0; c < COLS; c++) {
                 const float w = lin.w[linear_weight(&lin, &lin.groups[g], r, c)];
-                const float product = (float)x[linear_in(&lin, &lin.groups[g], c)] * (w * w);
+                const float product =
+                    (float)ldexp(x[linear_in(&lin, &lin.groups[g], c)], 200) * (w * w);
                 sum += product;
             }
-            const double expected = (double)o + (double)sum;
+            const double expected = ldexp((double)sum, -201);
             assert_memory_equal(&expected, &out[o], sizeof expected);
         }
     linear_wipe(&lin);

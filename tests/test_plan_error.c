@@ -85,7 +85,8 @@ static void vanishing(struct net *net)
     for (int i = 0; i < 3; i++) {
         x = hard_swish(net, times(net, net_conv(net, x, 6, same3), 1e-3F));
         int gate = net_window(net, GRAPH_AVG_POOL, x, 0, all4);
-        gate = hard_sigmoid(net, net_conv(net, net_relu(net, net_conv(net, gate, 4, one1)), 6, one1));
+        gate =
+            hard_sigmoid(net, net_conv(net, net_relu(net, net_conv(net, gate, 4, one1)), 6, one1));
         x = net_same(net, GRAPH_MUL, x, gate);
     }
     net_output(net, net_dense(net, net_flat(net, x), 3));
@@ -173,7 +174,8 @@ static void gates_move_what_they_multiply(void **state)
     struct net net;
     net_init(&net, 3);
     int x = net_input(&net, DIMS(4, 4, 2));
-    int gate = net_relu(&net, net_conv(&net, net_window(&net, GRAPH_AVG_POOL, x, 0, all4), 1, one1));
+    int gate =
+        net_relu(&net, net_conv(&net, net_window(&net, GRAPH_AVG_POOL, x, 0, all4), 1, one1));
     int ones = net_conv(&net, x, 1, one1); /* 0*x + 1 */
     for (size_t i = 0; i < 2; i++)
         net_node(&net, ones - 1)->value.f[i] = 0;
@@ -232,6 +234,28 @@ static void clips_pass_an_error_once(void **state)
     net_done(&net, plan);
 }
 
+/* A clip is never off by more than its height, however far off what it clips is: layer after layer of
+ * gates between 0 and 1 with errors as large as they are. */
+static void errors_of_clips_are_bounded(void **state)
+{
+    (void)state;
+    struct net net;
+    net_init(&net, 7);
+    int x = net_input(&net, DIMS(8));
+    for (unsigned i = 0; i < 6; i++)
+        x = hard_swish(&net, times(&net, net_dense(&net, x, 8), i == 0 ? 1e5F : 2));
+    net_output(&net, net_dense(&net, x, 2));
+    struct plan *plan = plan_of(&net, K);
+    for (unsigned s = 0; s < plan->pub.n_steps; s++)
+        if (plan->pub.steps[s].kind == STEP_SUM) {
+            assert_true(plan->notes[plan->pub.steps[s].operands[0]].error_sd > 10);
+            assert_true(plan->notes[s].error_sd <= 1.001 * 6);
+        }
+    assert_true(isfinite(plan_modelled_error(plan, 0)));
+    assert_true(share_of_bound(&net, plan) <= 1);
+    net_done(&net, plan);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -240,6 +264,7 @@ int main(void)
         cmocka_unit_test(gates_move_what_they_multiply),
         cmocka_unit_test(a_sign_in_both_factors),
         cmocka_unit_test(clips_pass_an_error_once),
+        cmocka_unit_test(errors_of_clips_are_bounded),
     };
     return cmocka_run_group_tests_name("plan_error", tests, NULL, NULL);
 }

@@ -203,9 +203,8 @@ static void clips_are_bounded(void **state)
         int x = net_dense(&net, net_input(&net, DIMS(4)), 4), c = net_const(&net, 0, DIMS(1));
         net_node(&net, c)->value.f[0] = 0.3f;
         net_node(&net, c)->attribute = true;
-        net_output(&net,
-                   net_same(&net, GRAPH_SUB, net_relu(&net, x),
-                            net_relu(&net, net_same(&net, GRAPH_SUB, x, c))));
+        net_output(&net, net_same(&net, GRAPH_SUB, net_relu(&net, x),
+                                  net_relu(&net, net_same(&net, GRAPH_SUB, x, c))));
         struct plan_options o = net_logits();
         o.low = -100;
         o.high = 100;

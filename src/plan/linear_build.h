@@ -90,9 +90,10 @@ typedef void (*linear_factors)(const void *context, float *out, const struct lin
 struct linear_sums {
     linear_factors factors;
     const void *context;
-    const double *x; /* [n_in] */
+    const double *x; /* [n_in], of any size */
+    double unit;     /* of the factors, which floats hold */
 };
-/* out[o] += sum over the columns c of o's row of factor[c] * x[c], in floats. */
+/* out[o] += unit * sum over the columns c of o's row of factor[c] * x[c]; the sums are of floats. */
 MUST_CHECK mp2ml_status linear_sums(const struct linear *lin, double *out,
                                     const struct linear_sums *sums);
 

@@ -2,6 +2,7 @@
  *
  * A linear map in floats, and sums over what follows from its weights. Products are never fused with their sums, so that all instruction sets give
  * the same bits and a plan does not depend on the machine that made it. */
+#include <math.h>
 #include <string.h>
 
 #include "base/cpu.h"
@@ -71,13 +72,14 @@ mp2ml_status linear_eval_float(const struct linear *lin, float *out, const float
 struct sums {
     const struct linear_sums *sums;
     double *out;
+    double shrink; /* x times this is at most 1 */
 };
 
 static void gather_sums(void *context, uint32_t *out, const struct linear_panel *p, size_t c)
 {
     const struct sums *s = context;
     for (size_t g = 0; g < p->n_groups; g++) {
-        const float x = (float)s->sums->x[linear_in(p->lin, p->groups[g], c)];
+        const float x = (float)(s->sums->x[linear_in(p->lin, p->groups[g], c)] * s->shrink);
         memcpy(out + g, &x, sizeof x);
     }
 }
@@ -96,13 +98,19 @@ static void finish_sums(void *context, const struct linear_panel *p, const uint3
         for (size_t g = 0; g < p->n_groups; g++) {
             float v;
             memcpy(&v, sum + r * PANEL_LANES + g, sizeof v);
-            s->out[linear_out(p->lin, p->groups[g], p->row + r)] += (double)v;
+            s->out[linear_out(p->lin, p->groups[g], p->row + r)] +=
+                (double)v / s->shrink * s->sums->unit;
         }
 }
 
 mp2ml_status linear_sums(const struct linear *lin, double *out, const struct linear_sums *sums)
 {
-    struct sums s = {sums, out};
+    double most = 0;
+    for (size_t i = 0; i < lin->n_in; i++)
+        most = isfinite(sums->x[i]) ? fmax(most, fabs(sums->x[i])) : most;
+    int exponent;
+    (void)frexp(most, &exponent);
+    struct sums s = {sums, out, most > 0 ? ldexp(1, -exponent) : 1};
     const struct linear_product product = {.lin = lin,
                                            .images = 1,
                                            .context = &s,

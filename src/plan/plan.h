@@ -16,7 +16,7 @@
  * be called again with another k; plan_cost, plan_print and plan_json say what would happen.
  *
  * Read in this order: this file, step_kinds.h, linear.h, lower.h, lower.c, merge.c, plan_eval.c,
- * ranges.c, scales.h, scales.c, scales_weights.c, scales_strict.c, plan_error.c, packing.h,
+ * ranges.c, scales.h, scales.c, scales_weights.c, scales_strict.c, plan_error.c, plan_flip.c, packing.h,
  * packing_map.h, packing_dense.c, packing_conv.c, packing_planes.c, packing_choose.c, packing_make.c,
  * plan_cost.c, choose.h, choose.c, plan_bytes.c, plan_print.c, plan_compare.c. */
 #ifndef PLAN_PLAN_H
@@ -216,8 +216,8 @@ double plan_blind_half(const struct plan *plan, unsigned s);
 void plan_set_sign_bits(struct plan *plan, const uint8_t *sign_bits);
 /* After those two, before anything reads the expected error: the error of every step. */
 MUST_CHECK mp2ml_status plan_error_model(struct plan *plan);
-/* What the model says of output o: six deviations of its worst value, and what one wrong sign may
- * add beside them. Real units. */
+/* What the model says of output o: six deviations of its worst value, of the worst input where values
+ * are multiplied, and what one wrong sign may add beside them. Real units. */
 double plan_modelled_error(const struct plan *plan, unsigned o);
 double plan_flip_error(const struct plan *plan, unsigned o);
 
@@ -288,8 +288,8 @@ MUST_CHECK mp2ml_status plan_print(char **out, const struct plan *plan,
                                    const struct plan_situation *situation);
 MUST_CHECK mp2ml_status plan_json(char **out, const struct plan *plan,
                                   const struct plan_situation *situation);
-/* Largest error of output o against the float model that is expected (a stated multiple of the
- * standard deviation, and one wrong Sign), in units of the values that are opened or compared. */
+/* Largest error of output o against the float model that is expected (those two, or double what the
+ * twin has shown on the samples), in units of the values that are opened or compared. */
 double plan_expected_error(const struct plan *plan, unsigned output);
 /* The same of what the client makes of them: behind a softmax, sigmoid .. of all values, each off by so
  * much, the largest difference that is possible. */

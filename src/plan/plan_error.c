@@ -11,12 +11,21 @@
  *   Sign       wrong where the operand is nearer to 0 than     4 * wrong_signs
  *              its error, which rows of tables never are
  *   carried    the operands' errors                            w^2 * variance
+ *   product    each factor's error times the other factor      E[x^2] * variance, both errors'
+ *                                                              product
  * A ReLU passes the error on in those samples in which it is not zero (and in some beside, where
- * the error itself decides); a maximum never enlarges it. E[x^2] and the share of active ReLUs are
- * measured on the samples.
+ * the error itself decides), a clip where one of its ReLUs is active and the other is not; a maximum
+ * never enlarges it. E[x^2] and the share of active ReLUs are measured on the samples.
+ *
+ * That is the error that is typical. What is stated must hold for every input, and where factors are
+ * large, the error of a product is, far above what it mostly is: so networks with products are
+ * modelled once more for single samples, with x^2 of each for E[x^2], and the worst of them counts
+ * (plan->error_peak). To take the largest of every value for all at once would say too much: no
+ * input has them all, and one product after the other would multiply what is too much.
  *
  * Wrong signs, of a Sign or blind ones, are rare and large, which a deviation says little about: so
- * the bound leaves room for one of them besides, with what it adds behind the weights (`flip`). */
+ * the bound leaves room for one of them besides, with what it adds behind the weights and the factors
+ * (plan_flip.c). */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,9 +40,9 @@
     2.0 /* errors of weights and of neighbours in a picture are not independent, which             \
            the model takes them for; what the twin showed on the samples counts double */
 
-#define SAMPLES 48
+#define SAMPLES 48 /* that are modelled one by one */
 #define SAMPLES_LEAST 4
-#define SAMPLE_PRODUCTS ((uint64_t)1 << 28)
+#define SAMPLE_PRODUCTS ((uint64_t)1 << 28) /* for fewer in large networks */
 
 struct error_model {
     const struct plan *plan;
@@ -46,16 +55,18 @@ struct error_model {
 struct variance_rows {
     const struct linear *lin;
     const double *unit; /* [n_in]: S_i*2^shift/S of the weights of each value that is read */
+    double norm;        /* weights times this have squares that floats hold */
 };
 
 /* Of each weight its square, for what was carried. */
 static void squares_of_row(const void *context, float *out, const struct linear_group *group,
                            size_t row, size_t first, size_t cols)
 {
-    const struct linear *lin = ((const struct variance_rows *)context)->lin;
+    const struct variance_rows *rows = context;
+    const struct linear *lin = rows->lin;
     for (size_t c = 0; c < cols; c++) {
-        const float w = lin->w[linear_weight(lin, group, row, first + c)];
-        out[c] = w * w;
+        const double w = (double)lin->w[linear_weight(lin, group, row, first + c)] * rows->norm;
+        out[c] = (float)(w * w);
     }
 }
 
@@ -69,6 +80,7 @@ static void losses_of_row(const void *context, float *out, const struct linear_g
         const size_t at = linear_weight(lin, group, row, first + c);
         double lost =
             (double)lin->w[at] - lin->wi[at] * rows->unit[linear_in(lin, group, first + c)];
+        lost *= rows->norm;
         out[c] = (float)(lost * lost);
     }
 }
@@ -102,9 +114,13 @@ static mp2ml_status linear_variance(const struct error_model *m, unsigned s, dou
                 1 / (12 * scale * scale) +
                 (params->sigma * params->sigma + noise * noise) / (out_scale * out_scale);
         }
-    const struct variance_rows rows = {lin, unit};
-    const struct linear_sums errors = {squares_of_row, &rows, carried};
-    const struct linear_sums losses = {losses_of_row, &rows, square};
+    float most = 0;
+    for (size_t i = 0; i < lin->n_weights; i++)
+        most = fmaxf(most, fabsf(lin->w[i]));
+    const struct variance_rows rows = {lin, unit, most > 0 ? 1 / (double)most : 1};
+    const double square_unit = 1 / (rows.norm * rows.norm);
+    const struct linear_sums errors = {squares_of_row, &rows, carried, square_unit};
+    const struct linear_sums losses = {losses_of_row, &rows, square, square_unit};
     mp2ml_status status = linear_sums(lin, out, &errors);
     if (status == MP2ML_OK)
         status = linear_sums(lin, out, &losses);
@@ -144,24 +160,34 @@ static double blind_relu(const struct error_model *m, unsigned s, size_t i)
     return blind_variance(plan_blind_half(m->plan, s), square != NULL ? (double)square[i] : 0);
 }
 
-/* Both have their errors from one value: of a clip none where both are active or neither is, else at
- * most the sum of the deviations. */
-static void sum_variance(const struct error_model *m, unsigned s, double *out)
+/* Of relu(x + a) - relu(x + b): none where both are active or neither is, and never more than a - b. */
+static void clip_variance(const struct error_model *m, unsigned s, double *out)
 {
     const struct plan_step *step = &m->plan->pub.steps[s];
     const unsigned one = step->operands[0], other = step->operands[1];
-    const double *a = m->variance[one], *b = m->variance[other];
-    const bool clip = plan_is_clip(m->plan, s);
-    const double *in = clip ? m->variance[m->plan->pub.steps[one].operands[0]] : NULL;
+    const double *in = m->variance[m->plan->pub.steps[one].operands[0]];
+    const double *a = m->plan->linear[one].b, *b = m->plan->linear[other].b;
     for (size_t i = 0; i < step->count; i++) {
-        if (clip) {
-            const double share =
-                fabs((double)m->active[one][i] - (double)m->active[other][i]) + ACTIVE_LEAST;
-            out[i] = in[i] * fmin(1, share) + blind_relu(m, one, i) + blind_relu(m, other, i);
-        } else {
-            const double sd = ldexp(sqrt(a[i]), step->shift[0]) + ldexp(sqrt(b[i]), step->shift[1]);
-            out[i] = sd * sd;
-        }
+        const double height = (a != NULL ? a[i] : 0) - (b != NULL ? b[i] : 0);
+        const double share =
+            fabs((double)m->active[one][i] - (double)m->active[other][i]) + ACTIVE_LEAST;
+        out[i] = fmin(in[i] * fmin(1, share), height * height) + blind_relu(m, one, i) +
+                 blind_relu(m, other, i);
+    }
+}
+
+/* Both have their errors from one value: at most the sum of the deviations. */
+static void sum_variance(const struct error_model *m, unsigned s, double *out)
+{
+    const struct plan_step *step = &m->plan->pub.steps[s];
+    const double *a = m->variance[step->operands[0]], *b = m->variance[step->operands[1]];
+    if (plan_is_clip(m->plan, s)) {
+        clip_variance(m, s, out);
+        return;
+    }
+    for (size_t i = 0; i < step->count; i++) {
+        double sd = ldexp(sqrt(a[i]), step->shift[0]) + ldexp(sqrt(b[i]), step->shift[1]);
+        out[i] = sd * sd;
     }
 }
 
@@ -272,8 +298,11 @@ static bool is_read_after(const struct plan *plan, unsigned o, unsigned s)
 static mp2ml_status model_step(struct error_model *m, unsigned s)
 {
     TRY(step_variance(m, s));
-    for (size_t i = 0; i < m->plan->pub.steps[s].count; i++)
-        m->worst[s] = fmax(m->worst[s], m->variance[s][i]);
+    for (size_t i = 0; i < m->plan->pub.steps[s].count; i++) {
+        double *v = &m->variance[s][i];
+        *v = isnan(*v) ? INFINITY : *v; /* 0 times an error that is beyond all numbers */
+        m->worst[s] = fmax(m->worst[s], *v);
+    }
     for (unsigned o = 0; o <= s; o++)
         if (m->variance[o] != NULL && !is_read_after(m->plan, o, s)) {
             free(m->variance[o]);
@@ -308,7 +337,7 @@ static int visit_step(void *context, unsigned s, const float *values, size_t ima
     return sample->status != MP2ML_OK;
 }
 
-/* How far one sample's error goes beyond what it is over all. */
+/* m.worst = the largest variance of each step in any of the first n samples. */
 static mp2ml_status model_samples(struct sample_model *sample, size_t n)
 {
     const struct plan *plan = sample->m.plan;

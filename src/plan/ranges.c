@@ -413,8 +413,8 @@ static mp2ml_status prove_linear(const struct linear *lin, const struct interval
     linear_get_constants(lin, high_sum);
     mp2ml_status status = MP2ML_OK;
     for (unsigned end = 0; status == MP2ML_OK && end < 2; end++) {
-        const struct linear_sums above = {above_zero, lin, end == 0 ? ends : high};
-        const struct linear_sums below = {below_zero, lin, end == 0 ? high : ends};
+        const struct linear_sums above = {above_zero, lin, end == 0 ? ends : high, 1};
+        const struct linear_sums below = {below_zero, lin, end == 0 ? high : ends, 1};
         status = linear_sums(lin, end == 0 ? low_sum : high_sum, &above);
         if (status == MP2ML_OK)
             status = linear_sums(lin, end == 0 ? low_sum : high_sum, &below);

@@ -9,6 +9,10 @@
  * both parties do to their shares for nothing. An operand whose weights are all of one size (a skip
  * connection) gets a whole number, so that nothing of it is lost.
  *
+ * Where the operands add little to a result, beside a bias or another operand, weights of all bits would
+ * be more than it can show: S is then what leaves of their rounding a small part of the switch's error,
+ * down to weights of 0.
+ *
  * Where weights have few magnitudes, S makes them as whole as possible.
  *
  * Where all weights have one magnitude (pooling, sums, copies) they are the largest integer for
@@ -19,9 +23,8 @@
 #include "plan/scales.h"
 
 #define PARALLEL 16384   /* weights of a block from which on threads are worth it */
-#define ROUNDING_LSB 0.2 /* rounding of an operand's weights may add this much to a result, ... */
-#define SPARE_LIMIT                                                                                \
-    64.0 /* ... or so much less, by how much larger weights may be, as long as that fits */
+#define ROUNDING_LSB 0.2 /* rounding of an operand's weights may add this much to a result; */
+#define SPARE_LIMIT 64.0 /* no more than limit/SPARE_LIMIT times less is of use */
 
 double *plan_inverse_scales(const struct plan *plan, const struct plan_step *step)
 {
