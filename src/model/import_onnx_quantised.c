@@ -240,6 +240,7 @@ mp2ml_status onnx_qlinear_gemm(struct onnx_call *c, enum graph_op op)
     if (onnx_has(c, 7))
         return quantise(c, y, 7, 8, 1);
     c->out[0] = y;
+    onnx_value_out(c, 0)->type = ELEMENT_F32;
     onnx_value_out(c, 0)->integers = false;
     return MP2ML_OK;
 }

@@ -18,11 +18,13 @@
 
 enum kind { INT, FLOAT, TEXT, INTS, FLOATS, TENSOR, OTHER };
 
-static const struct schema {
+struct schema {
     const char *ops, *name;
     enum kind kind;
     int from, to; /* opsets */
-} schemas[] = {
+};
+
+static const struct schema schemas[] = {
     {"Reshape", "allowzero", INT, 14, MOST},
     {"Gemm HardSigmoid LeakyRelu", "alpha", FLOAT, 1, MOST},
     {"Resize", "antialias", INT, 18, MOST},
@@ -101,15 +103,41 @@ static const struct schema {
     {"Constant", "value_strings", OTHER, 12, MOST},
 };
 
+/* Of ai.onnx.ml and com.microsoft, in all of their opsets. */
+static const struct schema others[] = {
+    {"QGemm QLinearLeakyRelu", "alpha", FLOAT, 1, MOST},
+    {"QLinearAveragePool", "auto_pad", TEXT, 1, MOST},
+    {"QLinearConcat QLinearSoftmax", "axis", INT, 1, MOST},
+    {"QLinearAveragePool", "ceil_mode", INT, 1, MOST},
+    {"QLinearAveragePool QLinearGlobalAveragePool", "channels_last", INT, 1, MOST},
+    {"LinearClassifier", "classlabels_ints", INTS, 1, MOST},
+    {"LinearClassifier", "classlabels_strings", OTHER, 1, MOST},
+    {"LinearClassifier LinearRegressor", "coefficients", FLOATS, 1, MOST},
+    {"QLinearAveragePool", "count_include_pad", INT, 1, MOST},
+    {"LinearClassifier LinearRegressor", "intercepts", FLOATS, 1, MOST},
+    {"QLinearAveragePool", "kernel_shape", INTS, 1, MOST},
+    {"LinearClassifier", "multi_class", INT, 1, MOST},
+    {"Scaler", "offset", FLOATS, 1, MOST},
+    {"QLinearSoftmax", "opset", INT, 1, MOST},
+    {"QLinearAveragePool", "pads", INTS, 1, MOST},
+    {"LinearClassifier LinearRegressor", "post_transform", TEXT, 1, MOST},
+    {"Scaler", "scale", FLOATS, 1, MOST},
+    {"QLinearAveragePool", "strides", INTS, 1, MOST},
+    {"LinearRegressor", "targets", INT, 1, MOST},
+    {"QGemm", "transA", INT, 1, MOST},
+    {"QGemm", "transB", INT, 1, MOST},
+};
+
 static const struct schema *schema_of(const struct onnx_call *c, const char *name)
 {
     const int64_t opset = c->t->model->opset;
-    if (c->def->domain[0] != '\0' && strcmp(c->def->domain, "ai.onnx") != 0)
-        return NULL; /* those that are read have none */
-    for (size_t k = 0; k < sizeof schemas / sizeof schemas[0]; k++)
-        if (strcmp(schemas[k].name, name) == 0 && onnx_lists(schemas[k].ops, c->def->op_type) &&
-            opset >= schemas[k].from && opset <= schemas[k].to)
-            return &schemas[k];
+    const bool own = c->def->domain[0] == '\0' || strcmp(c->def->domain, "ai.onnx") == 0;
+    const struct schema *table = own ? schemas : others;
+    const size_t n = own ? sizeof schemas / sizeof schemas[0] : sizeof others / sizeof others[0];
+    for (size_t k = 0; k < n; k++)
+        if (strcmp(table[k].name, name) == 0 && onnx_lists(table[k].ops, c->def->op_type) &&
+            (!own || (opset >= table[k].from && opset <= table[k].to)))
+            return &table[k];
     return NULL;
 }
 
@@ -163,7 +191,7 @@ unsigned onnx_most_outputs(const struct onnx_call *c)
     } rows[] = {{"Split", GRAPH_MAX_INPUTS},
                 {"BatchNormalization", 5},
                 {"DynamicQuantizeLinear", 3},
-                {"Dropout MaxPool", 2}};
+                {"Dropout LinearClassifier MaxPool", 2}};
     for (size_t k = 0; k < sizeof rows / sizeof rows[0]; k++)
         if (onnx_lists(rows[k].ops, c->def->op_type))
             return rows[k].most;
