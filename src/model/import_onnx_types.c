@@ -24,12 +24,13 @@ static const struct made { /* outputs whose type is not that of input 0 */
     int like; /* input of that type; -1: none */
     enum element_type type;
 } mades[] = {
-    {"ArgMax ArgMin LinearClassifier Shape Size", -1, ELEMENT_I64},
+    {"ArgMax ArgMin Shape Size", -1, ELEMENT_I64},
     {"LinearRegressor Scaler", -1, ELEMENT_F32},
     {"Equal Greater GreaterOrEqual Less LessOrEqual", -1, ELEMENT_BOOL},
     {"ConvInteger MatMulInteger", -1, ELEMENT_I32},
     {"DequantizeLinear Where", 1, ELEMENT_NONE},
-    {"QGemm QLinearAdd QLinearConv QLinearMatMul QLinearMul QuantizeLinear", -1, ELEMENT_NONE},
+    {"LinearClassifier QGemm QLinearAdd QLinearConv QLinearMatMul QLinearMul QuantizeLinear", -1,
+     ELEMENT_NONE},
     {"Cast Constant ConstantOfShape DynamicQuantizeLinear", -1, ELEMENT_NONE}, /* set, if known */
 };
 
