@@ -3,6 +3,7 @@
  * A linear map in floats, and sums over what follows from its weights. Products are never fused with their sums, so that all instruction sets give
  * the same bits and a plan does not depend on the machine that made it. */
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/cpu.h"
@@ -72,16 +73,15 @@ mp2ml_status linear_eval_float(const struct linear *lin, float *out, const float
 struct sums {
     const struct linear_sums *sums;
     double *out;
-    double shrink; /* x times this is at most 1 */
+    float *x;      /* [n_in] */
+    double shrink; /* by which it is that of the sums; at most 1 */
 };
 
 static void gather_sums(void *context, uint32_t *out, const struct linear_panel *p, size_t c)
 {
     const struct sums *s = context;
-    for (size_t g = 0; g < p->n_groups; g++) {
-        const float x = (float)(s->sums->x[linear_in(p->lin, p->groups[g], c)] * s->shrink);
-        memcpy(out + g, &x, sizeof x);
-    }
+    for (size_t g = 0; g < p->n_groups; g++)
+        memcpy(out + g, s->x + linear_in(p->lin, p->groups[g], c), sizeof *s->x);
 }
 
 static void factors_of(void *context, float *out, const struct linear_panel *p, size_t row,
@@ -106,11 +106,21 @@ static void finish_sums(void *context, const struct linear_panel *p, const uint3
 mp2ml_status linear_sums(const struct linear *lin, double *out, const struct linear_sums *sums)
 {
     double most = 0;
-    for (size_t i = 0; i < lin->n_in; i++)
-        most = isfinite(sums->x[i]) ? fmax(most, fabs(sums->x[i])) : most;
+    bool zero = true;
+    for (size_t i = 0; i < lin->n_in; i++) {
+        most = isfinite(sums->x[i]) && fabs(sums->x[i]) > most ? fabs(sums->x[i]) : most;
+        zero = zero && fabs(sums->x[i]) <= 0;
+    }
+    if (zero)
+        return MP2ML_OK;
     int exponent;
     (void)frexp(most, &exponent);
-    struct sums s = {sums, out, most > 0 ? ldexp(1, -exponent) : 1};
+    struct sums s = {sums, out, malloc((lin->n_in + 1) * sizeof *s.x),
+                     most > 0 ? ldexp(1, -exponent) : 1};
+    if (s.x == NULL)
+        return MP2ML_ERR_MEMORY;
+    for (size_t i = 0; i < lin->n_in; i++)
+        s.x[i] = (float)(sums->x[i] * s.shrink);
     const struct linear_product product = {.lin = lin,
                                            .images = 1,
                                            .context = &s,
@@ -118,5 +128,7 @@ mp2ml_status linear_sums(const struct linear *lin, double *out, const struct lin
                                            .gather = gather_sums,
                                            .kernel = linear_kernel_float(),
                                            .finish = finish_sums};
-    return linear_multiply(&product);
+    const mp2ml_status status = linear_multiply(&product);
+    free(s.x);
+    return status;
 }

@@ -6,7 +6,7 @@
 
 #include "plan/linear_build.h"
 
-#define ROWS 64u     /* of a panel, at most: its sums stay in the first cache */
+#define ROWS 128u    /* of a panel, at most: its sums stay in the first cache */
 #define COLUMNS 128u /* that are gathered at a time */
 
 struct run { /* groups that share a block: sorted[first .. first + n - 1] */

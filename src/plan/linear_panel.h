@@ -11,7 +11,7 @@
 #include "base/status.h"
 #include "plan/linear.h"
 
-#define PANEL_LANES 64u /* and as many words from one column, or row, to the next */
+#define PANEL_LANES 128u /* and as many words from one column, or row, to the next */
 
 struct linear_panel { /* lane g*width + i is image `at` + i of groups[g] */
     const struct linear *lin;

@@ -116,7 +116,7 @@ static mp2ml_status linear_variance(const struct error_model *m, unsigned s, dou
         }
     float most = 0;
     for (size_t i = 0; i < lin->n_weights; i++)
-        most = fmaxf(most, fabsf(lin->w[i]));
+        most = fabsf(lin->w[i]) > most ? fabsf(lin->w[i]) : most;
     const struct variance_rows rows = {lin, unit, most > 0 ? 1 / (double)most : 1};
     const double square_unit = 1 / (rows.norm * rows.norm);
     const struct linear_sums errors = {squares_of_row, &rows, carried, square_unit};
@@ -247,6 +247,7 @@ static mp2ml_status step_variance(struct error_model *m, unsigned s)
                 out[i] += blind_variance(plan_blind_half(m->plan, s), 0);
     } else if (step->kind != STEP_OUTPUT || !plan_output_is_known(&m->plan->pub, step)) {
         const float *active = m->active[s]; /* of a RELU */
+#pragma omp parallel for
         for (size_t i = 0; i < step->count; i++)
             out[i] = (active != NULL ? in[i] * fmin(1, (double)active[i] + ACTIVE_LEAST) : in[i]) +
                      blind_relu(m, s, i);
@@ -298,11 +299,14 @@ static bool is_read_after(const struct plan *plan, unsigned o, unsigned s)
 static mp2ml_status model_step(struct error_model *m, unsigned s)
 {
     TRY(step_variance(m, s));
+    double worst = m->worst[s];
+#pragma omp parallel for reduction(max : worst)
     for (size_t i = 0; i < m->plan->pub.steps[s].count; i++) {
         double *v = &m->variance[s][i];
         *v = isnan(*v) ? INFINITY : *v; /* 0 times an error that is beyond all numbers */
-        m->worst[s] = fmax(m->worst[s], *v);
+        worst = *v > worst ? *v : worst;
     }
+    m->worst[s] = worst;
     for (unsigned o = 0; o <= s; o++)
         if (m->variance[o] != NULL && !is_read_after(m->plan, o, s)) {
             free(m->variance[o]);
