@@ -240,18 +240,12 @@ mp2ml_status plan_pack(struct plan *plan)
         plan->packed = calloc((size_t)plan->pub.n_steps + 1, sizeof(struct packed *));
     if (plan->packed == NULL)
         return MP2ML_ERR_MEMORY;
-    int status = MP2ML_OK;
-#pragma omp parallel for schedule(dynamic, 1)
     for (unsigned s = 0; s < plan->pub.n_steps; s++) {
         packed_free(plan->packed[s]);
         plan->packed[s] = NULL;
-        const mp2ml_status one = packed_new(&plan->packed[s], plan, s);
-        if (one != MP2ML_OK) {
-#pragma omp atomic write
-            status = (int)one;
-        }
+        TRY(packed_new(&plan->packed[s], plan, s));
     }
-    return (mp2ml_status)status;
+    return MP2ML_OK;
 }
 
 uint64_t packed_bytes(const struct packed *packed)
