@@ -217,6 +217,49 @@ static void shared_blocks_read_the_same_operands(void **state)
     }
 }
 
+/* Three groups with one block, the last with other constants: two rows are kept twice, not thrice,
+ * until each group has its own. */
+static void rows_are_shared(void **state)
+{
+    (void)state;
+    struct linear_builder b;
+    linear_builder_init(&b, 3, 6);
+    size_t at;
+    (void)linear_builder_block(&b, NULL, 0, (const float[]){1, 2}, 2, &at);
+    for (uint32_t g = 0; g < 3; g++) {
+        linear_builder_begin(&b);
+        linear_builder_in(&b, g);
+        linear_builder_out(&b, g);
+        linear_builder_out(&b, g + 3);
+        linear_builder_end(&b, at, 0);
+        b.constants[g] = g == 2 ? 5 : 3;
+        b.constants[g + 3] = 4;
+    }
+    struct linear lin;
+    assert_int_equal(linear_builder_take(&b, &lin), MP2ML_OK);
+    assert_int_equal(lin.n_rows, 4);
+    assert_int_equal(lin.groups[0].rows_at, lin.groups[1].rows_at);
+    lin.bi = calloc(lin.n_rows, sizeof *lin.bi);
+    lin.norm2 = calloc(lin.n_rows, sizeof *lin.norm2);
+    assert_true(lin.bi != NULL && lin.norm2 != NULL);
+    for (size_t r = 0; r < lin.n_rows; r++) {
+        lin.bi[r] = 10 + r;
+        lin.norm2[r] = (float)r;
+    }
+    for (unsigned own = 0; own < 2; own++) {
+        double constants[6];
+        linear_get_constants(&lin, constants);
+        for (uint32_t o = 0; o < 6; o++)
+            assert_int_equal(constants[o], o >= 3 ? 4 : o == 2 ? 5 : 3);
+        assert_int_equal(lin.bi[lin.groups[1].rows_at + 1], 11);
+        assert_int_equal(lin.bi[lin.groups[2].rows_at], 12);
+        assert_int_equal((int)lin.norm2[lin.groups[2].rows_at + 1], 3);
+        assert_int_equal(linear_own_rows(&lin), MP2ML_OK);
+        assert_int_equal(lin.n_rows, 6);
+    }
+    linear_wipe(&lin);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -224,6 +267,7 @@ int main(void)
         cmocka_unit_test(many_blocks),
         cmocka_unit_test(evaluates_as_defined),
         cmocka_unit_test(sums_of_shared_blocks),
+        cmocka_unit_test(rows_are_shared),
         cmocka_unit_test(growing),
         cmocka_unit_test(shared_blocks_read_the_same_operands),
     };
