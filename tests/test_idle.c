@@ -19,7 +19,12 @@
 
 #define PIXELS 784
 #define LOGITS 10
-#define LONG_MS 400 /* enough for all halves of a request, or for many of them on a busy machine */
+/* Enough for all halves of a request, or for many of them on a busy machine. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define LONG_MS 1500
+#else
+#define LONG_MS 400
+#endif
 
 static const char *const layouts[] = {"layout=batch", "layout=image", "layout=auto"};
 #define N_LAYOUTS (sizeof layouts / sizeof *layouts)
