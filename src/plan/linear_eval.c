@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A linear map in floats, and sums over what follows from its weights. Products are never fused with their sums, so that all instruction sets give
- * the same bits and a plan does not depend on the machine that made it. */
+ * A linear map in floats, and sums over what follows from its weights. Products are never fused with
+ * their sums, so that all instruction sets give the same bits and a plan does not depend on the
+ * machine that made it. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
