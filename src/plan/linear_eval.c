@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/cpu.h"
 #include "plan/linear_build.h"
 #include "plan/linear_panel.h"
 
@@ -18,11 +17,7 @@ struct eval {
     size_t images;
 };
 
-PANEL_KERNEL(kernel_portable, , float, w, 16, 2, 4)
-#if defined(__x86_64__)
-PANEL_KERNEL(kernel_avx2, __attribute__((target("avx2"))), float, w, 32, 2, 4)
-PANEL_KERNEL(kernel_avx512, __attribute__((target("avx512f"))), float, w, 64, 2, 8)
-#endif
+PANEL_KERNELS(float, w)
 
 static void gather(void *context, uint32_t *out, const struct linear_panel *p, size_t c)
 {
@@ -46,17 +41,6 @@ static void finish(void *context, const struct linear_panel *p, const uint32_t *
         }
 }
 
-linear_kernel linear_kernel_float(void)
-{
-#if defined(__x86_64__)
-    if (cpu_level() >= CPU_AVX512)
-        return kernel_avx512;
-    if (cpu_level() >= CPU_AVX2)
-        return kernel_avx2;
-#endif
-    return kernel_portable;
-}
-
 mp2ml_status linear_eval_float(const struct linear *lin, float *out, const float *in, size_t images)
 {
     struct eval e = {lin, out, in, images};
@@ -64,7 +48,7 @@ mp2ml_status linear_eval_float(const struct linear *lin, float *out, const float
                                            .images = images,
                                            .context = &e,
                                            .gather = gather,
-                                           .kernel = linear_kernel_float(),
+                                           .kernel = panel_kernel(),
                                            .finish = finish};
     return linear_multiply(&product);
 }
@@ -127,7 +111,7 @@ mp2ml_status linear_sums(const struct linear *lin, double *out, const struct lin
                                            .context = &s,
                                            .factors = factors_of,
                                            .gather = gather_sums,
-                                           .kernel = linear_kernel_float(),
+                                           .kernel = panel_kernel(),
                                            .finish = finish_sums};
     const mp2ml_status status = linear_multiply(&product);
     free(s.x);

@@ -8,6 +8,7 @@
 #ifndef PLAN_LINEAR_PANEL_H
 #define PLAN_LINEAR_PANEL_H
 
+#include "base/cpu.h"
 #include "base/status.h"
 #include "plan/linear.h"
 
@@ -42,8 +43,6 @@ struct linear_product {
 };
 
 MUST_CHECK mp2ml_status linear_multiply(const struct linear_product *product);
-/* The kernel for floats on this machine. */
-linear_kernel linear_kernel_float(void);
 
 /* Defines the kernel NAME for an instruction set: ROWS rows of weights, an array of the map, and
  * VECTORS vectors of BYTES each stay in registers. No product is fused with its sum. */
@@ -86,5 +85,26 @@ linear_kernel linear_kernel_float(void);
             for (size_t at = 0; at < p->lanes; at += step)                                         \
                 NAME##_tile(sum + at, x + at, p, row, 1, first, cols);                             \
     }
+
+/* Defines kernels for all instruction sets, and panel_kernel(), which picks this machine's. */
+#if defined(__x86_64__)
+#define PANEL_KERNELS(WORD, WEIGHTS)                                                               \
+    PANEL_KERNEL(kernel_portable, , WORD, WEIGHTS, 16, 2, 4)                                       \
+    PANEL_KERNEL(kernel_avx2, __attribute__((target("avx2"))), WORD, WEIGHTS, 32, 2, 4)            \
+    PANEL_KERNEL(kernel_avx512, __attribute__((target("avx512f"))), WORD, WEIGHTS, 64, 2, 8)       \
+    static linear_kernel panel_kernel(void)                                                        \
+    {                                                                                              \
+        return cpu_level() >= CPU_AVX512 ? kernel_avx512                                           \
+               : cpu_level() >= CPU_AVX2 ? kernel_avx2                                             \
+                                         : kernel_portable;                                        \
+    }
+#else
+#define PANEL_KERNELS(WORD, WEIGHTS)                                                               \
+    PANEL_KERNEL(kernel_portable, , WORD, WEIGHTS, 16, 2, 4)                                       \
+    static linear_kernel panel_kernel(void)                                                        \
+    {                                                                                              \
+        return kernel_portable;                                                                    \
+    }
+#endif
 
 #endif

@@ -4,7 +4,6 @@
  * tile by tile, and else of 64-bit ones. Overflow is part of both, nothing is rounded. */
 #include <stdlib.h>
 
-#include "base/cpu.h"
 #include "steps/steps.h"
 
 struct sums {
@@ -14,11 +13,7 @@ struct sums {
     size_t count[PLAN_MAX_OPERANDS];
 };
 
-PANEL_KERNEL(kernel_portable, , uint32_t, wi, 16, 2, 4)
-#if defined(__x86_64__)
-PANEL_KERNEL(kernel_avx2, __attribute__((target("avx2"))), uint32_t, wi, 32, 2, 4)
-PANEL_KERNEL(kernel_avx512, __attribute__((target("avx512f"))), uint32_t, wi, 64, 2, 8)
-#endif
+PANEL_KERNELS(uint32_t, wi)
 
 /* An operand's values times 2^shift, mod 2^32: what is beyond l bits is cut off at the end. */
 static void gather(void *context, uint32_t *out, const struct linear_panel *p, size_t c)
@@ -51,20 +46,14 @@ static mp2ml_status sums_32(const struct clear_run *run, unsigned step)
 {
     const struct plan_public *pub = &run->plan->pub;
     struct sums s = {.run = run, .step = &pub->steps[step], .out = run->values[step]};
-    struct linear_product product = {.lin = &run->plan->linear[step],
-                                     .images = run->images,
-                                     .context = &s,
-                                     .gather = gather,
-                                     .kernel = kernel_portable,
-                                     .finish = finish};
+    const struct linear_product product = {.lin = &run->plan->linear[step],
+                                           .images = run->images,
+                                           .context = &s,
+                                           .gather = gather,
+                                           .kernel = panel_kernel(),
+                                           .finish = finish};
     for (unsigned o = 0; o < s.step->n_operands; o++)
         s.count[o] = pub->steps[s.step->operands[o]].count;
-#if defined(__x86_64__)
-    if (cpu_level() >= CPU_AVX2)
-        product.kernel = kernel_avx2;
-    if (cpu_level() >= CPU_AVX512)
-        product.kernel = kernel_avx512;
-#endif
     return linear_multiply(&product);
 }
 
